@@ -1,0 +1,46 @@
+# make help lists the targets. Everything they make is in .payonce and web/dist.
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo test check mutants bench generate fmt clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what tests need and this machine lacks (apt, npm); quick when nothing does
+	@scripts/setup
+
+demo: .payonce/bin ## Start everything; options by ARGS='--port 8080', see ARGS=--help
+	@go build -buildvcs=false -o .payonce/bin/demo ./cmd/demo
+	@exec .payonce/bin/demo --stop-with-parent $(ARGS)
+
+dev: .payonce/bin ## The demo, with the page served from its sources by Vite
+	@go build -buildvcs=false -o .payonce/bin/demo ./cmd/demo
+	@exec .payonce/bin/demo --stop-with-parent --dev --no-browser $(ARGS)
+
+.payonce/bin:
+	@mkdir -p $@
+
+test: setup ## Everything: lint, Go with -race, lab build, page, browser, mutants
+	@exec scripts/test
+
+check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
+	@scripts/check
+
+mutants: setup ## Take one protection away at a time; each must make its named test fail
+	@exec scripts/test mutants
+
+bench: .payonce/bin ## Measure against the floors; options by ARGS='--only capture'
+	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
+	@exec .payonce/bin/bench $(ARGS)
+
+generate: ## Write anew what is generated from api/
+	@go generate ./...
+	@npm --prefix web run --silent generate
+
+fmt: ## Format Go and the page
+	@go tool -modfile=tools/go.mod golangci-lint fmt
+	@npm --prefix web run --silent fix
+
+clean: ## Remove everything that the other targets made, data included
+	@! kill -0 "$$(cat .payonce/demo.lock 2>/dev/null)" 2>/dev/null || { echo "a demo is running: stop it first"; exit 1; }
+	rm -rf .payonce web/node_modules
+	find web/dist -mindepth 1 ! -name .gitkeep -delete

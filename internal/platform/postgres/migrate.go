@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+func migrator(cfg Config, files fs.FS) (*goose.Provider, *sql.DB, error) {
+	cfg.StatementTimeout = 5 * time.Minute
+	cfg.LockTimeout = 10 * time.Second
+	cfg.IdleInTxTimeout = 5 * time.Minute
+	connector, err := Connector(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	db := sql.OpenDB(connector)
+	// An advisory lock: two processes that migrate at once take turns.
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, err
+	}
+	return p, db, nil
+}
+
+// Migrate brings the schema to the newest version. It may be called by several
+// processes at once and any number of times.
+func Migrate(ctx context.Context, cfg Config, files fs.FS) (applied int, err error) {
+	p, db, err := migrator(cfg, files)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = db.Close() }()
+	results, err := p.Up(ctx)
+	if err != nil {
+		return len(results), fmt.Errorf("migrate: %w", err)
+	}
+	return len(results), nil
+}
+
+// SchemaVersion returns the database's version and the newest one in files.
+func SchemaVersion(ctx context.Context, cfg Config, files fs.FS) (current, newest int64, err error) {
+	p, db, err := migrator(cfg, files)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = db.Close() }()
+	return p.GetVersions(ctx)
+}

@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Config says which database, and how much of it this process may use.
+type Config struct {
+	DSN string
+	// PoolSize bounds the connections; the rest of the callers queue here, in
+	// the application, which measured 35 % faster than letting them queue in
+	// the server. 0 means 16.
+	PoolSize int
+	// AppName is what pg_stat_activity shows.
+	AppName string
+
+	LockTimeout      time.Duration // 0 means 2 s
+	StatementTimeout time.Duration // 0 means 5 s
+	IdleInTxTimeout  time.Duration // 0 means 5 s
+
+	// Wrap stands between the pool and the driver; nil leaves it out. Tests use
+	// it to make the driver do what a lost reply makes it do.
+	Wrap func(driver.Connector) driver.Connector
+}
+
+// DB is a pool of connections that can read and can open transactions.
+type DB struct {
+	pool *sqlx.DB
+
+	mu       sync.RWMutex
+	prepared map[string]*sqlx.Stmt
+}
+
+// Reader is what a query needs; both [DB] and [Tx] are one.
+type Reader interface {
+	// Get reads one row into dest; sql.ErrNoRows when there is none.
+	Get(ctx context.Context, dest any, query string, args ...any) error
+	// Select reads all rows into the slice dest points at.
+	Select(ctx context.Context, dest any, query string, args ...any) error
+}
+
+// Connector parses the DSN and adds the session's timeouts to it. Everything
+// that opens a connection of its own (a listener, a lock holder) starts here.
+func Connector(cfg Config) (*pq.Connector, error) {
+	c, err := pq.NewConfig(cfg.DSN)
+	if err != nil {
+		// The parser's error may quote the DSN, and so the password.
+		return nil, errors.New("the Postgres DSN cannot be parsed; expected postgres://user:password@host:port/database")
+	}
+	if c.Runtime == nil {
+		c.Runtime = map[string]string{}
+	}
+	set := func(name string, d, byDefault time.Duration) {
+		if _, given := c.Runtime[name]; given {
+			return
+		}
+		if d == 0 {
+			d = byDefault
+		}
+		c.Runtime[name] = fmt.Sprintf("%d", d.Milliseconds())
+	}
+	set("lock_timeout", cfg.LockTimeout, 2*time.Second)
+	set("statement_timeout", cfg.StatementTimeout, 5*time.Second)
+	set("idle_in_transaction_session_timeout", cfg.IdleInTxTimeout, 5*time.Second)
+	if c.ApplicationName == "" {
+		c.ApplicationName = cfg.AppName
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 3 * time.Second
+	}
+	return pq.NewConnectorConfig(c)
+}
+
+// Open makes the pool. It does not connect: a process may start before its
+// database, and readiness is asked with [DB.Ping].
+func Open(_ context.Context, cfg Config) (*DB, error) {
+	connector, err := Connector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	size := cfg.PoolSize
+	if size == 0 {
+		size = 16
+	}
+	var driven driver.Connector = connector
+	if cfg.Wrap != nil {
+		driven = cfg.Wrap(driven)
+	}
+	pool := sqlx.NewDb(sql.OpenDB(driven), "postgres")
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return &DB{pool: pool, prepared: map[string]*sqlx.Stmt{}}, nil
+}
+
+// Close ends every connection.
+func (db *DB) Close() error { return db.pool.Close() }
+
+// Ping asks the database for a sign of life.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.PingContext(ctx) }
+
+// Stats tells how the pool is used.
+func (db *DB) Stats() sql.DBStats { return db.pool.Stats() }
+
+// Get implements [Reader]. The statement must only read.
+func (db *DB) Get(ctx context.Context, dest any, query string, args ...any) error {
+	if err := mustOnlyRead(query); err != nil {
+		return err
+	}
+	stmt, err := db.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.GetContext(ctx, dest, args...)
+}
+
+// Select implements [Reader]. The statement must only read.
+func (db *DB) Select(ctx context.Context, dest any, query string, args ...any) error {
+	if err := mustOnlyRead(query); err != nil {
+		return err
+	}
+	stmt, err := db.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.SelectContext(ctx, dest, args...)
+}
+
+// stmt returns the prepared form of a statement; database/sql prepares it once
+// on each connection that runs it. Queries are constants, so the set is small.
+func (db *DB) stmt(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	if s := db.known(query); s != nil {
+		return s, nil
+	}
+	s, err := db.pool.PreparexContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if twin := db.prepared[query]; twin != nil {
+		_ = s.Close()
+		return twin, nil
+	}
+	db.prepared[query] = s
+	return s, nil
+}
+
+func (db *DB) known(query string) *sqlx.Stmt {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.prepared[query]
+}
+
+var (
+	writes   = regexp.MustCompile(`(?i)\b(insert\s+into|update\s+\w|delete\s+from|truncate|for\s+(no\s+key\s+)?update|for\s+(key\s+)?share|create\s|alter\s|drop\s|pg_notify)`)
+	comments = regexp.MustCompile(`--[^\n]*`)
+	readOnly sync.Map // query → error or nil
+)
+
+// ErrWriteOutsideTx says that a statement that writes was sent where a read
+// was expected.
+var ErrWriteOutsideTx = errors.New("a statement that writes needs a transaction (postgres.InTx) or postgres.Guarded")
+
+func mustOnlyRead(query string) error {
+	if v, seen := readOnly.Load(query); seen {
+		verdict, _ := v.(error) // nil for a statement that only reads
+		return verdict
+	}
+	var verdict error
+	if writes.MatchString(comments.ReplaceAllString(query, "")) {
+		verdict = fmt.Errorf("%w: %.60q", ErrWriteOutsideTx, query)
+		readOnly.Store(query, verdict)
+		return verdict
+	}
+	readOnly.Store(query, nil)
+	return nil
+}

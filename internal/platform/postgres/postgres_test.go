@@ -1,0 +1,248 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/platform/postgres"
+	"payonce/migrations"
+)
+
+const (
+	insertMerchant = `INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`
+	countMerchants = `SELECT count(*) FROM merchants`
+)
+
+func merchants(t *testing.T, db *postgres.DB) (n int) {
+	t.Helper()
+	require.NoError(t, db.Get(t.Context(), &n, countMerchants))
+	return n
+}
+
+func insert(ctx context.Context, tx postgres.Tx) error {
+	id := uuid.New()
+	_, err := tx.Exec(ctx, insertMerchant, id, id[:])
+	return err
+}
+
+func TestNilMeansCommittedAndAnErrorLeavesNothing(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error { return insert(t.Context(), tx) }))
+	require.Equal(t, 1, merchants(t, db))
+	mine := errors.New("mine")
+	err := postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		if err := insert(t.Context(), tx); err != nil {
+			return err
+		}
+		return mine
+	})
+	require.ErrorIs(t, err, mine)
+	require.Equal(t, 1, merchants(t, db))
+}
+
+func TestAPanicRollsBackAndGoesOn(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	require.PanicsWithValue(t, "boom", func() {
+		_ = postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+			if err := insert(t.Context(), tx); err != nil {
+				return err
+			}
+			panic("boom")
+		})
+	})
+	require.Equal(t, 0, merchants(t, db))
+}
+
+func TestAPoolOfOneIsEnough(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), postgres.Config{DSN: devtest.DSN(t), PoolSize: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for range 3 {
+		require.NoError(t, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+			var n int
+			if err := tx.Get(ctx, &n, countMerchants); err != nil {
+				return err
+			}
+			return insert(ctx, tx)
+		}))
+	}
+	require.Equal(t, 3, merchants(t, db))
+}
+
+func TestAReadRefusesAStatementThatWrites(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	for _, query := range []string{
+		`INSERT INTO merchants (id, api_key_hash) VALUES (gen_random_uuid(), '') RETURNING 1`,
+		`WITH d AS (DELETE FROM merchants RETURNING 1) SELECT count(*) FROM d`,
+		"UPDATE merchants SET created_at = now() RETURNING 1",
+		"SELECT 1 FROM merchants FOR UPDATE",
+		"SELECT pg_notify('a', 'b')",
+	} {
+		var n int
+		require.ErrorIs(t, db.Get(t.Context(), &n, query), postgres.ErrWriteOutsideTx, query)
+	}
+	var n int
+	require.NoError(t, db.Get(t.Context(), &n, "SELECT 1 -- does not UPDATE anything, whatever DELETE FROM says"))
+}
+
+func TestTwoTransactionsThatDeadlockBothCommit(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	a, b := uuid.New(), uuid.New()
+	for _, id := range []uuid.UUID{a, b} {
+		require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+			_, err := tx.Exec(t.Context(), insertMerchant, id, id[:])
+			return err
+		}))
+	}
+	const touch = `UPDATE merchants SET created_at = created_at + interval '1 second' WHERE id = $1`
+	met := make(chan struct{})
+	var first atomic.Int32
+	cross := func(one, other uuid.UUID) error {
+		return postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+			if _, err := tx.Exec(t.Context(), touch, one); err != nil {
+				return err
+			}
+			if first.Add(1) == 2 {
+				close(met)
+			}
+			<-met
+			_, err := tx.Exec(t.Context(), touch, other)
+			return err
+		})
+	}
+	errs := make(chan error, 2)
+	go func() { errs <- cross(a, b) }()
+	go func() { errs <- cross(b, a) }()
+	require.NoError(t, <-errs)
+	require.NoError(t, <-errs)
+	require.Greater(t, first.Load(), int32(2), "one of them ran again")
+}
+
+func TestALostCommitReplyIsUnknownNotFailed(t *testing.T) {
+	t.Parallel()
+	dsn := devtest.DSN(t)
+	direct, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = direct.Close() })
+	proxied, cut := throughProxy(t, dsn)
+	db, err := postgres.Open(t.Context(), postgres.Config{DSN: proxied, PoolSize: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	err = postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		if err := insert(t.Context(), tx); err != nil {
+			return err
+		}
+		cut.Store(true) // the next reply, COMMIT's, is lost on its way
+		return nil
+	})
+	require.ErrorIs(t, err, postgres.ErrCommitUnknown)
+	require.Eventually(t, func() bool { return merchants(t, direct) == 1 }, 5*time.Second, 10*time.Millisecond, "and the truth was: committed")
+}
+
+// throughProxy forwards a database's port and, once cut is set, passes on what
+// the client says but breaks the connection instead of passing the answer.
+func throughProxy(t *testing.T, dsn string) (proxied string, cut *atomic.Bool) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	host := u.Host
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	cut = &atomic.Bool{}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go relay(client, host, cut)
+		}
+	}()
+	u.Host = l.Addr().String()
+	return u.String(), cut
+}
+
+func relay(client net.Conn, host string, cut *atomic.Bool) {
+	defer func() { _ = client.Close() }()
+	server, err := (&net.Dialer{}).Dial("tcp", host)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(buf)
+			if err != nil {
+				return
+			}
+			if _, err := server.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buf)
+		if err != nil || cut.Load() {
+			return
+		}
+		if _, err := client.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func TestTwoProcessesMigrateAtOnceAndAgain(t *testing.T) {
+	t.Parallel()
+	dsn := devtest.EmptyDSN(t)
+	errs := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := postgres.Migrate(context.Background(), postgres.Config{DSN: dsn}, migrations.Files)
+			errs <- err
+		}()
+	}
+	require.NoError(t, <-errs)
+	require.NoError(t, <-errs)
+	n, err := postgres.Migrate(t.Context(), postgres.Config{DSN: dsn}, migrations.Files)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	current, newest, err := postgres.SchemaVersion(t.Context(), postgres.Config{DSN: dsn}, migrations.Files)
+	require.NoError(t, err)
+	require.Equal(t, newest, current)
+}
+
+func TestABrokenDSNIsNamedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://u:s3cret@host:notaport/db"})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "s3cret")
+}
+
+func TestEverySessionCarriesItsTimeouts(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	for name, want := range map[string]string{"lock_timeout": "2s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"} {
+		var got string
+		require.NoError(t, db.Get(t.Context(), &got, "SELECT current_setting($1)", name))
+		require.Equal(t, want, got, name)
+	}
+}

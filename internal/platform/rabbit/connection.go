@@ -1,0 +1,348 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Config says where the broker is and what this process needs it to have.
+type Config struct {
+	// URLs are the cluster's nodes, tried in turn.
+	URLs []string
+	// Name is what the broker shows for this connection.
+	Name     string
+	Topology Topology
+	Log      *slog.Logger // nil means silence
+
+	DialTimeout  time.Duration // 0 means 3 s
+	WriteTimeout time.Duration // 0 means 10 s; a write that blocks longer ends the connection
+	Heartbeat    time.Duration // 0 means 5 s
+	BackoffMin   time.Duration // 0 means 100 ms
+	BackoffMax   time.Duration // 0 means 5 s
+}
+
+func (c *Config) setDefaults() error {
+	if len(c.URLs) == 0 {
+		return errors.New("rabbit: no broker URL is given")
+	}
+	for _, u := range c.URLs {
+		if _, err := amqp.ParseURI(u); err != nil {
+			// The parser's error may quote the URL, and so the password.
+			return errors.New("rabbit: a broker URL cannot be parsed; expected amqp://user:password@host:port/vhost")
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for d, byDefault := range map[*time.Duration]time.Duration{
+		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 5 * time.Second,
+		&c.BackoffMin: 100 * time.Millisecond, &c.BackoffMax: 5 * time.Second,
+	} {
+		if *d == 0 {
+			*d = byDefault
+		}
+	}
+	return nil
+}
+
+// ErrClosed says that this process closed its connection.
+var ErrClosed = errors.New("rabbit: the connection was closed by its owner")
+
+// Conn is one connection to the broker that heals. It is up or it is being
+// built anew; publishers and consumers wait meanwhile.
+type Conn struct {
+	cfg    Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu         sync.Mutex
+	current    *link         // nil while down
+	changed    chan struct{} // closed at the next change of current
+	generation uint64
+	lastErr    error
+}
+
+// Open starts connecting and returns at once: a process may start before its
+// broker. Its error is a mistake in cfg.
+func Open(cfg Config) (*Conn, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{})}
+	go c.heal()
+	return c, nil
+}
+
+// Close ends the connection. Unacknowledged deliveries come again elsewhere.
+func (c *Conn) Close() {
+	c.cancel()
+	<-c.ended
+}
+
+// Healthy says whether the connection is up right now.
+func (c *Conn) Healthy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current != nil
+}
+
+// Generation counts the connections made so far.
+func (c *Conn) Generation() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.generation
+}
+
+// Ready waits until the connection is up and the topology is declared. Its
+// error names why it is not.
+func (c *Conn) Ready(ctx context.Context) error {
+	_, err := c.link(ctx)
+	return err
+}
+
+func (c *Conn) heal() {
+	defer close(c.ended)
+	pause := &backoff.ExponentialBackOff{InitialInterval: c.cfg.BackoffMin, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: c.cfg.BackoffMax}
+	pause.Reset()
+	for node := 0; c.ctx.Err() == nil; node++ {
+		l, err := c.connect(c.cfg.URLs[node%len(c.cfg.URLs)])
+		if err != nil {
+			c.set(nil, err)
+			c.cfg.Log.Warn("the broker cannot be reached", "error", err)
+		} else {
+			c.set(l, nil)
+			c.cfg.Log.Info("connected to the broker", "generation", l.generation)
+			c.watch(l, pause.Reset)
+			l.close()
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+	c.set(nil, ErrClosed)
+}
+
+// watch returns when the link is down or the process wants no more. A link that
+// held for a while has earned a quick reconnect.
+func (c *Conn) watch(l *link, held func()) {
+	proven := time.NewTimer(c.cfg.BackoffMax)
+	defer proven.Stop()
+	for {
+		select {
+		case <-proven.C:
+			held()
+		case <-l.down:
+			c.set(nil, l.reason)
+			c.cfg.Log.Warn("the connection to the broker broke", "generation", l.generation, "error", l.reason)
+			return
+		case <-c.ctx.Done():
+			c.set(nil, ErrClosed)
+			return
+		}
+	}
+}
+
+func (c *Conn) set(l *link, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l != nil {
+		c.generation++
+		l.generation = c.generation
+	}
+	c.current, c.lastErr = l, err
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// link waits for a live connection.
+func (c *Conn) link(ctx context.Context) (*link, error) {
+	for {
+		c.mu.Lock()
+		l, changed, last := c.current, c.changed, c.lastErr
+		c.mu.Unlock()
+		if l != nil {
+			return l, nil
+		}
+		if c.ctx.Err() != nil {
+			return nil, ErrClosed
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if last != nil {
+				return nil, fmt.Errorf("no connection to the broker: %w (%w)", last, ctx.Err())
+			}
+			return nil, fmt.Errorf("no connection to the broker yet: %w", ctx.Err())
+		}
+	}
+}
+
+// link is one generation of the connection.
+type link struct {
+	generation uint64
+	conn       *amqp.Connection
+	down       chan struct{}
+	reason     error // why it is down; read after down
+
+	mu   sync.Mutex
+	free chan struct{} // closed while the broker takes messages
+}
+
+func (c *Conn) connect(url string) (*link, error) {
+	properties := amqp.NewConnectionProperties()
+	properties.SetClientConnectionName(c.cfg.Name)
+	// Recovery stays nil: the client must not revive channels (see the package).
+	conn, err := amqp.DialConfig(url, amqp.Config{Heartbeat: c.cfg.Heartbeat, Properties: properties, Dial: c.dial})
+	if err != nil {
+		return nil, err
+	}
+	l := &link{conn: conn, down: make(chan struct{}), free: make(chan struct{})}
+	close(l.free)
+	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
+	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
+	go l.hear(closes, blocks)
+	if err := c.cfg.Topology.declare(conn); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *link) hear(closes <-chan *amqp.Error, blocks <-chan amqp.Blocking) {
+	for {
+		select {
+		case b, open := <-blocks:
+			if !open {
+				blocks = nil
+				continue
+			}
+			l.block(b.Active)
+		case e, open := <-closes:
+			l.reason = ErrClosed
+			if open && e != nil {
+				l.reason = e
+			}
+			close(l.down)
+			return
+		}
+	}
+}
+
+func (l *link) block(active bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.free:
+		if active {
+			l.free = make(chan struct{})
+		}
+	default:
+		if !active {
+			close(l.free)
+		}
+	}
+}
+
+// takesMessages returns a channel that is closed as long as the broker has
+// memory and disk for messages.
+func (l *link) takesMessages() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.free
+}
+
+// channel opens a channel.
+func (l *link) channel(ctx context.Context) (*amqp.Channel, error) {
+	return within(ctx, l.conn.Channel, func(late *amqp.Channel) { _ = late.Close() })
+}
+
+// within gives up waiting for call when ctx ends; the client's calls ignore
+// contexts, and a silent broker answers when its heartbeats are missed at the
+// latest. What comes too late goes to discard.
+func within[T any](ctx context.Context, call func() (T, error), discard func(T)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		value, err := call()
+		answered <- answer{value, err}
+		if ctx.Err() == nil || err != nil || discard == nil {
+			return
+		}
+		select {
+		case late := <-answered: // Nobody took it.
+			discard(late.value)
+		default:
+		}
+	}()
+	select {
+	case a := <-answered:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// close says goodbye, but not for long: a broker in a memory alarm reads nothing
+// from this connection, not even that.
+func (l *link) close() {
+	_ = l.conn.CloseDeadline(time.Now().Add(time.Second)) //nolint:forbidigo // a deadline on a socket is an absolute time
+	<-l.down
+}
+
+func (c *Conn) dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.DialTimeout)
+	defer cancel()
+	raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	// For the handshake; the client clears it once the connection is open.
+	if err := raw.SetReadDeadline(time.Now().Add(c.cfg.DialTimeout)); err != nil { //nolint:forbidigo // a deadline on a socket is an absolute time
+		return nil, errors.Join(err, raw.Close())
+	}
+	return &impatient{Conn: raw, patience: c.cfg.WriteTimeout}, nil
+}
+
+// impatient puts a deadline on every write. A broker in a memory alarm stops
+// reading, and the client's blocked write would ignore its context.
+type impatient struct {
+	net.Conn
+	patience time.Duration
+	last     atomic.Pointer[time.Time] // the deadline of the goodbye, when there is one
+}
+
+// SetDeadline is how the client limits its handshake and its goodbye.
+func (i *impatient) SetDeadline(t time.Time) error {
+	i.last.Store(nil)
+	if !t.IsZero() {
+		i.last.Store(&t)
+	}
+	return i.Conn.SetDeadline(t)
+}
+
+func (i *impatient) Write(b []byte) (int, error) {
+	deadline := time.Now().Add(i.patience) //nolint:forbidigo // a deadline on a socket is an absolute time
+	if last := i.last.Load(); last != nil && last.Before(deadline) {
+		deadline = *last
+	}
+	if err := i.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	return i.Conn.Write(b)
+}

@@ -1,0 +1,242 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// ConsumerConfig says how a queue is read.
+type ConsumerConfig struct {
+	Queue string
+	// Prefetch bounds the deliveries that are handed over or wait here; 0 means
+	// twice BatchMax, so that the next batch is at hand.
+	Prefetch int
+	BatchMax int           // 0 means 100
+	Linger   time.Duration // how long a batch waits for company; 0 means 1 ms
+}
+
+func (c *ConsumerConfig) setDefaults() error {
+	if c.Queue == "" {
+		return errors.New("rabbit: a consumer needs a queue")
+	}
+	if c.BatchMax == 0 {
+		c.BatchMax = 100
+	}
+	if c.Prefetch == 0 {
+		c.Prefetch = 2 * c.BatchMax
+	}
+	if c.Linger == 0 {
+		c.Linger = time.Millisecond
+	}
+	return nil
+}
+
+// Delivery is one delivery of a message.
+type Delivery struct {
+	Message
+	Queue       string
+	Redelivered bool
+	// Count is how often the queue has handed this message out before.
+	Count int
+
+	tag  uint64
+	from *intake
+}
+
+// Generation is the connection this delivery came by. Its Ack means something
+// only there.
+func (d Delivery) Generation() uint64 { return d.from.link.generation }
+
+// Lost says that the delivery's connection or channel has ended: it cannot be
+// acknowledged any more and comes again.
+func (d Delivery) Lost() bool { return d.from.ch.IsClosed() }
+
+// ErrStale says that a delivery's channel has ended. It was not acknowledged
+// and comes again.
+var ErrStale = errors.New("the delivery belongs to a channel that has ended")
+
+// Consume reads a queue until ctx ends and gives its deliveries to handle, a
+// batch at a time and in their order. Handle settles each with [Ack] or leaves
+// it, and then gets it again once the channel ends. Whatever happens to the
+// broker, Consume starts anew; its error is a mistake in cfg. When ctx ends the
+// batch in hand is finished first.
+func (c *Conn) Consume(ctx context.Context, cfg ConsumerConfig, handle func(ctx context.Context, batch []Delivery)) error {
+	if err := cfg.setDefaults(); err != nil {
+		return err
+	}
+	pause := &backoff.ExponentialBackOff{InitialInterval: c.cfg.BackoffMin, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: c.cfg.BackoffMax}
+	pause.Reset()
+	for ctx.Err() == nil {
+		handed, err := c.consume(ctx, cfg, handle)
+		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+			break
+		}
+		if handed > 0 {
+			pause.Reset()
+		}
+		c.cfg.Log.Warn("a consumer starts anew", "queue", cfg.Queue, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+	return nil
+}
+
+func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(context.Context, []Delivery)) (handed int, err error) {
+	l, err := c.link(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ch, err := l.channel(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = ch.Close() }() // What was not acknowledged goes back to the queue.
+	if err := ch.Qos(cfg.Prefetch, 0, false); err != nil {
+		return 0, err
+	}
+	deliveries, err := ch.Consume(cfg.Queue, "", false, false, false, false, nil)
+	if err != nil {
+		return 0, err
+	}
+	in := &intake{link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
+	defer in.end()
+	for {
+		batch, more := in.collect(ctx, deliveries, cfg)
+		if len(batch) > 0 && ctx.Err() == nil {
+			handle(ctx, batch)
+			handed += len(batch)
+		}
+		if !more {
+			return handed, fmt.Errorf("the channel of queue %s ended", cfg.Queue)
+		}
+	}
+}
+
+// intake is a consumer's channel in one generation of the connection.
+type intake struct {
+	link  *link
+	ch    *amqp.Channel
+	queue string
+
+	mu    sync.Mutex
+	open  map[uint64]struct{} // handed over or waiting here, and not settled
+	ended bool
+}
+
+func (in *intake) end() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.ended = true
+}
+
+// collect waits for one delivery and then a moment for more. A batch that is
+// cut short by the end of ctx is not handed over.
+func (in *intake) collect(ctx context.Context, deliveries <-chan amqp.Delivery, cfg ConsumerConfig) (batch []Delivery, more bool) {
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case d, open := <-deliveries:
+		if !open {
+			return nil, false
+		}
+		batch = append(batch, in.take(d))
+	}
+	linger := time.NewTimer(cfg.Linger)
+	defer linger.Stop()
+	for len(batch) < cfg.BatchMax {
+		select {
+		case <-ctx.Done():
+			return batch, false
+		case <-linger.C:
+			return batch, true
+		case d, open := <-deliveries:
+			if !open {
+				return batch, false
+			}
+			batch = append(batch, in.take(d))
+		}
+	}
+	return batch, true
+}
+
+func (in *intake) take(d amqp.Delivery) Delivery {
+	in.mu.Lock()
+	in.open[d.DeliveryTag] = struct{}{}
+	in.mu.Unlock()
+	return Delivery{
+		Message: Message{
+			Exchange: d.Exchange, Key: d.RoutingKey, ID: d.MessageId, Type: d.Type, ContentType: d.ContentType,
+			Time: d.Timestamp, Headers: d.Headers, Body: d.Body,
+		},
+		Queue: in.queue, Redelivered: d.Redelivered, Count: int(integer(d.Headers["x-delivery-count"])),
+		tag: d.DeliveryTag, from: in,
+	}
+}
+
+// Ack settles deliveries of one batch for good: call it after the commit. Where
+// every older delivery of the channel is settled too, it is one frame for all.
+// [ErrStale] means that some come again; settling twice is a no-op.
+func Ack(deliveries ...Delivery) error {
+	byChannel := map[*intake][]uint64{}
+	for _, d := range deliveries {
+		byChannel[d.from] = append(byChannel[d.from], d.tag)
+	}
+	var all error
+	for in, tags := range byChannel {
+		all = errors.Join(all, in.ack(tags))
+	}
+	return all
+}
+
+func (in *intake) ack(tags []uint64) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.ended {
+		return ErrStale
+	}
+	slices.Sort(tags)
+	together, alone := in.split(tags)
+	if together > 0 {
+		if err := in.ch.Ack(together, true); err != nil {
+			return fmt.Errorf("%w: %w", ErrStale, err)
+		}
+	}
+	for _, tag := range alone {
+		if err := in.ch.Ack(tag, false); err != nil {
+			return fmt.Errorf("%w: %w", ErrStale, err)
+		}
+	}
+	return nil
+}
+
+// split settles tags in the books and says which frames the broker needs: up to
+// and with together at once, the others one by one.
+func (in *intake) split(tags []uint64) (together uint64, alone []uint64) {
+	for _, tag := range tags {
+		if _, open := in.open[tag]; open {
+			delete(in.open, tag)
+			alone = append(alone, tag)
+		}
+	}
+	oldest := ^uint64(0) // of those that stay unsettled
+	for tag := range in.open {
+		oldest = min(oldest, tag)
+	}
+	cut := 0
+	for cut < len(alone) && alone[cut] < oldest {
+		cut++
+	}
+	if cut > 0 {
+		together = alone[cut-1]
+	}
+	return together, alone[cut:]
+}

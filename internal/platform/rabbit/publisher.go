@@ -1,0 +1,304 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Returned says that no queue is bound for a message: it is nowhere, for
+// certain.
+type Returned struct {
+	Exchange string
+	Key      string
+	Reason   string
+}
+
+func (r Returned) Error() string {
+	return fmt.Sprintf("no queue is bound to exchange %q for %q (%s)", r.Exchange, r.Key, r.Reason)
+}
+
+// ErrNacked says that the broker refused the message for at least one queue. It
+// may stand in others.
+var ErrNacked = errors.New("the broker refused the message")
+
+// ErrUnconfirmed says that nobody knows whether the broker has the message.
+var ErrUnconfirmed = errors.New("the broker did not confirm the message")
+
+// PublisherConfig bounds what is under way.
+type PublisherConfig struct {
+	Window         int           // unconfirmed messages at most; 0 means 1000
+	ConfirmTimeout time.Duration // 0 means 10 s
+}
+
+// Publisher publishes with pipelined confirms. It may be used by many
+// goroutines; they share one channel and one window.
+type Publisher struct {
+	conn   *Conn
+	cfg    PublisherConfig
+	window chan struct{} // a token for each unconfirmed message
+	turn   chan struct{} // the token of whoever writes
+	out    *outlet       // belongs to the holder of turn
+}
+
+// Publisher makes a publisher on this connection.
+func (c *Conn) Publisher(cfg PublisherConfig) *Publisher {
+	if cfg.Window == 0 {
+		cfg.Window = 1000
+	}
+	if cfg.ConfirmTimeout == 0 {
+		cfg.ConfirmTimeout = 10 * time.Second
+	}
+	return &Publisher{conn: c, cfg: cfg, window: make(chan struct{}, cfg.Window), turn: make(chan struct{}, 1)}
+}
+
+// Publish sends m and waits for its fate: nil, [Returned], [ErrNacked] or
+// [ErrUnconfirmed].
+func (p *Publisher) Publish(ctx context.Context, m Message) error {
+	fate := make(chan error, 1)
+	if err := p.Send(ctx, m, func(err error) { fate <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-fate:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
+	}
+}
+
+// PublishAll sends all messages before it waits for any, and returns the fate
+// of each.
+func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []error {
+	fates := make([]error, len(messages))
+	var settled sync.WaitGroup
+	for i, m := range messages {
+		settled.Add(1)
+		if err := p.Send(ctx, m, func(err error) { fates[i] = err; settled.Done() }); err != nil {
+			fates[i] = err
+			settled.Done()
+		}
+	}
+	settled.Wait() // Every fate is decided by the confirm timeout at the latest.
+	return fates
+}
+
+// Send hands m to the broker and returns. After nil, done is called exactly
+// once with the message's fate; it runs on the goroutine that reads confirms
+// and must not block. After an error done is never called. Send waits while the
+// window is full, the connection is down or the broker is out of memory.
+func (p *Publisher) Send(ctx context.Context, m Message, done func(error)) error {
+	select {
+	case p.window <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := p.write(ctx, m, done); err != nil {
+		<-p.window
+		return err
+	}
+	return nil
+}
+
+func (p *Publisher) write(ctx context.Context, m Message, done func(error)) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.turn }()
+
+	for {
+		if err := p.open(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-p.out.link.takesMessages():
+			err := p.out.publish(m, func(err error) { <-p.window; done(err) })
+			if err != nil {
+				p.out = nil
+			}
+			return err
+		case <-p.out.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// open makes sure that there is a channel in confirm mode on a live connection.
+func (p *Publisher) open(ctx context.Context) error {
+	if p.out != nil {
+		select {
+		case <-p.out.ended:
+		case <-p.out.link.down:
+		default:
+			return nil
+		}
+	}
+	l, err := p.conn.link(ctx)
+	if err != nil {
+		return err
+	}
+	ch, err := l.channel(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := within(ctx, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }, nil); err != nil {
+		go func() { _ = ch.Close() }() // May wait as long as the call before it.
+		return err
+	}
+	o := &outlet{link: l, ch: ch, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
+	// Both are drained by one goroutine and wide enough for the window, so the
+	// client's reader never waits: it would throw a Return away after 5 s.
+	returns := ch.NotifyReturn(make(chan amqp.Return, p.cfg.Window+1))
+	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, p.cfg.Window+1))
+	go o.listen(returns, confirms, p.cfg.ConfirmTimeout)
+	p.out = o
+	return nil
+}
+
+// outlet is the publisher's channel in one generation of the connection.
+type outlet struct {
+	link  *link
+	ch    *amqp.Channel
+	ended chan struct{} // closed when no confirm can come any more
+
+	mu      sync.Mutex
+	pending map[uint64]*pending
+	routes  map[route][]uint64 // the tags that a Return may speak of, oldest first
+}
+
+type pending struct {
+	route  route
+	age    int // in ticks
+	failed error
+	done   func(error)
+}
+
+// route is what a Return lets us recognise: the broker tells no tag.
+type route struct{ exchange, key, id string }
+
+func (o *outlet) publish(m Message, done func(error)) error {
+	r := route{m.Exchange, m.Key, m.ID}
+	tag := o.ch.GetNextPublishSeqNo()
+	o.mu.Lock() // Before writing: the confirm may come before the write returns.
+	o.pending[tag] = &pending{route: r, done: done}
+	o.routes[r] = append(o.routes[r], tag)
+	o.mu.Unlock()
+
+	err := o.ch.Publish(m.Exchange, m.Key, true, false, m.publishing())
+	if err == nil {
+		return nil
+	}
+	if o.take(tag) == nil {
+		return nil // Its fate was told already: the connection broke under the write.
+	}
+	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+}
+
+// take removes and returns a pending message; whoever gets it tells its fate.
+func (o *outlet) take(tag uint64) *pending {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.pending[tag]
+	if p == nil {
+		return nil
+	}
+	delete(o.pending, tag)
+	rest := o.routes[p.route]
+	for i, t := range rest {
+		if t == tag {
+			rest = append(rest[:i:i], rest[i+1:]...)
+			break
+		}
+	}
+	if len(rest) == 0 {
+		delete(o.routes, p.route)
+	} else {
+		o.routes[p.route] = rest
+	}
+	return p
+}
+
+func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirmation, timeout time.Duration) {
+	defer close(o.ended)
+	const ticksPerTimeout = 4
+	tick := time.NewTicker(timeout / ticksPerTimeout)
+	defer tick.Stop()
+	for {
+		select {
+		case r, open := <-returns:
+			if !open {
+				returns = nil
+				continue
+			}
+			o.returned(r)
+		case c, open := <-confirms:
+			if !open {
+				o.abandon(func(*pending) bool { return true }, "the channel ended")
+				return
+			}
+			// A Return precedes its confirm on the wire, so it is in the
+			// buffer by now: read all of them before believing the confirm.
+			for more := returns != nil; more; {
+				select {
+				case r, open := <-returns:
+					if more = open; open {
+						o.returned(r)
+					}
+				default:
+					more = false
+				}
+			}
+			o.confirmed(c)
+		case <-tick.C:
+			o.abandon(func(p *pending) bool { p.age++; return p.age > ticksPerTimeout }, "the confirm is overdue")
+		}
+	}
+}
+
+func (o *outlet) returned(r amqp.Return) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, tag := range o.routes[route{r.Exchange, r.RoutingKey, r.MessageId}] {
+		if p := o.pending[tag]; p.failed == nil {
+			p.failed = Returned{Exchange: r.Exchange, Key: r.RoutingKey, Reason: r.ReplyText}
+			return
+		}
+	}
+}
+
+func (o *outlet) confirmed(c amqp.Confirmation) {
+	p := o.take(c.DeliveryTag)
+	switch {
+	case p == nil: // It was given up before; its sender has been told.
+	case p.failed != nil:
+		p.done(p.failed)
+	case !c.Ack:
+		p.done(ErrNacked)
+	default:
+		p.done(nil)
+	}
+}
+
+// abandon gives up the pending messages that match.
+func (o *outlet) abandon(which func(*pending) bool, why string) {
+	o.mu.Lock()
+	var tags []uint64
+	for tag, p := range o.pending {
+		if which(p) {
+			tags = append(tags, tag)
+		}
+	}
+	o.mu.Unlock()
+	for _, tag := range tags {
+		if p := o.take(tag); p != nil {
+			p.done(fmt.Errorf("%w: %s", ErrUnconfirmed, why))
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Package idempotency gives a keyed request one outcome, however often it is
+// delivered.
+//
+// # The problem
+//
+// A client that gets no answer asks again: a double-click, a retrying gateway,
+// a phone that lost its network after the request was carried out. The server
+// cannot tell a repetition from a second wish unless the client names its
+// intent. It does so with a key that it makes once and sends with each delivery.
+//
+// # The promise
+//
+// For one key within one scope (a tenant) and within the key's lifetime:
+//
+//   - at most one delivery runs the operation at a time;
+//   - once an outcome is stored, every later delivery gets exactly its bytes,
+//     for the price of one indexed read: no transaction, no lock, no write;
+//   - another request under the same key is refused, and told which fields
+//     differ, without being shown the stored values;
+//   - the outcome is stored in the same commit as the effect it speaks of.
+//
+// # What is not promised
+//
+// After the key's lifetime it is new again; an operation that must converge for
+// ever needs a business key of its own beneath this one. A key that the client
+// makes anew for each retry is no key. And an effect outside the database is
+// not in its commit: see the second shape.
+//
+// # Three states
+//
+//	          claim                    complete
+//	(absent) ───────▶ running, fence n ────────▶ completed
+//	    ▲                │   │  ▲
+//	    │    release     │   └──┘ take over: lease over, fence n+1
+//	    └────────────────┘
+//
+// # Two shapes
+//
+// [Keys.Do] is for an effect that is ours alone: claim, effect and outcome are
+// one transaction. A crash leaves nothing; a twin waits on the unique index and
+// reads the winner.
+//
+// [ClaimFrom] and [CompleteFrom] are for an effect outside: claim and intent
+// commit first, then comes the call, then effect and outcome commit together.
+// Both are SQL to be folded into the caller's own statement, so that the claim
+// stands or falls with the state change it guards. The claim has no ON CONFLICT
+// on purpose: a key that exists must undo the state change beside it. (Folded
+// with ON CONFLICT DO NOTHING, one key sent to two resources left both claimed
+// with one key row between them.)
+//
+// # Killed here, then what
+//
+//	before the claim commits          nothing happened; the retry runs as new
+//	between claim and call            lease ends; whoever asks next takes over
+//	between call and complete         the same; the taker asks the outside world
+//	                                  what became of the call, it never assumes
+//	during complete                   unknown until read; the statement may run twice
+//	after complete, before answering  the retry gets the stored bytes
+//
+// # Tables
+//
+// idempotency_keys, see schema.sql. Keep response bodies as bytes: jsonb
+// reorders fields and refuses some strings, and then a replay is not the answer.
+package idempotency

@@ -1,0 +1,28 @@
+package idempotency_test
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+)
+
+// A second request under a used key is told which field differs. What was
+// stored is enough to say so and too little to reveal the value.
+func ExampleRow_Match() {
+	secret := []byte("from the configuration")
+	scope := uuid.MustParse("01900000-0000-7000-8000-000000000001")
+	first := idempotency.Request{Scope: scope, Key: "K", Operation: "POST /v1/orders", Fields: []idempotency.Field{
+		{Pointer: "/email", Value: "ada@example.org"}, {Pointer: "/items/0/quantity", Value: "2"},
+	}}
+	stored := rowOf(first, secret)
+
+	second := first
+	second.Fields = []idempotency.Field{{Pointer: "/email", Value: "ada@example.org"}, {Pointer: "/items/0/quantity", Value: "3"}}
+	fmt.Println(stored.Match(second, second.Fingerprint(secret)))
+	fmt.Println(stored.Match(first, first.Fingerprint(secret)))
+	// Output:
+	// this Idempotency-Key was used for a request with other values at /items/0/quantity
+	// <nil>
+}

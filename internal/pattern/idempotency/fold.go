@@ -1,0 +1,102 @@
+package idempotency
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+const claimParams = 8
+
+// ClaimFrom returns the INSERT that claims a key for each row of from, which
+// must have the columns subject_id and subject_no: the thing and the try that
+// recovery will speak of. Fold it into the statement that makes the guarded
+// state change:
+//
+//	WITH p AS (UPDATE … WHERE status = … RETURNING id AS subject_id, … AS subject_no),
+//	     k AS (<ClaimFrom("p", 5)>)
+//	SELECT … FROM p
+//
+// If the key exists the whole statement fails (see [Taken]); if the state
+// change matches nothing, no key is written. Its parameters are numbered from
+// first and come from [Keys.ClaimParams].
+func ClaimFrom(from string, first int) string {
+	p := numbered(first, claimParams)
+	return fmt.Sprintf(`INSERT INTO idempotency_keys
+       (merchant_id, key, operation, request_hash, field_macs, status, claim_token, fence, lease_until, subject_id, subject_no, expires_at)
+SELECT %s::uuid, %s::text, %s::text, %s::bytea, %s::jsonb, 'running', %s::uuid, 1,
+       clock_timestamp() + %s::float8 * interval '1 second', subject_id, subject_no,
+       clock_timestamp() + %s::float8 * interval '1 second'
+  FROM %s`, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], from)
+}
+
+// ClaimParams are the parameters of [ClaimFrom]. The token recognises the
+// claim's own row, should the driver run the statement twice.
+func (k *Keys) ClaimParams(r Request, f Fingerprint, token uuid.UUID) []any {
+	macs, err := json.Marshal(f.MACs)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return []any{r.Scope, r.Key, r.Operation, f.Hash, string(macs), token, k.Lease.Seconds(), k.TTL.Seconds()}
+}
+
+const completeParams = 4
+
+// CompleteFrom returns the UPDATE that stores the answer under the key that
+// opened the try which from names by subject_id and subject_no. Fold it into
+// the statement that stores the effect. The caller guards from by the fence of
+// the try: a holder that lost its lease finds no row and completes nothing.
+func CompleteFrom(from string, first int) string {
+	return fmt.Sprintf(`UPDATE idempotency_keys SET %s
+  FROM %s
+ WHERE idempotency_keys.subject_id = %s.subject_id AND idempotency_keys.subject_no = %s.subject_no
+   AND idempotency_keys.status = 'running'`, completion(first), from, from, from)
+}
+
+func completion(first int) string {
+	p := numbered(first, completeParams)
+	return fmt.Sprintf(`status = 'completed', lease_until = NULL,
+       response_status = %s::integer, response_headers = %s::bytea, response_body = %s::bytea, resource_ref = %s::text`, p[0], p[1], p[2], p[3])
+}
+
+// CompleteParams are the parameters of [CompleteFrom].
+func CompleteParams(a Answer, resource string) []any {
+	return []any{a.Status, a.headers(), a.Body, resource}
+}
+
+// TakeOverFrom returns the UPDATE that hands the key of a try to its new
+// holder: from has subject_id, subject_no and the try's new fence and
+// lease_until.
+func TakeOverFrom(from string) string {
+	return fmt.Sprintf(`UPDATE idempotency_keys
+   SET fence = %[1]s.fence, lease_until = %[1]s.lease_until
+  FROM %[1]s
+ WHERE idempotency_keys.subject_id = %[1]s.subject_id AND idempotency_keys.subject_no = %[1]s.subject_no
+   AND idempotency_keys.status = 'running'`, from)
+}
+
+// ParkFrom returns the UPDATE that ends the lease of a try whose outcome is
+// unknown: the next delivery need not wait to ask.
+func ParkFrom(from string) string {
+	return fmt.Sprintf(`UPDATE idempotency_keys SET lease_until = NULL
+  FROM %[1]s
+ WHERE idempotency_keys.subject_id = %[1]s.subject_id AND idempotency_keys.subject_no = %[1]s.subject_no
+   AND idempotency_keys.status = 'running'`, from)
+}
+
+// ReleaseFrom returns the DELETE that gives back the key of a try that is known
+// to have had no effect: the key is as if it had never been used.
+func ReleaseFrom(from string) string {
+	return fmt.Sprintf(`DELETE FROM idempotency_keys USING %[1]s
+ WHERE idempotency_keys.subject_id = %[1]s.subject_id AND idempotency_keys.subject_no = %[1]s.subject_no
+   AND idempotency_keys.status = 'running'`, from)
+}
+
+func numbered(first, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("$%d", first+i)
+	}
+	return out
+}

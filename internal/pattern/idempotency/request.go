@@ -1,0 +1,100 @@
+package idempotency
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Field is one value of a decoded request, named by its JSON pointer.
+type Field struct {
+	Pointer string
+	Value   string
+}
+
+// Request is one delivery of an intent.
+type Request struct {
+	Scope     uuid.UUID
+	Key       string
+	Operation string // method and route, "POST /v1/orders"
+	// Fields are the decoded command and the path parameters. White space and
+	// the order of fields in the body therefore do not matter.
+	Fields []Field
+}
+
+// Fingerprint is what is stored of a request to recognise it again.
+type Fingerprint struct {
+	Hash []byte
+	MACs map[string]string
+}
+
+// Fingerprint hashes a request. Single fields are hashed under the secret, cut
+// short and bound to scope and key: enough to name the field that differs, too
+// little to find out its value.
+func (r Request) Fingerprint(secret []byte) Fingerprint {
+	fields := append([]Field(nil), r.Fields...)
+	sort.Slice(fields, func(i, j int) bool { return fields[i].Pointer < fields[j].Pointer })
+	whole := sha256.New()
+	write := func(s string) { fmt.Fprintf(whole, "%d:%s", len(s), s) }
+	write(r.Scope.String())
+	write(r.Operation)
+	f := Fingerprint{MACs: make(map[string]string, len(fields))}
+	for _, field := range fields {
+		write(field.Pointer)
+		write(field.Value)
+		mac := hmac.New(sha256.New, secret)
+		fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s", r.Scope, r.Key, field.Pointer, field.Value)
+		f.MACs[field.Pointer] = base64.RawStdEncoding.EncodeToString(mac.Sum(nil)[:9])
+	}
+	f.Hash = whole.Sum(nil)
+	return f
+}
+
+// MismatchError says that a key is already used for another request.
+type MismatchError struct {
+	// Pointers name the fields that differ. Empty means that the operation
+	// itself is another.
+	Pointers []string
+}
+
+// Error implements error.
+func (e *MismatchError) Error() string {
+	if len(e.Pointers) == 0 {
+		return "this Idempotency-Key was used for another operation"
+	}
+	return "this Idempotency-Key was used for a request with other values at " + strings.Join(e.Pointers, ", ")
+}
+
+// Match compares a delivery with the row stored under its key; nil or a
+// [*MismatchError].
+func (row Row) Match(r Request, f Fingerprint) error {
+	if hmac.Equal(row.RequestHash, f.Hash) && row.Operation == r.Operation {
+		return nil
+	}
+	e := &MismatchError{}
+	if row.Operation != r.Operation {
+		return e
+	}
+	stored := map[string]string{}
+	if err := json.Unmarshal(row.FieldMACs, &stored); err != nil {
+		return e
+	}
+	for pointer, mac := range f.MACs {
+		if stored[pointer] != mac {
+			e.Pointers = append(e.Pointers, pointer)
+		}
+	}
+	for pointer := range stored {
+		if _, sent := f.MACs[pointer]; !sent {
+			e.Pointers = append(e.Pointers, pointer)
+		}
+	}
+	sort.Strings(e.Pointers)
+	return e
+}

@@ -1,0 +1,321 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// Config wires a [Runner].
+type Config struct {
+	// Consumer names the consumer; its queue has the same name.
+	Consumer string
+	// Types are the events it understands; another one is a permanent error.
+	// Empty means that the handler decides.
+	Types   []string
+	Handler Handler
+
+	DB *postgres.DB
+	// Broker is the connection that is consumed from; Publisher belongs to
+	// another one (see package rabbit).
+	Broker    *rabbit.Conn
+	Publisher retry.Publisher
+	Schedule  retry.Schedule
+
+	Observer observe.Observer // nil means nobody
+	Log      *slog.Logger     // nil means silence
+	Now      func() time.Time
+
+	BatchMax int           // 0 means 100
+	Prefetch int           // 0 means twice BatchMax
+	Linger   time.Duration // 0 means 1 ms
+	// Deadline bounds one transaction, also after the process was asked to
+	// end; 0 means 10 s.
+	Deadline time.Duration
+}
+
+func (c *Config) setDefaults() error {
+	switch {
+	case c.Consumer == "" || c.Handler == nil:
+		return errors.New("inbox: a consumer needs a name and a handler")
+	case c.DB == nil || c.Broker == nil || c.Publisher == nil || len(c.Schedule) == 0:
+		return fmt.Errorf("inbox: consumer %s needs a database, a broker, a publisher and a schedule", c.Consumer)
+	case c.Now == nil:
+		return fmt.Errorf("inbox: consumer %s needs a clock", c.Consumer)
+	}
+	if c.Observer == nil {
+		c.Observer = observe.Nobody{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.BatchMax == 0 {
+		c.BatchMax = 100
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 10 * time.Second
+	}
+	return nil
+}
+
+// Runner feeds a [Handler] from a queue, each event once.
+type Runner struct {
+	cfg    Config
+	router retry.Router
+	counts counters
+}
+
+type counters struct {
+	delivered, applied, absorbed, retried, dead atomic.Int64
+}
+
+// Counts is what a runner has done since it was made.
+type Counts struct {
+	Delivered, Applied, Absorbed, Retried, Dead int64
+}
+
+// New checks the wiring.
+func New(cfg Config) (*Runner, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	return &Runner{cfg: cfg, router: retry.Router{Publisher: cfg.Publisher, Schedule: cfg.Schedule, Now: cfg.Now}}, nil
+}
+
+// Counts tells what happened so far, for metrics and tests.
+func (r *Runner) Counts() Counts {
+	return Counts{
+		Delivered: r.counts.delivered.Load(), Applied: r.counts.applied.Load(), Absorbed: r.counts.absorbed.Load(),
+		Retried: r.counts.retried.Load(), Dead: r.counts.dead.Load(),
+	}
+}
+
+// Run consumes until ctx ends and the batch in hand is finished.
+func (r *Runner) Run(ctx context.Context) error {
+	return r.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{
+		Queue: r.cfg.Consumer, BatchMax: r.cfg.BatchMax, Prefetch: r.cfg.Prefetch, Linger: r.cfg.Linger,
+	}, r.handle)
+}
+
+// suspect is the number of earlier deliveries from which on a message is
+// handled alone: it may be what killed its consumer, and must not take
+// prefetched innocents along once more.
+const suspect = 2
+
+func (r *Runner) handle(ctx context.Context, batch []rabbit.Delivery) {
+	var together, alone []item
+	for _, d := range batch {
+		it, err := r.open(d)
+		r.counts.delivered.Add(1)
+		r.observe(ctx, observe.Delivered, it, "")
+		switch {
+		case err != nil:
+			r.giveUp(ctx, it, err)
+		case d.Count >= suspect:
+			alone = append(alone, it)
+		default:
+			together = append(together, it)
+		}
+	}
+	if len(together) > 0 {
+		r.process(ctx, together)
+	}
+	// In another order each time: were the killer always first, those behind it
+	// would be given up together with it.
+	rand.Shuffle(len(alone), func(i, j int) { alone[i], alone[j] = alone[j], alone[i] })
+	for _, it := range alone {
+		r.process(ctx, []item{it})
+	}
+}
+
+// process brings items to their end: applied or absorbed and then acknowledged;
+// put back for later; given to a person. While the database is away it waits
+// with them in hand, which is all the pause a queue needs.
+func (r *Runner) process(ctx context.Context, items []item) {
+	pause := newPause()
+	for {
+		fresh, err := r.apply(ctx, items)
+		switch {
+		case err == nil:
+			r.settle(ctx, items, fresh)
+			return
+		case r.away(ctx, err):
+			// Includes a lost COMMIT: if it was durable, the next run finds the
+			// inbox rows and absorbs.
+			r.cfg.Log.Warn("the database is away", "consumer", r.cfg.Consumer, "error", err)
+			if !wait(ctx, pause.NextBackOff()) || lost(items) {
+				return // Unacknowledged: they come again.
+			}
+		case len(items) > 1:
+			for _, it := range items {
+				r.process(ctx, []item{it})
+			}
+			return
+		default:
+			r.giveUp(ctx, items[0], err)
+			return
+		}
+	}
+}
+
+// away tells a database that is away from a handler that is slow: both end in
+// the deadline, and only the first is worth waiting for.
+func (r *Runner) away(ctx context.Context, err error) bool {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return postgres.Unavailable(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return r.cfg.DB.Ping(ctx) != nil
+}
+
+// apply runs the handler for the items that are new, in one transaction with
+// their inbox rows, and returns the ids of the new ones. Deadlocks and
+// serialization failures have been repeated when it returns.
+func (r *Runner) apply(ctx context.Context, items []item) (fresh []uuid.UUID, err error) {
+	// Once begun it is finished, even when the process was asked to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Deadline)
+	defer cancel()
+	if len(items) == 1 {
+		ctx = items[0].message.Context(ctx)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r.cfg.Log.Error("a handler panicked", "consumer", r.cfg.Consumer, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the handler panicked: %v", p)
+		}
+	}()
+	ids := make([]uuid.UUID, len(items))
+	for i, it := range items {
+		ids[i] = it.message.EventID
+	}
+	err = postgres.InTx(ctx, r.cfg.DB, func(tx postgres.Tx) error {
+		var err error
+		if fresh, err = Admit(ctx, tx, r.cfg.Consumer, ids); err != nil {
+			return err
+		}
+		if len(fresh) == 0 {
+			return nil
+		}
+		return r.cfg.Handler(ctx, tx, pick(items, fresh))
+	})
+	if errors.Is(err, errOutsideWindow) && len(items) == 1 {
+		err = outside(ids[0], r.cfg.Now())
+	}
+	return fresh, err
+}
+
+// pick selects the messages of the given events, one each, sorted by event id.
+func pick(items []item, events []uuid.UUID) []Message {
+	wanted := make(map[uuid.UUID]bool, len(events))
+	for _, id := range events {
+		wanted[id] = true
+	}
+	batch := make([]Message, 0, len(events))
+	for _, it := range items {
+		if wanted[it.message.EventID] {
+			wanted[it.message.EventID] = false
+			batch = append(batch, it.message)
+		}
+	}
+	slices.SortFunc(batch, func(a, b Message) int { return slices.Compare(a.EventID[:], b.EventID[:]) })
+	return batch
+}
+
+// settle acknowledges what is durable. A crash before this line makes
+// redeliveries that the inbox absorbs.
+func (r *Runner) settle(ctx context.Context, items []item, fresh []uuid.UUID) {
+	deliveries := make([]rabbit.Delivery, len(items))
+	for i, it := range items {
+		deliveries[i] = it.delivery
+	}
+	if err := rabbit.Ack(deliveries...); err != nil {
+		r.cfg.Log.Info("applied but not acknowledged; the inbox will absorb them", "consumer", r.cfg.Consumer, "error", err)
+	}
+	isNew := make(map[uuid.UUID]bool, len(fresh))
+	for _, id := range fresh {
+		isNew[id] = true
+	}
+	for _, it := range items {
+		if isNew[it.message.EventID] {
+			isNew[it.message.EventID] = false // A second copy in the batch was absorbed.
+			r.counts.applied.Add(1)
+			r.observe(ctx, observe.Applied, it, "")
+			continue
+		}
+		r.counts.absorbed.Add(1)
+		r.observe(ctx, observe.Absorbed, it, "")
+	}
+}
+
+// giveUp hands a message to the router and acknowledges it behind the broker's
+// confirm. It is never nacked: requeueing spins and starves the rest.
+func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
+	pause := newPause()
+	for !it.delivery.Lost() { // A lost one comes again by itself; a copy would be one too many.
+		verdict, err := r.router.Failed(ctx, it.delivery, cause)
+		if err == nil {
+			r.told(ctx, it, verdict)
+			return
+		}
+		r.cfg.Log.Error("a failed message cannot be put aside", "consumer", r.cfg.Consumer, "event", it.message.EventID, "error", err)
+		if !wait(ctx, pause.NextBackOff()) {
+			return
+		}
+	}
+}
+
+func (r *Runner) told(ctx context.Context, it item, v retry.Verdict) {
+	if err := rabbit.Ack(it.delivery); err != nil {
+		r.cfg.Log.Info("put aside but not acknowledged; it comes twice", "consumer", r.cfg.Consumer, "error", err)
+	}
+	if v.Dead {
+		// The collector tells the world once the letter is durable.
+		r.counts.dead.Add(1)
+		r.cfg.Log.Warn("a message was given up", "consumer", r.cfg.Consumer, "event", it.message.EventID, "class", v.Class, "reason", v.Reason)
+		return
+	}
+	r.counts.retried.Add(1)
+	r.observe(ctx, observe.Retried, it, "again in "+v.Delay.String())
+}
+
+func (r *Runner) observe(ctx context.Context, kind observe.Kind, it item, detail string) {
+	m := it.message
+	r.cfg.Observer.Observe(m.Context(ctx), observe.Event{
+		Kind: kind, Node: r.cfg.Consumer, Scope: m.Scope, Correlation: m.Correlation, Attempt: m.Attempt,
+		EventID: m.EventID, Type: m.Type, Detail: detail,
+	})
+}
+
+func lost(items []item) bool { return items[0].delivery.Lost() }
+
+func newPause() *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: 5 * time.Second}
+	b.Reset()
+	return b
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

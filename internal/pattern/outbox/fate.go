@@ -1,0 +1,178 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// absorb takes fates and marks that are there already.
+func (e *engine) absorb(ctx context.Context) {
+	for {
+		select {
+		case f := <-e.fates:
+			e.settle(ctx, f)
+		case rows := <-e.marked:
+			e.lanes.marked(rows)
+		default:
+			return
+		}
+	}
+}
+
+// settle draws the consequence of one event's fate. Only a confirmed event is
+// ever marked.
+func (e *engine) settle(ctx context.Context, f fate) {
+	var returned rabbit.Returned
+	switch {
+	case f.err == nil:
+		e.lanes.confirmed(f.row)
+		e.toMark <- f.row
+		e.stats.published.Add(1)
+		e.tell(ctx, observe.Published, f.row, "")
+		e.works(f.row)
+	case errors.As(f.err, &returned):
+		e.stats.returned.Add(1)
+		e.tell(ctx, observe.Returned, f.row, "no queue is bound")
+		e.refused(AlertUnroutable, f)
+	case errors.Is(f.err, rabbit.ErrNacked):
+		e.stats.nacked.Add(1)
+		e.refused(AlertRefused, f)
+	default:
+		// Nobody knows whether the broker has it. The next scan sends it again;
+		// consumers dedupe.
+		e.lanes.failed(f.row, false)
+		e.empty = false
+		e.stats.lost.Add(1)
+		e.cfg.Log.Info("an event was not confirmed and will be sent again", "event", f.row.EventID, "error", f.err)
+	}
+}
+
+func (e *engine) refused(kind string, f fate) {
+	e.lanes.failed(f.row, true)
+	e.empty = false
+	e.stats.held.Store(int64(e.lanes.heldBack()))
+	e.cfg.Log.Error("the broker does not take an event; its aggregate is held back",
+		"event", f.row.EventID, "type", f.row.Type, "aggregate", f.row.AggregateID, "error", f.err)
+	if route := subject(f.row); !e.failing[route] {
+		e.failing[route] = e.note(note{kind: kind, row: f.row, reason: f.err.Error()})
+	}
+}
+
+// works closes the alert of a route that takes events again.
+func (e *engine) works(r row) {
+	if len(e.failing) == 0 {
+		return
+	}
+	if route := subject(r); e.failing[route] && e.note(note{row: r}) {
+		delete(e.failing, route)
+	}
+}
+
+// note is something the clerk writes down: an alert of a kind, or, without a
+// kind, that a route works again.
+type note struct {
+	kind   string
+	row    row
+	reason string
+}
+
+// note hands n to the clerk unless the clerk is behind; the next event of the
+// route says it again.
+func (e *engine) note(n note) bool {
+	select {
+	case e.toClerk <- n:
+		return true
+	default:
+		return false
+	}
+}
+
+// clerkLoop writes alerts, apart from the loop that publishes.
+func (e *engine) clerkLoop(ctx context.Context) {
+	for n := range e.toClerk {
+		for {
+			err := n.write(ctx, e.cfg.DB)
+			if err == nil {
+				break
+			}
+			e.cfg.Log.Warn("an alert cannot be written", "error", err)
+			if pause(ctx, e.cfg.Poll); ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (n note) write(ctx context.Context, db *postgres.DB) error {
+	if n.kind == "" {
+		return resolve(ctx, db, subject(n.row))
+	}
+	return raise(ctx, db, n.kind, n.row, n.reason)
+}
+
+// knownFailing reads which routes an earlier owner has raised an alert for.
+// When it cannot, a route that works keeps its alert until a person looks.
+func knownFailing(ctx context.Context, db *postgres.DB, log *slog.Logger) map[string]bool {
+	failing := map[string]bool{}
+	var routes []string
+	if err := db.Select(ctx, &routes, openAlerts); err != nil {
+		log.Warn("the open alerts cannot be read", "error", err)
+	}
+	for _, route := range routes {
+		failing[route] = true
+	}
+	return failing
+}
+
+// markLoop marks what was confirmed: one UPDATE takes everything that came
+// together while the last one ran.
+func (e *engine) markLoop(ctx context.Context) {
+	for first := range e.toMark {
+		rows := []row{first}
+		for more := true; more && len(rows) < e.cfg.Batch; {
+			select {
+			case r, open := <-e.toMark:
+				if more = open; open {
+					rows = append(rows, r)
+				}
+			default:
+				more = false
+			}
+		}
+		for {
+			n, err := mark(ctx, e.cfg.DB, rows)
+			if err == nil {
+				e.stats.marked.Add(n)
+				break
+			}
+			e.cfg.Log.Warn("published events cannot be marked", "events", len(rows), "error", err)
+			if pause(ctx, e.cfg.Poll); ctx.Err() != nil {
+				return // They are published again by whoever comes next.
+			}
+		}
+		e.marked <- rows
+	}
+}
+
+// drain waits for the fates of what was sent, but not for ever.
+func (e *engine) drain(ctx context.Context) {
+	for e.lanes.unconfirmed > 0 {
+		select {
+		case f := <-e.fates:
+			e.settle(ctx, f)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *engine) tell(ctx context.Context, kind observe.Kind, r row, detail string) {
+	e.cfg.Observer.Observe(ctx, observe.Event{
+		Kind: kind, Node: "relay", Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, EventID: r.EventID, Type: r.Type, Detail: detail,
+	})
+}

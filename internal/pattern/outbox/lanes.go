@@ -1,0 +1,235 @@
+package outbox
+
+import (
+	"github.com/google/uuid"
+)
+
+// lanes is the relay's memory: what it has read and not yet marked, one lane
+// for each aggregate. It decides what may be published next and holds no lock,
+// no clock and no connection, so that its rules can be tested by themselves:
+//
+//   - of one aggregate at most one event is unconfirmed, and they leave in the
+//     order of their versions;
+//   - a refused event holds back its aggregate and nobody else.
+type lanes struct {
+	byAggregate map[uuid.UUID]*lane
+	ready       []uuid.UUID        // aggregates whose next event may leave
+	known       map[int64]struct{} // seq of every row from its fetch to its mark
+	unconfirmed int
+
+	hint    int64 // the highest seq seen
+	recent  recent
+	held    map[uuid.UUID]*hold
+	tainted map[uuid.UUID]struct{} // forgotten since the running fetch began
+}
+
+type lane struct {
+	waiting []row
+	busy    bool // its first event is on its way
+}
+
+// hold counts down until a held aggregate may try again; strikes make it wait
+// longer each time.
+type hold struct {
+	ticks   int
+	strikes int
+}
+
+// laneLength bounds what one busy aggregate may take of the relay's memory.
+const laneLength = 32
+
+func newLanes() *lanes {
+	return &lanes{
+		byAggregate: map[uuid.UUID]*lane{}, known: map[int64]struct{}{},
+		held: map[uuid.UUID]*hold{}, tainted: map[uuid.UUID]struct{}{},
+	}
+}
+
+// beginFetch must be called before rows are read, and what it returns be left
+// out by the query.
+func (l *lanes) beginFetch() (seqs []int64, aggregates []uuid.UUID) {
+	clear(l.tainted)
+	// Never nil: an SQL array that is NULL compares as unknown to every row.
+	seqs, aggregates = make([]int64, 0, len(l.known)), make([]uuid.UUID, 0, len(l.held))
+	for seq := range l.known {
+		seqs = append(seqs, seq)
+	}
+	for id, h := range l.held {
+		if h.ticks > 0 {
+			aggregates = append(aggregates, id)
+		}
+	}
+	return seqs, aggregates
+}
+
+// accept takes the rows of a fetch, sorted by seq. A fetch from the hint on may
+// have skipped an older event of the same aggregate that committed late behind
+// the hint. So from such a fetch only a row is taken that is sure to be its
+// aggregate's next: the first of all, or the successor of one that is here or
+// was here lately. gaps says that others were left for a scan from the start,
+// which sees all that committed.
+func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps bool) {
+	for _, r := range rows {
+		l.hint = max(l.hint, r.Seq)
+		if _, twice := l.known[r.Seq]; twice || l.mustWait(r.AggregateID) {
+			continue
+		}
+		if !fromStart && !l.isNext(r) {
+			gaps = true
+			continue
+		}
+		if !l.enqueue(r) {
+			continue
+		}
+		taken++
+	}
+	return taken, gaps
+}
+
+func (l *lanes) mustWait(aggregate uuid.UUID) bool {
+	if h := l.held[aggregate]; h != nil && h.ticks > 0 {
+		return true
+	}
+	_, tainted := l.tainted[aggregate]
+	return tainted
+}
+
+func (l *lanes) isNext(r row) bool {
+	if r.isReplay() {
+		return true // A replay has no place in the order.
+	}
+	if last, seen := l.recent.version(r.AggregateID); seen {
+		return r.AggregateVersion == last+1
+	}
+	return r.AggregateVersion <= 1
+}
+
+func (l *lanes) enqueue(r row) bool {
+	ln := l.byAggregate[r.AggregateID]
+	if ln == nil {
+		ln = &lane{}
+		l.byAggregate[r.AggregateID] = ln
+	}
+	if len(ln.waiting) >= laneLength {
+		return false
+	}
+	ln.waiting = append(ln.waiting, r)
+	if !ln.busy && len(ln.waiting) == 1 {
+		l.ready = append(l.ready, r.AggregateID)
+	}
+	l.known[r.Seq] = struct{}{}
+	if !r.isReplay() {
+		l.recent.remember(r.AggregateID, r.AggregateVersion)
+	}
+	return true
+}
+
+// next returns an event that may leave now; the caller reports its fate with
+// confirmed or failed.
+func (l *lanes) next() (row, bool) {
+	if len(l.ready) == 0 {
+		return row{}, false
+	}
+	id := l.ready[0]
+	l.ready = l.ready[1:]
+	ln := l.byAggregate[id]
+	r := ln.waiting[0]
+	ln.waiting = ln.waiting[1:]
+	ln.busy = true
+	l.unconfirmed++
+	return r, true
+}
+
+// confirmed lets the next event of the aggregate leave. The row stays known
+// until it is marked.
+func (l *lanes) confirmed(r row) {
+	l.unconfirmed--
+	delete(l.held, r.AggregateID)
+	ln := l.byAggregate[r.AggregateID]
+	ln.busy = false
+	if len(ln.waiting) > 0 {
+		l.ready = append(l.ready, r.AggregateID)
+		return
+	}
+	delete(l.byAggregate, r.AggregateID)
+}
+
+// failed forgets the aggregate's events: they are unpublished rows that a later
+// scan reads again, in order. With wait the aggregate is held back for a while.
+func (l *lanes) failed(r row, wait bool) {
+	l.unconfirmed--
+	delete(l.known, r.Seq)
+	for _, w := range l.byAggregate[r.AggregateID].waiting {
+		delete(l.known, w.Seq)
+	}
+	delete(l.byAggregate, r.AggregateID)
+	l.recent.forget(r.AggregateID)
+	l.tainted[r.AggregateID] = struct{}{}
+	if !wait {
+		return
+	}
+	h := l.held[r.AggregateID]
+	if h == nil {
+		h = &hold{}
+		l.held[r.AggregateID] = h
+	}
+	h.ticks = holdTicks << h.strikes
+	h.strikes = min(h.strikes+1, mostStrikes)
+}
+
+// With a tick every 200 ms the first hold is a second, the longest 32 s.
+const (
+	holdTicks   = 5
+	mostStrikes = 5
+)
+
+// tick counts holds down.
+func (l *lanes) tick() {
+	for _, h := range l.held {
+		h.ticks = max(0, h.ticks-1)
+	}
+}
+
+// marked forgets rows that are published in the table as well.
+func (l *lanes) marked(rows []row) {
+	for _, r := range rows {
+		delete(l.known, r.Seq)
+	}
+}
+
+func (l *lanes) heldBack() (n int) {
+	for _, h := range l.held {
+		if h.ticks > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// recent remembers the last version taken of the aggregates seen lately. It is
+// bounded: whoever falls out is merely found by the next scan from the start.
+type recent struct {
+	young, old map[uuid.UUID]int64
+}
+
+const recentSize = 20_000
+
+func (m *recent) version(id uuid.UUID) (int64, bool) {
+	if v, seen := m.young[id]; seen {
+		return v, true
+	}
+	v, seen := m.old[id]
+	return v, seen
+}
+
+func (m *recent) remember(id uuid.UUID, version int64) {
+	if m.young == nil || len(m.young) >= recentSize {
+		m.old, m.young = m.young, make(map[uuid.UUID]int64, recentSize/8)
+	}
+	m.young[id] = version
+}
+
+func (m *recent) forget(id uuid.UUID) {
+	delete(m.young, id)
+	delete(m.old, id)
+}

@@ -1,0 +1,234 @@
+package outbox
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+)
+
+// model is an outbox table, a broker and a relay's memory, moved at random.
+type model struct {
+	t       *rapid.T
+	lanes   *lanes
+	table   []row          // committed rows by seq
+	pending []row          // drawn a seq, not committed yet
+	done    map[int64]bool // marked
+	version map[uuid.UUID]int64
+	sent    map[uuid.UUID][]int64 // versions in the order they were confirmed
+	flying  []row
+	toMark  []row
+	seq     int64
+}
+
+func aggregate(n int) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[8:], uint64(n+1))
+	return id
+}
+
+// fetch reads what the SQL would: unpublished rows after a position, without
+// the ones left out, by seq.
+func (m *model) fetch(fromStart bool, limit int) {
+	seqs, held := m.lanes.beginFetch()
+	skip, heldBack := map[int64]bool{}, map[uuid.UUID]bool{}
+	after := m.lanes.hint
+	if fromStart {
+		after = 0
+		for _, s := range seqs {
+			skip[s] = true
+		}
+	}
+	for _, id := range held {
+		heldBack[id] = true
+	}
+	var rows []row
+	for _, r := range m.table {
+		if r.Seq > after && !m.done[r.Seq] && !skip[r.Seq] && !heldBack[r.AggregateID] && len(rows) < limit {
+			rows = append(rows, r)
+		}
+	}
+	// The world moves on between the query's snapshot and its answer.
+	if rapid.Bool().Draw(m.t, "meanwhile") {
+		m.settleOne()
+		m.mark()
+	}
+	m.lanes.accept(rows, fromStart)
+}
+
+func (m *model) settleOne() {
+	if len(m.flying) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(m.flying)-1).Draw(m.t, "which")
+	r := m.flying[i]
+	m.flying = append(m.flying[:i:i], m.flying[i+1:]...)
+	switch rapid.SampledFrom([]string{"ack", "ack", "ack", "return", "unknown"}).Draw(m.t, "fate") {
+	case "ack":
+		m.lanes.confirmed(r)
+		m.confirm(r)
+		m.toMark = append(m.toMark, r)
+	case "return":
+		m.lanes.failed(r, true)
+	case "unknown":
+		m.lanes.failed(r, false)
+	}
+}
+
+func (m *model) confirm(r row) {
+	done := m.sent[r.AggregateID]
+	if n := int64(len(done)); r.AggregateVersion != n+1 {
+		m.t.Fatalf("version %d of %s was confirmed after %v", r.AggregateVersion, r.AggregateID, done)
+	}
+	m.sent[r.AggregateID] = append(done, r.AggregateVersion)
+}
+
+func (m *model) mark() {
+	for _, r := range m.toMark {
+		m.done[r.Seq] = true
+	}
+	m.lanes.marked(m.toMark)
+	m.toMark = nil
+}
+
+// draw begins a transaction that appends an event: the seq is drawn now and
+// seen by others only after commit. One aggregate's row lock lets only one
+// transaction at a time do so.
+func (m *model) draw() {
+	id := aggregate(rapid.IntRange(0, 4).Draw(m.t, "aggregate"))
+	for _, p := range m.pending {
+		if p.AggregateID == id {
+			return
+		}
+	}
+	m.seq++
+	m.version[id]++
+	m.pending = append(m.pending, row{RowID: uuid.New(), AggregateID: id, AggregateVersion: m.version[id], Seq: m.seq})
+}
+
+func (m *model) commit() {
+	if len(m.pending) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(m.pending)-1).Draw(m.t, "commits")
+	r := m.pending[i]
+	m.pending = append(m.pending[:i:i], m.pending[i+1:]...)
+	at := len(m.table)
+	for at > 0 && m.table[at-1].Seq > r.Seq {
+		at--
+	}
+	m.table = append(m.table[:at:at], append([]row{r}, m.table[at:]...)...)
+}
+
+func (m *model) send() {
+	r, ok := m.lanes.next()
+	if !ok {
+		return
+	}
+	for _, f := range m.flying {
+		if f.AggregateID == r.AggregateID {
+			m.t.Fatalf("two events of %s are unconfirmed at once", r.AggregateID)
+		}
+	}
+	m.flying = append(m.flying, r)
+}
+
+func TestWhateverCommitsLateOrFailsEachAggregateIsConfirmedInOrderAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := &model{t: t, lanes: newLanes(), done: map[int64]bool{}, version: map[uuid.UUID]int64{}, sent: map[uuid.UUID][]int64{}}
+		t.Repeat(map[string]func(*rapid.T){
+			"draw":   func(*rapid.T) { m.draw() },
+			"commit": func(*rapid.T) { m.commit() },
+			"hint":   func(*rapid.T) { m.fetch(false, 3) },
+			"scan":   func(*rapid.T) { m.fetch(true, 3) },
+			"send":   func(*rapid.T) { m.send() },
+			"settle": func(*rapid.T) { m.settleOne() },
+			"mark":   func(*rapid.T) { m.mark() },
+			"tick":   func(*rapid.T) { m.lanes.tick() },
+		})
+		m.finish()
+	})
+}
+
+// finish lifts every fault and lets the relay come to rest.
+func (m *model) finish() {
+	for len(m.pending) > 0 {
+		m.commit()
+	}
+	for range 500 {
+		m.lanes.tick()
+		seqs, _ := m.lanes.beginFetch()
+		known := map[int64]bool{}
+		for _, s := range seqs {
+			known[s] = true
+		}
+		var rows []row
+		for _, r := range m.table {
+			if !m.done[r.Seq] && !known[r.Seq] {
+				rows = append(rows, r)
+			}
+		}
+		m.lanes.accept(rows, true)
+		for r, ok := m.lanes.next(); ok; r, ok = m.lanes.next() {
+			m.flying = append(m.flying, r)
+		}
+		for _, r := range m.flying {
+			m.lanes.confirmed(r)
+			m.confirm(r)
+			m.toMark = append(m.toMark, r)
+		}
+		m.flying = nil
+		m.mark()
+	}
+	for _, r := range m.table {
+		if !m.done[r.Seq] {
+			m.t.Fatalf("event %d of %s was never published", r.AggregateVersion, r.AggregateID)
+		}
+	}
+	if len(m.lanes.known)+len(m.lanes.byAggregate)+m.lanes.unconfirmed != 0 {
+		m.t.Fatalf("at rest the relay remembers %d rows and %d lanes", len(m.lanes.known), len(m.lanes.byAggregate))
+	}
+}
+
+func TestAHeldAggregateStopsNobodyElse(t *testing.T) {
+	t.Parallel()
+	l := newLanes()
+	bad, good := aggregate(1), aggregate(2)
+	l.accept([]row{
+		{AggregateID: bad, AggregateVersion: 1, Seq: 1}, {AggregateID: bad, AggregateVersion: 2, Seq: 2},
+		{AggregateID: good, AggregateVersion: 1, Seq: 3}, {AggregateID: good, AggregateVersion: 2, Seq: 4},
+	}, true)
+	first, _ := l.next()
+	l.failed(first, true)
+	for range 2 {
+		r, ok := l.next()
+		if !ok || r.AggregateID != good {
+			t.Fatalf("the other aggregate does not flow: %v %v", r, ok)
+		}
+		l.confirmed(r)
+	}
+	if _, ok := l.next(); ok {
+		t.Error("an event of the held aggregate left")
+	}
+	_, held := l.beginFetch()
+	if len(held) != 1 || held[0] != bad {
+		t.Errorf("held: %v", held)
+	}
+}
+
+func TestAfterTheHintAnAggregateOfUnknownPastWaitsForAScanFromTheStart(t *testing.T) {
+	t.Parallel()
+	l := newLanes()
+	late := aggregate(1)
+	// Version 1 (seq 1) commits behind the hint; version 2 is seen first.
+	taken, gaps := l.accept([]row{{AggregateID: aggregate(2), AggregateVersion: 1, Seq: 5}, {AggregateID: late, AggregateVersion: 2, Seq: 9}}, false)
+	if taken != 1 || !gaps {
+		t.Fatalf("taken %d, gaps %v: version 2 would overtake version 1", taken, gaps)
+	}
+	taken, _ = l.accept([]row{{AggregateID: late, AggregateVersion: 1, Seq: 1}, {AggregateID: late, AggregateVersion: 2, Seq: 9}}, true)
+	if taken != 2 {
+		t.Errorf("a scan from the start took %d of 2", taken)
+	}
+}

@@ -1,0 +1,80 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// Sampler writes queue depths into the database, so that whoever shows them
+// needs no broker.
+type Sampler struct {
+	DB     *postgres.DB
+	Broker Inspector
+	Queues []string
+	Log    *slog.Logger
+	Every  time.Duration // 0 means 2 s
+}
+
+// Inspector looks at a queue without touching it; [rabbit.Conn] is one.
+type Inspector interface {
+	Depth(ctx context.Context, queue string) (rabbit.Depth, error)
+}
+
+// Run samples until ctx ends. A broker or database that is away leaves old
+// samples, which show their age.
+func (s Sampler) Run(ctx context.Context) error {
+	if s.Every == 0 {
+		s.Every = 2 * time.Second
+	}
+	tick := time.NewTicker(s.Every)
+	defer tick.Stop()
+	for {
+		if err := s.sample(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Debug("queue depths were not sampled", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+const writeSample = `
+INSERT INTO queue_samples (queue, ready, consumers, sampled_at)
+VALUES ($1, $2, $3, clock_timestamp())
+ON CONFLICT (queue) DO UPDATE
+  SET ready = excluded.ready, consumers = excluded.consumers, sampled_at = excluded.sampled_at`
+
+func (s Sampler) sample(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Every)
+	defer cancel()
+	depths := map[string]rabbit.Depth{}
+	for _, queue := range s.Queues {
+		depth, err := s.Broker.Depth(ctx, queue)
+		if errors.Is(err, rabbit.ErrNoQueue) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		depths[queue] = depth
+	}
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		for _, queue := range s.Queues {
+			depth, seen := depths[queue]
+			if !seen {
+				continue
+			}
+			if _, err := tx.Exec(ctx, writeSample, queue, depth.Ready, depth.Consumers); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,130 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// row is an unpublished event as the relay reads it.
+type row struct {
+	RowID            uuid.UUID      `db:"row_id"`
+	EventID          uuid.UUID      `db:"event_id"`
+	Destination      sql.NullString `db:"destination"`
+	Scope            uuid.NullUUID  `db:"merchant_id"`
+	Correlation      uuid.NullUUID  `db:"correlation_id"`
+	AggregateID      uuid.UUID      `db:"aggregate_id"`
+	AggregateVersion int64          `db:"aggregate_version"`
+	Type             string         `db:"type"`
+	Payload          []byte         `db:"payload"`
+	Traceparent      string         `db:"traceparent"`
+	Seq              int64          `db:"seq"`
+	CreatedAt        time.Time      `db:"created_at"`
+}
+
+func (r row) isReplay() bool { return r.Destination.Valid }
+
+// route is where the event goes: everybody bound for its type, or one queue.
+func (r row) route() (exchange, key string) {
+	if r.isReplay() {
+		return "", r.Destination.String
+	}
+	return Exchange, r.Type
+}
+
+func (r row) message(source string) rabbit.Message {
+	exchange, key := r.route()
+	return rabbit.Envelope{
+		EventID: r.EventID, Type: r.Type, Source: source, AggregateID: r.AggregateID, AggregateVersion: r.AggregateVersion,
+		Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, Time: r.CreatedAt, Traceparent: r.Traceparent, Attempt: 1, Payload: r.Payload,
+	}.Message(exchange, key)
+}
+
+// The position $1 is a hint that spares the dead index entries of what was
+// published before, which an old open transaction keeps alive (6 to 24 ms each
+// time). It is only a hint: a sequence is not commit order, and a relay that
+// pages by it loses what commits late (347 of 1,881 events). So the same query
+// runs with $1 = 0 often enough.
+const fetchRows = `
+SELECT row_id, event_id, destination, merchant_id, correlation_id, aggregate_id, aggregate_version,
+  type, payload, traceparent, seq, created_at
+FROM outbox_events
+WHERE published_at IS NULL AND seq > $1
+  -- Read before, not marked yet. A subquery is hashed; an array that comes as a
+  -- parameter is searched from its beginning for every row (23 ms, now 2).
+  AND seq NOT IN (SELECT unnest($3::bigint[]))
+  AND aggregate_id <> ALL ($4::uuid[]) -- held back
+ORDER BY seq
+LIMIT $2`
+
+func fetch(ctx context.Context, db *postgres.DB, after int64, limit int, seqs []int64, aggregates []uuid.UUID) ([]row, error) {
+	held := make([]string, len(aggregates))
+	for i, id := range aggregates {
+		held[i] = id.String()
+	}
+	var rows []row
+	err := db.Select(ctx, &rows, fetchRows, after, limit, pq.Array(seqs), pq.Array(held))
+	return rows, err
+}
+
+// A second run finds the rows published and changes nothing. The range says
+// nothing new, but lets the planner leave out the other days' partitions, which
+// it cannot do for an array.
+var markRows = postgres.Guarded("outbox.mark", `
+UPDATE outbox_events SET published_at = clock_timestamp()
+WHERE row_id = ANY ($1::uuid[]) AND row_id BETWEEN $2::uuid AND $3::uuid
+  AND published_at IS NULL -- the guard`)
+
+func mark(ctx context.Context, db *postgres.DB, rows []row) (int64, error) {
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.RowID.String()
+	}
+	return markRows.Exec(ctx, db, pq.Array(ids), slices.Min(ids), slices.Max(ids))
+}
+
+// Kinds of alerts the relay raises. Their subject is the route, so that ten
+// thousand events without a queue are one alert and not ten thousand.
+const (
+	AlertUnroutable = "unroutable"
+	AlertRefused    = "refused"
+)
+
+const raiseAlert = `
+INSERT INTO alerts (id, kind, subject, facts)
+VALUES (gen_random_uuid(), $1, $2, jsonb_build_object('event_id', $3::text, 'type', $4::text, 'aggregate_id', $5::text, 'reason', $6::text))
+ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
+
+func raise(ctx context.Context, db *postgres.DB, kind string, r row, reason string) error {
+	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(ctx, raiseAlert, kind, subject(r), r.EventID.String(), r.Type, r.AggregateID.String(), reason)
+		return err
+	})
+}
+
+func subject(r row) string {
+	exchange, key := r.route()
+	return exchange + "/" + key
+}
+
+const (
+	openAlerts   = `SELECT DISTINCT subject FROM alerts WHERE kind IN ('unroutable', 'refused') AND state = 'open'`
+	resolveAlert = `
+UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
+WHERE kind IN ('unroutable', 'refused') AND subject = $1 AND state = 'open'`
+)
+
+// resolve closes the alerts of a route that works again.
+func resolve(ctx context.Context, db *postgres.DB, subject string) error {
+	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(ctx, resolveAlert, subject)
+		return err
+	})
+}

@@ -1,0 +1,156 @@
+package retry
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"payonce/internal/platform/rabbit"
+)
+
+// Schedule is how long a message waits before each of its further attempts.
+type Schedule []time.Duration
+
+// The schedules of the house. Demo shortens every delay so that a visitor sees
+// it happen.
+var (
+	Production = Schedule{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+	Demo       = Schedule{200 * time.Millisecond, time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
+)
+
+// Named returns the schedule that a configuration asks for.
+func Named(name string) (Schedule, error) {
+	switch name {
+	case "production":
+		return Production, nil
+	case "demo":
+		return Demo, nil
+	}
+	return nil, fmt.Errorf("retry: no schedule is called %q; there are production and demo", name)
+}
+
+// Whole is the longest way a message can go before it is given up.
+func (s Schedule) Whole() time.Duration {
+	var sum time.Duration
+	for _, d := range s {
+		sum += d
+	}
+	return sum
+}
+
+// Where messages go that cannot be applied.
+const (
+	DeadExchange = "payonce.dead"
+	DeadQueue    = "payonce.dead"
+)
+
+// Headers that tell a dead letter's story, beside those of the envelope.
+const (
+	HeaderConsumer    = "payonce-consumer"
+	HeaderReason      = "payonce-reason"
+	HeaderClass       = "payonce-class"
+	HeaderFirstFailed = "payonce-first-failed-at"
+	HeaderLastFailed  = "payonce-last-failed-at"
+)
+
+// ExchangeFor names the exchange, and the queue behind it, that holds messages
+// for d. A delay is part of the name, because a queue's arguments never change.
+func ExchangeFor(d time.Duration) string {
+	return "payonce.retry." + strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+}
+
+// Topology is what the schedule needs of the broker: one fanout exchange and
+// one queue for each delay, and the place of the dead. A fanout, because the
+// routing key is the consumer's queue and must survive: published through the
+// default exchange the message would dead-letter to the delay queue itself, a
+// cycle that the broker drops although it confirmed the message (seen).
+func (s Schedule) Topology() rabbit.Topology {
+	t := rabbit.Topology{
+		Exchanges: []rabbit.Exchange{{Name: DeadExchange, Kind: "fanout"}},
+		Queues:    []rabbit.Queue{rabbit.LastQueue(DeadQueue)},
+		Bindings:  []rabbit.Binding{{Queue: DeadQueue, Exchange: DeadExchange}},
+	}
+	for _, d := range s {
+		name := ExchangeFor(d)
+		t.Exchanges = append(t.Exchanges, rabbit.Exchange{Name: name, Kind: "fanout"})
+		t.Queues = append(t.Queues, rabbit.DelayQueue(name, d.Milliseconds()))
+		t.Bindings = append(t.Bindings, rabbit.Binding{Queue: name, Exchange: name})
+	}
+	return t
+}
+
+// Publisher is the part of [rabbit.Publisher] that a router needs.
+type Publisher interface {
+	Publish(ctx context.Context, m rabbit.Message) error
+}
+
+// Router sends a failed delivery where it belongs: to a delay, or to the dead.
+type Router struct {
+	Publisher Publisher
+	Schedule  Schedule
+	Now       func() time.Time
+}
+
+// Verdict is what a router did with a message.
+type Verdict struct {
+	// Dead says that the message went to the dead; else it comes back after
+	// Delay as attempt number Attempt.
+	Dead    bool
+	Delay   time.Duration
+	Attempt int
+	Class   Class
+	Reason  string
+}
+
+// Failed sends a copy of d on its way, confirmed by the broker. After nil the
+// caller acknowledges d; a crash between the two makes a duplicate, which an
+// inbox absorbs. After an error d must stay unacknowledged.
+//
+// Permanent errors go to the dead at once, the others after the last delay.
+func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Verdict, error) {
+	envelope, _ := rabbit.ParseEnvelope(d.Message)
+	v := Verdict{Attempt: envelope.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
+	m := r.copyOf(d, v)
+	if v.Dead = v.Class == ClassPermanent || envelope.Attempt > len(r.Schedule); v.Dead {
+		m.Exchange = DeadExchange
+		return v, r.Publisher.Publish(ctx, m)
+	}
+	v.Delay = r.Schedule[envelope.Attempt-1]
+	v.Attempt++
+	m.Exchange = ExchangeFor(v.Delay)
+	m.Headers[rabbit.HeaderAttempt] = int64(v.Attempt)
+	return v, r.Publisher.Publish(ctx, m)
+}
+
+// copyOf makes the message that leaves: the consumer's queue as its routing
+// key, which it keeps on its way back, the broker's own headers left behind.
+func (r Router) copyOf(d rabbit.Delivery, v Verdict) rabbit.Message {
+	now := r.Now().UTC().Format(time.RFC3339Nano)
+	m := d.Message
+	m.Key = d.Queue
+	m.Headers = map[string]any{}
+	for name, value := range d.Headers {
+		if !strings.HasPrefix(name, "x-") {
+			m.Headers[name] = value
+		}
+	}
+	if _, known := m.Headers[HeaderFirstFailed]; !known {
+		m.Headers[HeaderFirstFailed] = now
+	}
+	m.Headers[HeaderLastFailed] = now
+	m.Headers[HeaderConsumer] = d.Queue
+	m.Headers[HeaderClass] = string(v.Class)
+	m.Headers[HeaderReason] = clip(v.Reason)
+	return m
+}
+
+// clip keeps a reason short enough for a header and a person.
+func clip(reason string) string {
+	const most = 500
+	if len(reason) > most {
+		reason = reason[:most] + " …"
+	}
+	return cleanText(reason)
+}

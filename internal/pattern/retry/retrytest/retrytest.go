@@ -1,0 +1,219 @@
+// Package retrytest judges a schedule and its collector on a real broker and a
+// real database: what waits comes back to whom it belongs, what dies is written
+// down once, and nothing is lost on the way.
+//
+//	retrytest.Run(t, retrytest.Subject{Schedule: mine, Postgres: devtest.Postgres, Broker: devtest.Broker})
+package retrytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// Subject is what is judged, and where.
+type Subject struct {
+	// Schedule should be short: the suite waits for all of it.
+	Schedule retry.Schedule
+	// Postgres gives each test a database with dead_letters and alerts; Broker
+	// gives it the address of an empty virtual host.
+	Postgres func(testing.TB) *postgres.DB
+	Broker   func(testing.TB) string
+}
+
+// Run runs the suite.
+func Run(t *testing.T, s Subject) {
+	t.Helper()
+	for name, judge := range map[string]func(*stage){
+		"a message comes back after every delay, to its consumer only, and then dies": everyDelay,
+		"a permanent error dies at the first attempt":                                 permanentAtOnce,
+		"a copy and a redelivery of one message carry one event id":                   copyAndRedelivery,
+		"a message that kills its consumer twenty times is written down":              killer,
+		"a letter is closed when its event was applied after all":                     appliedAfterAll,
+		"a late copy does not re-open a replayed letter, the replay's death does":     replayRule,
+		"a message without an event id is kept once, under a hash":                    noEventID,
+		"text that no column takes is kept in a form that it takes":                   unprintable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			judge(newStage(t, s))
+		})
+	}
+}
+
+var errHiccup = errors.New("a hiccup")
+
+func everyDelay(s *stage) {
+	e := envelope()
+	s.collect()
+	mine := s.consume("mine", s.fail(errHiccup))
+	other := s.consume("other", s.fail(errHiccup))
+	s.publish(e.Message("", "mine"))
+	l := s.letter(func(l letter) bool { return l.Consumer == "mine" })
+	if got, want := mine.attempts(), len(s.Schedule)+1; len(got) != want {
+		s.t.Errorf("attempts %v, not %d", got, want)
+	}
+	for i, attempt := range mine.attempts() {
+		if attempt != i+1 {
+			s.t.Errorf("attempts %v", mine.attempts())
+			break
+		}
+	}
+	for i, gap := range mine.gaps() {
+		if gap < s.Schedule[i] {
+			s.t.Errorf("attempt %d came after %s, before its delay of %s was over", i+2, gap, s.Schedule[i])
+		}
+	}
+	if n := len(other.attempts()); n != 0 {
+		s.t.Errorf("another consumer got %d copies", n)
+	}
+	if l.Class != string(retry.ClassTransient) || l.Attempts != len(s.Schedule)+1 || l.State != "open" || l.Reason != errHiccup.Error() {
+		s.t.Errorf("the letter says %+v", l)
+	}
+	if !l.FirstFailed.Before(l.LastFailed) {
+		s.t.Errorf("first failed %s, last %s", l.FirstFailed, l.LastFailed)
+	}
+	s.alerts(1)
+}
+
+func permanentAtOnce(s *stage) {
+	e := envelope()
+	s.collect()
+	mine := s.consume("mine", s.fail(retry.Permanent(errHiccup)))
+	s.publish(e.Message("", "mine"))
+	l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
+	if len(mine.attempts()) != 1 || l.Class != string(retry.ClassPermanent) || l.Attempts != 1 || string(l.Payload) != string(e.Payload) {
+		s.t.Errorf("after attempts %v the letter says %+v", mine.attempts(), l)
+	}
+}
+
+// copyAndRedelivery crashes between the confirmed copy and the ack.
+func copyAndRedelivery(s *stage) {
+	e := envelope()
+	conn := s.connect()
+	failed := make(chan error, 1)
+	ctx, crash := context.WithCancel(s.t.Context())
+	consumed := make(chan error, 1)
+	go func() {
+		consumed <- conn.Consume(ctx, rabbit.ConsumerConfig{Queue: "mine"}, func(ctx context.Context, batch []rabbit.Delivery) {
+			_, err := s.router().Failed(ctx, batch[0], errHiccup)
+			crash()
+			failed <- err
+		})
+	}()
+	s.publish(e.Message("", "mine"))
+	if err := <-failed; err != nil {
+		s.t.Fatal(err)
+	}
+	<-consumed
+	mine := s.consume("mine", func(_ context.Context, d rabbit.Delivery) error { return rabbit.Ack(d) })
+	s.eventually("both come", func() bool { return len(mine.deliveries()) == 2 })
+	for _, d := range mine.deliveries() {
+		if d.Headers[rabbit.HeaderID] != e.EventID.String() {
+			s.t.Errorf("a copy of %s says %v", e.EventID, d.Headers)
+		}
+	}
+}
+
+// killer is taken by consumers that die with it in hand, until the queue gives
+// it up.
+func killer(s *stage) {
+	e := envelope()
+	s.publish(e.Message("", "mine"))
+	for range rabbit.DeliveryLimit + 1 {
+		conn := s.connect()
+		ctx, die := context.WithCancel(s.t.Context())
+		if err := conn.Consume(ctx, rabbit.ConsumerConfig{Queue: "mine"}, func(context.Context, []rabbit.Delivery) { die() }); err != nil {
+			s.t.Fatal(err)
+		}
+		conn.Close()
+	}
+	s.collect()
+	l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
+	if l.Consumer != "mine" || l.Class != string(retry.ClassAmbiguous) || l.Reason == "" {
+		s.t.Errorf("the letter says %+v", l)
+	}
+	s.alerts(1)
+}
+
+func appliedAfterAll(s *stage) {
+	e := envelope()
+	s.applied.Store(e.EventID, "mine")
+	s.publishDead(e, "mine")
+	s.collect()
+	if l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() }); l.State != "applied" || l.Closed == nil {
+		s.t.Errorf("the letter says %+v", l)
+	}
+	s.alerts(0)
+}
+
+func replayRule(s *stage) {
+	e := envelope()
+	c := s.collect()
+	byID := func(l letter) bool { return l.EventID == e.EventID.String() }
+	state := func(want string) func(letter) bool {
+		return func(l letter) bool { return byID(l) && l.State == want }
+	}
+	s.publishDead(e, "mine")
+	s.letter(state("open"))
+	s.exec(`UPDATE dead_letters SET state = 'replayed', replay_no = 1, closed_at = clock_timestamp()`)
+
+	s.publishDead(e, "mine") // The first life's copy, late.
+	marker := envelope()
+	s.publishDead(marker, "mine") // Collected after it: then the copy was, too.
+	s.letter(func(l letter) bool { return l.EventID == marker.EventID.String() })
+	if l := s.letter(byID); l.State != "replayed" {
+		s.t.Errorf("a late copy changed the letter: %+v", l)
+	}
+
+	e.Replay = 1
+	s.publishDead(e, "mine")
+	if l := s.letter(state("open")); l.Closed != nil {
+		s.t.Errorf("an open letter is closed at %s", l.Closed)
+	}
+	s.eventually("two letters wait for a person", func() bool { return c.Open() == 2 })
+}
+
+func noEventID(s *stage) {
+	s.collect()
+	for range 2 {
+		s.publish(rabbit.Message{Exchange: retry.DeadExchange, Key: "mine", Body: []byte("not of ours")})
+	}
+	s.publish(rabbit.Message{Exchange: retry.DeadExchange, Key: "other", Body: []byte("not of ours")})
+	s.letter(func(l letter) bool { return l.Consumer == "mine" })
+	s.letter(func(l letter) bool { return l.Consumer == "other" })
+	s.eventually("the queue is empty", s.noneWaiting)
+	if n := s.count(`SELECT count(*) FROM dead_letters WHERE event_id LIKE 'sha256:%'`); n != 2 {
+		s.t.Errorf("%d letters for two messages", n)
+	}
+}
+
+func unprintable(s *stage) {
+	e := envelope()
+	m := e.Message(retry.DeadExchange, "mine")
+	m.Headers[retry.HeaderReason] = "zero \x00 and broken \xff"
+	m.Headers[retry.HeaderClass] = "perma\x00nent"
+	m.Headers["any"] = fmt.Sprintf("a %c b", 0)
+	m.Headers[rabbit.HeaderAttempt] = int64(1) << 40
+	m.Body = nil
+	s.publish(m)
+	s.collect()
+	if l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() }); l.State != "open" {
+		s.t.Errorf("the letter says %+v", l)
+	}
+}
+
+func envelope() rabbit.Envelope {
+	return rabbit.Envelope{
+		EventID: uuid.Must(uuid.NewV7()), Type: "thing.happened", Source: "/retrytest", AggregateID: uuid.New(), AggregateVersion: 1,
+		Scope: uuid.New(), Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":1}`),
+	}
+}

@@ -1,0 +1,239 @@
+package retrytest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// stage is one test's database and broker, with two consumers' queues.
+type stage struct {
+	t *testing.T
+	Subject
+	db      *postgres.DB
+	url     string
+	conn    *rabbit.Conn
+	out     *rabbit.Publisher
+	applied sync.Map // event id → consumer
+}
+
+func newStage(t *testing.T, subject Subject) *stage {
+	t.Helper()
+	s := &stage{t: t, Subject: subject, db: subject.Postgres(t), url: subject.Broker(t)}
+	s.conn = s.connect()
+	s.out = s.conn.Publisher(rabbit.PublisherConfig{})
+	return s
+}
+
+func (s *stage) connect() *rabbit.Conn {
+	s.t.Helper()
+	topology := s.Schedule.Topology().With(rabbit.Topology{
+		Queues: []rabbit.Queue{rabbit.WorkQueue("mine", retry.DeadExchange), rabbit.WorkQueue("other", retry.DeadExchange)},
+	})
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{s.url}, Topology: topology, BackoffMin: 10 * time.Millisecond})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(conn.Close)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := conn.Ready(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+func (s *stage) router() retry.Router {
+	return retry.Router{Publisher: s.out, Schedule: s.Schedule, Now: time.Now}
+}
+
+func (s *stage) publish(m rabbit.Message) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := s.out.Publish(ctx, m); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// publishDead sends what a router sends.
+func (s *stage) publishDead(e rabbit.Envelope, consumer string) {
+	s.t.Helper()
+	m := e.Message(retry.DeadExchange, consumer)
+	m.Headers[retry.HeaderConsumer] = consumer
+	m.Headers[retry.HeaderClass] = string(retry.ClassPermanent)
+	m.Headers[retry.HeaderReason] = "as asked by the suite"
+	s.publish(m)
+}
+
+// background runs work until the test ends, before its connections close.
+func (s *stage) background(work func(ctx context.Context) error) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- work(ctx) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
+// collect starts a collector.
+func (s *stage) collect() *retry.Collector {
+	s.t.Helper()
+	c, err := retry.NewCollector(retry.CollectorConfig{
+		DB: s.db, Broker: s.connect(), Now: time.Now, Recount: 50 * time.Millisecond,
+		Applied: func(_ context.Context, _ postgres.Tx, consumer string, event uuid.UUID) (bool, error) {
+			by, ok := s.applied.Load(event)
+			return ok && by == consumer, nil
+		},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.background(c.Run)
+	return c
+}
+
+// inbox remembers what one consumer got.
+type inbox struct {
+	mu  sync.Mutex
+	got []rabbit.Delivery
+	at  []time.Time
+}
+
+func (i *inbox) deliveries() []rabbit.Delivery {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append([]rabbit.Delivery{}, i.got...)
+}
+
+func (i *inbox) attempts() (attempts []int) {
+	for _, d := range i.deliveries() {
+		e, _ := rabbit.ParseEnvelope(d.Message)
+		attempts = append(attempts, e.Attempt)
+	}
+	return attempts
+}
+
+func (i *inbox) gaps() (gaps []time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for n := 1; n < len(i.at); n++ {
+		gaps = append(gaps, i.at[n].Sub(i.at[n-1]))
+	}
+	return gaps
+}
+
+// consume hands each delivery of a queue to handle.
+func (s *stage) consume(queue string, handle func(ctx context.Context, d rabbit.Delivery) error) *inbox {
+	s.t.Helper()
+	i := &inbox{}
+	conn := s.connect()
+	s.background(func(ctx context.Context) error {
+		return conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(ctx context.Context, batch []rabbit.Delivery) {
+			for _, d := range batch {
+				i.mu.Lock()
+				i.got, i.at = append(i.got, d), append(i.at, time.Now())
+				i.mu.Unlock()
+				if err := handle(ctx, d); err != nil && ctx.Err() == nil {
+					s.t.Error(err)
+				}
+			}
+		})
+	})
+	return i
+}
+
+// fail is a consumer that cannot apply anything.
+func (s *stage) fail(cause error) func(context.Context, rabbit.Delivery) error {
+	router := s.router()
+	return func(ctx context.Context, d rabbit.Delivery) error {
+		if _, err := router.Failed(ctx, d, cause); err != nil {
+			return err
+		}
+		return rabbit.Ack(d)
+	}
+}
+
+type letter struct {
+	Consumer    string     `db:"consumer"`
+	EventID     string     `db:"event_id"`
+	Class       string     `db:"class"`
+	Reason      string     `db:"reason"`
+	Attempts    int        `db:"attempts"`
+	Payload     []byte     `db:"payload"`
+	State       string     `db:"state"`
+	FirstFailed time.Time  `db:"first_failed_at"`
+	LastFailed  time.Time  `db:"last_failed_at"`
+	Closed      *time.Time `db:"closed_at"`
+}
+
+// letter waits for one that matches.
+func (s *stage) letter(matches func(letter) bool) (found letter) {
+	s.t.Helper()
+	s.eventually("a letter", func() bool {
+		var all []letter
+		if err := s.db.Select(s.t.Context(), &all, `SELECT consumer, event_id, class, reason, attempts, payload, state,
+			first_failed_at, last_failed_at, closed_at FROM dead_letters`); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, l := range all {
+			if matches(l) {
+				found = l
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func (s *stage) alerts(want int) {
+	s.t.Helper()
+	if n := s.count(`SELECT count(*) FROM alerts WHERE kind = 'dead_letter' AND state = 'open'`); n != want {
+		s.t.Errorf("%d open alerts, not %d", n, want)
+	}
+}
+
+func (s *stage) noneWaiting() bool {
+	depth, err := s.conn.Depth(s.t.Context(), retry.DeadQueue)
+	return err == nil && depth.Ready == 0
+}
+
+func (s *stage) count(query string) (n int) {
+	s.t.Helper()
+	if err := s.db.Get(s.t.Context(), &n, query); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *stage) exec(query string) {
+	s.t.Helper()
+	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(s.t.Context(), query)
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) eventually(what string, condition func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("gave up waiting: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}

@@ -1,0 +1,31 @@
+-- What this package needs; the shop's migration is its superset.
+CREATE TABLE dead_letters (
+  id             uuid        PRIMARY KEY,
+  merchant_id    uuid,                 -- the scope
+  consumer       text        NOT NULL,
+  event_id       text        NOT NULL, -- or a hash of queue and body, where there is none
+  replay_no      integer     NOT NULL DEFAULT 0,
+  type           text        NOT NULL,
+  class          text        NOT NULL,
+  reason         text        NOT NULL,
+  attempts       integer     NOT NULL,
+  headers        jsonb       NOT NULL,
+  payload        bytea       NOT NULL,
+  state          text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded', 'applied')),
+  first_failed_at timestamptz NOT NULL,
+  last_failed_at  timestamptz NOT NULL,
+  closed_at      timestamptz,
+  CONSTRAINT dead_letters_once UNIQUE (consumer, event_id)
+);
+
+CREATE TABLE alerts (
+  id           uuid        PRIMARY KEY,
+  merchant_id  uuid,
+  kind         text        NOT NULL,
+  subject      text        NOT NULL,
+  facts        jsonb       NOT NULL,
+  state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
+  raised_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  resolved_at  timestamptz
+);
+CREATE UNIQUE INDEX alerts_open_once ON alerts (kind, subject) WHERE state = 'open';

@@ -1,0 +1,297 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/fault"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+)
+
+// Capture asks to charge a payment.
+type Capture struct {
+	Merchant uuid.UUID
+	Key      string
+	Payment  uuid.UUID
+	Amount   money.Money
+	Token    string
+	// Wait bounds how long a duplicate waits for its twin; 0 means the default.
+	Wait time.Duration
+}
+
+func (c Capture) request() idempotency.Request {
+	return idempotency.Request{
+		Scope: c.Merchant, Key: c.Key, Operation: "POST /v1/payments/{id}/capture",
+		Fields: []idempotency.Field{
+			{Pointer: "/id", Value: c.Payment.String()},
+			{Pointer: "/amount_minor", Value: strconv.FormatInt(c.Amount.AmountMinor, 10)},
+			{Pointer: "/currency", Value: c.Amount.Currency},
+			{Pointer: "/card_token", Value: c.Token},
+		},
+	}
+}
+
+// delivery is one request on its way through the protocol.
+type delivery struct {
+	Capture
+	request idempotency.Request
+	print   idempotency.Fingerprint
+	// until is when waiting ends.
+	until time.Time
+	// waited says that this delivery joined a twin's run; recovered that it
+	// finished one.
+	waited, recovered bool
+}
+
+// Capture charges a payment once, whatever number of deliveries ask for it. The
+// numbers are those of the package comment.
+func (s *Service) Capture(ctx context.Context, c Capture) (Result, error) {
+	if c.Wait <= 0 {
+		c.Wait = s.Wait
+	}
+	c.Wait = min(c.Wait, s.MaxWait)
+	d := &delivery{Capture: c, request: c.request(), until: s.Now().Add(c.Wait)}
+	d.print = d.request.Fingerprint(s.Keys.Secret)
+	for {
+		res, done, err := s.try(ctx, d)
+		if err != nil {
+			return Result{Fate: Rejected, PaymentID: c.Payment}, s.keyed(err)
+		}
+		if done {
+			res.PaymentID = c.Payment
+			return res, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return Result{Fate: Rejected, PaymentID: c.Payment}, notExecuted(err)
+		}
+	}
+}
+
+// try goes through the protocol once. It is not done when the world moved
+// meanwhile (a twin finished, a key was given back) and the next look decides.
+func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, err error) {
+	// 1. The key.
+	row, found, err := s.Keys.Lookup(ctx, d.Merchant, d.Key)
+	if err != nil {
+		return res, false, notExecuted(err)
+	}
+	if found {
+		return s.known(ctx, d, row)
+	}
+	// 2. tx1.
+	fault.Point("capture.before_claim", d.Merchant, d.Payment)
+	a, err := s.claim(ctx, d.Capture, d.request, d.print)
+	switch {
+	case idempotency.Taken(err):
+		return res, false, nil
+	case errors.Is(err, errNotClaimable):
+		return s.unclaimable(ctx, d)
+	case postgres.LockTimeout(err):
+		return res, false, idempotency.ErrInProgress
+	case err != nil:
+		return res, false, maybeExecuted(err)
+	}
+	fault.Point("capture.after_claim", d.Merchant, d.Payment)
+	s.tell(ctx, observe.Claimed, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key, Attempt: a.No})
+	// 3 and 4.
+	res, err = s.charge(ctx, a)
+	fault.Point("capture.before_response", d.Merchant, d.Payment)
+	return res, err == nil, err
+}
+
+// known answers a delivery whose key exists.
+func (s *Service) known(ctx context.Context, d *delivery, row idempotency.Row) (Result, bool, error) {
+	if err := row.Match(d.request, d.print); err != nil {
+		return Result{}, false, err
+	}
+	if !row.Completed() {
+		return s.join(ctx, d, row.SubjectID.UUID, int(row.SubjectNo.Int32))
+	}
+	answer, err := row.Answer()
+	res := Result{Answer: answer, Replayed: !d.recovered, Fate: Replayed}
+	kind := observe.Replayed
+	switch {
+	case d.recovered:
+		res.Fate = Recovered
+	case d.waited:
+		res.Fate, kind = Waited, observe.Waited
+	}
+	s.tell(ctx, kind, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key})
+	return res, true, err
+}
+
+// unclaimable finds out why a payment could not be claimed.
+func (s *Service) unclaimable(ctx context.Context, d *delivery) (Result, bool, error) {
+	p, err := s.Payment(ctx, d.Merchant, d.Payment)
+	if err != nil {
+		return Result{}, false, err
+	}
+	if p.Amount() != d.Amount {
+		return s.outcome(ctx, d, s.Render.ErrorAnswer(ctx, ErrAmountMismatch), Rejected)
+	}
+	switch p.Status {
+	case Capturing, InDoubt:
+		return s.join(ctx, d, p.ID, p.AttemptNo)
+	case Captured:
+		return s.matched(ctx, d, p.AttemptNo)
+	case RequiresCapture, Declined:
+		a, err := s.attempt(ctx, p.ID, p.AttemptNo)
+		if err == nil && a.Contradicted {
+			return Result{}, false, ErrNeedsReview
+		}
+		return Result{}, false, nil // it moved while we looked
+	}
+	return s.outcome(ctx, d, s.Render.ErrorAnswer(ctx, ErrAlreadyCaptured), Rejected)
+}
+
+// outcome stores an answer under this delivery's own key.
+func (s *Service) outcome(ctx context.Context, d *delivery, a idempotency.Answer, fate Fate) (Result, bool, error) {
+	out, err := s.Keys.Store(ctx, d.request, a, PaymentRef(d.Payment))
+	if errors.Is(err, idempotency.ErrInProgress) {
+		return Result{}, false, nil // the same key began to run meanwhile
+	}
+	if err != nil {
+		return Result{}, false, err
+	}
+	res := Result{Answer: out.Answer, Replayed: out.Replayed, Fate: fate}
+	kind := observe.Rejected
+	if fate != Rejected {
+		kind = observe.Matched
+	}
+	if out.Replayed && fate != Recovered {
+		// A twin with this very key was faster: its answer is what this key has.
+		res.Fate, kind = Replayed, observe.Replayed
+	}
+	s.tell(ctx, kind, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key})
+	return res, true, nil
+}
+
+// matched answers a delivery that came with another key and meets the effect of
+// attempt no: the business key beneath the header's key.
+func (s *Service) matched(ctx context.Context, d *delivery, no int) (Result, bool, error) {
+	a, err := s.attempt(ctx, d.Payment, no)
+	if err != nil {
+		return Result{}, false, err
+	}
+	answer, err := s.storedAnswer(ctx, a)
+	if err != nil {
+		return Result{}, false, err
+	}
+	answer.Matched = "business-key"
+	fate := Matched
+	if d.recovered {
+		fate = Recovered
+	}
+	return s.outcome(ctx, d, answer, fate)
+}
+
+// join waits for the run of an attempt, and finishes it if its holder is gone.
+func (s *Service) join(ctx context.Context, d *delivery, payment uuid.UUID, no int) (Result, bool, error) {
+	waited := s.wait(ctx, d, payment, no)
+	if waited != nil && !errors.Is(waited, idempotency.ErrInProgress) {
+		return Result{}, false, waited
+	}
+	a, err := s.attempt(ctx, payment, no)
+	if err != nil {
+		return Result{}, false, err
+	}
+	if waited == nil && a.unfinished() {
+		if a, err = s.Recover(ctx, payment, no); err != nil {
+			return Result{}, false, err
+		}
+		d.recovered = d.recovered || !a.unfinished()
+	}
+	switch {
+	case a.Status == attemptInDoubt && (waited != nil || !a.Leased):
+		return s.doubtful(ctx, a), true, nil
+	case waited != nil:
+		return Result{}, false, waited // patience is over
+	case a.unfinished(), a.OpenedBy == d.Key, !a.final():
+		// Look again: somebody else has just taken it over, or the key holds the
+		// answer by now, or was given back.
+		return Result{}, false, nil
+	}
+	return s.matched(ctx, d, no)
+}
+
+// final says whether the attempt ended with an outcome of the operation.
+func (a attempt) final() bool {
+	return a.Status == attemptSucceeded || a.Status == attemptDeclined || a.Status == attemptAbandoned
+}
+
+// wait returns when attempt no is no longer held by anybody, or with
+// ErrInProgress when the delivery's patience ends. It holds no connection.
+func (s *Service) wait(ctx context.Context, d *delivery, payment uuid.UUID, no int) error {
+	free := func(ctx context.Context) (bool, error) {
+		a, err := s.attempt(ctx, payment, no)
+		return err == nil && (!a.unfinished() || !a.Leased), err
+	}
+	if now, err := free(ctx); err != nil || now {
+		return err
+	}
+	d.waited = true
+	ctx, cancel := context.WithDeadline(ctx, d.until)
+	defer cancel()
+	if err := s.flights.Wait(ctx, payment, free); err != nil {
+		return idempotency.ErrInProgress
+	}
+	return nil
+}
+
+// doubtful is the 202: the provider may or may not have acted.
+func (s *Service) doubtful(ctx context.Context, a attempt) Result {
+	answer := s.Render.PaymentAnswer(a.payment(InDoubt), 202)
+	s.tell(ctx, observe.Waited, observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Attempt: a.No, Detail: InDoubt})
+	return Result{Answer: answer, Fate: Waited, RetryAfter: max(s.askIn(a.Asked), time.Second)}
+}
+
+// charge is steps 3 and 4 for an attempt that this process holds.
+func (s *Service) charge(ctx context.Context, a attempt) (Result, error) {
+	o, err := s.send(ctx, a)
+	switch {
+	case errors.Is(err, provider.ErrNotSent):
+		return Result{}, s.release(ctx, a, "not_sent", err)
+	case errors.Is(err, provider.ErrRefused):
+		return Result{}, s.release(ctx, a, "refused", err)
+	case err != nil:
+		if err := s.park(ctx, a); err != nil {
+			return Result{}, err
+		}
+		res := s.doubtful(ctx, a)
+		res.Fate = Executed
+		return res, nil
+	}
+	answer, err := s.finalise(ctx, a, o)
+	return Result{Answer: answer, Fate: Executed}, err
+}
+
+// send calls the provider under the attempt's own key. No transaction is open,
+// and the client's patience is not the call's: once begun, it is seen through.
+func (s *Service) send(ctx context.Context, a attempt) (outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	defer cancel()
+	about := observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No}
+	fault.Point("capture.before_charge", a.MerchantID, a.PaymentID)
+	s.tell(ctx, observe.Sent, about)
+	c, err := s.Provider.Charge(ctx, provider.Request{
+		Key: a.ProviderKey, Reference: PaymentRef(a.PaymentID), Amount: money.Of(a.AmountMinor, a.Currency), Token: a.CardToken.String,
+	})
+	fault.Point("capture.after_charge", a.MerchantID, a.PaymentID)
+	about.Node, about.Detail = "provider", string(c.Status)
+	if err != nil {
+		about.Detail = "no answer"
+	}
+	s.tell(ctx, observe.Answered, about)
+	if err != nil {
+		return outcome{}, err
+	}
+	return s.believe(ctx, a, c)
+}

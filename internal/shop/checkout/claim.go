@@ -1,0 +1,77 @@
+package checkout
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
+)
+
+// claimSQL is tx1 in one round trip. The key's row is inserted from the guarded
+// UPDATE: a payment that cannot be claimed writes no key, a key that exists
+// undoes the claim of the payment.
+//
+// A second run by the driver finds the payment already capturing and returns no
+// row; the caller then reads the key and recognises its token.
+var claimSQL = postgres.Guarded("capture.claim", `
+WITH p AS (
+  UPDATE payments
+     SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL
+   WHERE id = $1::uuid AND merchant_id = $2::uuid
+     AND amount_minor = $4::bigint AND currency = $5::text
+     AND status IN ('requires_capture', 'declined')
+     -- A charge that contradicts a stored decline forbids every new attempt.
+     AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = $1::uuid AND c.contradicted_at IS NOT NULL)
+  RETURNING id AS subject_id, attempt_no AS subject_no, id, attempt_no, merchant_id, amount_minor, currency, order_id,
+            status, version, refunded_minor, captured_at, created_at
+), a AS (
+  INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, card_token,
+                                opened_by, holder, lease_until, next_ask_at, status, traceparent)
+  SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, $6::text,
+         $10::text, $7::uuid,
+         clock_timestamp() + $3::float8 * interval '1 second', clock_timestamp() + $3::float8 * interval '1 second', 'sending', $8::text
+    FROM p
+  RETURNING *
+), k AS (`+idempotency.ClaimFrom("p", 9)+`)
+SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
+       a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
+       true AS leased, true AS young, false AS contradicted, a.traceparent,
+       p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
+       o.email, o.items
+  FROM a JOIN p ON p.id = a.payment_id JOIN orders o ON o.id = p.order_id`)
+
+// errNotClaimable says that the payment is in no state to be captured by this
+// request: read it to find out why.
+var errNotClaimable = errors.New("the payment cannot be claimed")
+
+// claim opens the next attempt under the request's key.
+func (s *Service) claim(ctx context.Context, c Capture, r idempotency.Request, f idempotency.Fingerprint) (attempt, error) {
+	// From here on the client may hang up: a claim that is on its way is
+	// carried through, so that its outcome is known to somebody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
+	defer cancel()
+	token := uuid.New()
+	args := []any{
+		c.Payment, c.Merchant, s.Lease.Seconds(), c.Amount.AmountMinor, c.Amount.Currency, c.Token, s.self, telemetry.Traceparent(ctx),
+	}
+	var a attempt
+	err := claimSQL.Get(ctx, s.DB, &a, append(args, s.Keys.ClaimParams(r, f, token)...)...)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return a, err
+	}
+	// No row: not claimable, or claimed by the first run of a statement whose
+	// reply was lost. The token tells.
+	row, found, err := s.Keys.Lookup(ctx, c.Merchant, c.Key)
+	if err != nil {
+		return a, err
+	}
+	if found && row.ClaimToken == token {
+		return s.attempt(ctx, row.SubjectID.UUID, int(row.SubjectNo.Int32))
+	}
+	return a, errNotClaimable
+}

@@ -1,0 +1,69 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/world"
+	"payonce/internal/lab/world/worldtest"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/idempotency/idempotencytest"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/money"
+)
+
+func delivered(r checkout.Result, err error) idempotencytest.Delivered {
+	d := idempotencytest.Delivered{Status: r.Answer.Status, Body: string(r.Answer.Body), Replayed: r.Replayed}
+	var mismatch *idempotency.MismatchError
+	if errors.As(err, &mismatch) {
+		d.Differs = mismatch.Pointers
+		return d
+	}
+	if d.Again = errors.Is(err, idempotency.ErrInProgress); !d.Again {
+		d.Err = err
+	}
+	return d
+}
+
+func tenants(t *testing.T) [2]*shop {
+	db, w := devtest.Postgres(t), worldtest.Start(t, world.Options{})
+	return [2]*shop{openIn(t, db, w), openIn(t, db, w)}
+}
+
+func TestPlacingAnOrderIsOneOutcomePerKey(t *testing.T) {
+	t.Parallel()
+	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation {
+		shops := tenants(t)
+		return idempotencytest.Operation{
+			Deliver: func(tenant int, key string, variant int) idempotencytest.Delivered {
+				s := shops[tenant]
+				return delivered(s.PlaceOrder(context.Background(), checkout.PlaceOrder{
+					Merchant: s.merchant, Key: key, Email: "ada@example.org", Items: []checkout.OrderItem{{SKU: "concert-a", Quantity: 1 + variant}},
+				}))
+			},
+			Effects: func(tenant int) int {
+				return shops[tenant].count(`SELECT count(*) FROM orders WHERE merchant_id = $1`, shops[tenant].merchant)
+			},
+		}
+	})
+}
+
+func TestCapturingAPaymentIsOneOutcomePerKey(t *testing.T) {
+	t.Parallel()
+	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation {
+		shops := tenants(t)
+		payments := [2]uuid.UUID{shops[0].payment(), shops[1].payment()}
+		return idempotencytest.Operation{
+			Deliver: func(tenant int, key string, variant int) idempotencytest.Delivered {
+				c := shops[tenant].captureOf(payments[tenant], key, "tok_ok")
+				c.Amount = money.Of(8400+int64(variant), "EUR")
+				return delivered(shops[tenant].Capture(context.Background(), c))
+			},
+			Effects: func(tenant int) int { return shops[tenant].charges(payments[tenant], "succeeded") },
+		}
+	})
+}

@@ -1,0 +1,37 @@
+// Package checkout turns an order into exactly as many charges as were meant:
+// one. It alone writes orders, payments and payment_attempts.
+//
+// # A capture, step by step
+//
+//	    POST /v1/payments/{id}/capture, Idempotency-Key K
+//	1   K known? replay its answer, or join the run that is under way   one read
+//	2   tx1: payment → capturing, attempt n, key K claimed              commit
+//	3   charge at the provider under "capture:<payment>:<n>"            no transaction is open
+//	4   tx2: attempt n and payment → captured, order paid,
+//	    payment.captured in the outbox, K's exact answer                commit
+//	5   wake the relay, answer
+//
+// tx1 and tx2 are one statement each. A statement can be run twice by the
+// driver, so each recognises that it has run: tx1 by its claim token, tx2 by
+// the state, attempt number and fence it leaves behind.
+//
+// # Killed here, then what
+//
+//	before tx1 commits     nothing happened
+//	between tx1 and 3      the lease ends; recovery asks the provider, which has
+//	                       never heard of the key, and sends again with the same key
+//	between 3 and tx2      the lease ends; recovery asks, hears "charged", runs tx2
+//	during tx2             unknown until read: committed, or as the line above
+//	after tx2              the retry reads the stored answer
+//
+// # Recovery
+//
+// One function, [Service.Recover], with two callers so far: a client's retry
+// and the [Sweeper]. It always speaks of one attempt and asks by that attempt's
+// own key. Asking by the payment's reference would let attempt 1's decline
+// answer for attempt 2's running charge.
+//
+// An outcome that contradicts a stored one is never applied and never dropped:
+// the stored outcome stays, an alert carries both facts, and no new attempt may
+// start until a person has decided.
+package checkout

@@ -1,0 +1,249 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/fault"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+)
+
+// current finds the attempt that may be finished: this number, this fence,
+// still open, and its payment waiting for exactly it. Everything that a
+// finishing statement does comes from this one row, so it does all or nothing;
+// a holder that lost its lease has an old fence, finds no row, and does nothing.
+const current = `
+cur AS (
+  SELECT a.payment_id AS subject_id, a.attempt_no AS subject_no, p.order_id, p.version
+    FROM payment_attempts a
+    JOIN payments p ON p.id = a.payment_id AND p.attempt_no = a.attempt_no
+   WHERE a.payment_id = $1::uuid AND a.attempt_no = $2::integer AND a.fence = $3::bigint
+     AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')
+     FOR UPDATE
+)`
+
+// finaliseSQL is tx2 in one round trip: attempt, payment, order, event and the
+// key's exact answer. A second run by the driver finds the attempt finished,
+// changes nothing and returns 0; the caller reads what is stored.
+var finaliseSQL = postgres.Guarded("capture.finalise", `
+WITH `+current+`, a AS (
+  UPDATE payment_attempts a
+     SET status = $4::text, provider_charge_id = $5::text, decline_code = $6::text,
+         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = $7::timestamptz
+    FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
+), p AS (
+  UPDATE payments p
+     SET status = $8::text, decline_code = $6::text, version = p.version + 1,
+         provider_charge_id = CASE WHEN $8::text = 'captured' THEN $5::text END,
+         captured_at = CASE WHEN $8::text = 'captured' THEN $7::timestamptz END
+    FROM cur WHERE p.id = cur.subject_id
+), o AS (
+  UPDATE orders o SET status = 'paid'
+    FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND $8::text = 'captured'
+), k AS (`+idempotency.CompleteFrom("cur", 9)+`
+), e AS (`+outbox.Fold("cur", "cur.version + 1", 13)+`)
+SELECT count(*) FROM cur`)
+
+// outcome is what the provider definitely said about an attempt.
+type outcome struct {
+	attemptStatus string // succeeded, declined or abandoned
+	chargeID      string
+	declineCode   string
+}
+
+func outcomeOf(c provider.Charge) outcome {
+	switch c.Status {
+	case provider.Succeeded:
+		return outcome{attemptStatus: attemptSucceeded, chargeID: c.ID}
+	case provider.Cancelled:
+		return outcome{attemptStatus: attemptAbandoned, declineCode: "abandoned"}
+	case provider.Declined:
+		return outcome{attemptStatus: attemptDeclined, chargeID: c.ID, declineCode: c.DeclineCode}
+	}
+	panic("provider: a charge is succeeded, declined or cancelled, not " + string(c.Status))
+}
+
+func (o outcome) captured() bool { return o.attemptStatus == attemptSucceeded }
+
+// apply writes the outcome into the payment as it will be.
+func (o outcome) apply(a attempt, at time.Time) Payment {
+	if !o.captured() {
+		p := a.payment(Declined)
+		p.DeclineCode.String, p.DeclineCode.Valid = o.declineCode, true
+		p.Version++
+		return p
+	}
+	p := a.payment(Captured)
+	p.ProviderChargeID.String, p.ProviderChargeID.Valid = o.chargeID, true
+	p.CapturedAt.Time, p.CapturedAt.Valid = at, true
+	p.Version++
+	return p
+}
+
+// finalise stores an attempt's outcome and returns the answer that stands for
+// it, whoever stored it.
+func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempotency.Answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
+	defer cancel()
+	fault.Point("capture.before_finalise", a.MerchantID, a.PaymentID)
+	at := s.Now().UTC().Truncate(time.Millisecond)
+	p := o.apply(a, at)
+	answer := s.answer(ctx, p)
+	e, err := o.event(a, at)
+	if err != nil {
+		return answer, err
+	}
+	args := []any{a.PaymentID, a.No, a.Fence, o.attemptStatus, nullable(o.chargeID), nullable(o.declineCode), at, p.Status}
+	args = append(args, idempotency.CompleteParams(answer, PaymentRef(p.ID))...)
+	args = append(args, e.Params(ctx)...)
+	var n int
+	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, args...) }); err != nil {
+		return answer, maybeExecuted(err)
+	}
+	fault.Point("capture.after_finalise", a.MerchantID, a.PaymentID)
+	if n == 0 {
+		return s.settled(ctx, a, o)
+	}
+	s.flights.Landed(a.PaymentID)
+	s.Wake()
+	s.tell(ctx, observe.Committed, observe.Event{
+		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture",
+		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: e.ID, Detail: p.Status,
+	})
+	return answer, nil
+}
+
+// answer renders what a client gets for a payment in a final state.
+func (s *Service) answer(ctx context.Context, p Payment) idempotency.Answer {
+	if p.Status == Declined {
+		return s.Render.ErrorAnswer(ctx, &DeclinedError{Payment: p})
+	}
+	return s.Render.PaymentAnswer(p, 200)
+}
+
+// insist repeats a guarded statement while the database is away, as long as
+// there is time: the money has moved, so giving up early helps nobody.
+func (s *Service) insist(ctx context.Context, run func() error) error {
+	pause := 50 * time.Millisecond
+	for {
+		err := run()
+		if err == nil || !(postgres.Unavailable(err) || postgres.LockTimeout(err) || postgres.Retriable(err)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			pause = min(2*pause, time.Second)
+		}
+	}
+}
+
+func (o outcome) event(a attempt, at time.Time) (outbox.Event, error) {
+	if !o.captured() {
+		return outbox.New(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentDeclined, event.PaymentDeclined{
+			Schema: event.SchemaVersion, MerchantID: a.MerchantID, OrderID: a.OrderID, PaymentID: a.PaymentID, AttemptNo: a.No,
+			Amount: a.payment("").Amount(), DeclineCode: o.declineCode, Email: a.Email, DeclinedAt: at,
+		})
+	}
+	var lines []event.Line
+	if err := json.Unmarshal(a.Items, &lines); err != nil {
+		return outbox.Event{}, fmt.Errorf("stored items of order %s: %w", a.OrderID, err)
+	}
+	return outbox.New(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentCaptured, event.PaymentCaptured{
+		Schema: event.SchemaVersion, MerchantID: a.MerchantID, OrderID: a.OrderID, PaymentID: a.PaymentID, AttemptNo: a.No,
+		Amount: a.payment("").Amount(), ProviderChargeID: o.chargeID, Email: a.Email, Lines: lines, CapturedAt: at,
+	})
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// settled decides what it means that a finalise changed nothing: the same
+// outcome is stored (by a twin, or by the first run of this very statement), or
+// somebody else holds the attempt, or the stored outcome contradicts this one.
+func (s *Service) settled(ctx context.Context, a attempt, o outcome) (idempotency.Answer, error) {
+	now, err := s.attempt(ctx, a.PaymentID, a.No)
+	switch {
+	case err != nil:
+		return idempotency.Answer{}, maybeExecuted(err)
+	case now.unfinished():
+		return idempotency.Answer{}, idempotency.ErrInProgress
+	case now.Status == o.attemptStatus && now.ChargeID.String == o.chargeID:
+		return s.storedAnswer(ctx, now)
+	}
+	if err := s.contradiction(ctx, now, o); err != nil {
+		return idempotency.Answer{}, maybeExecuted(err)
+	}
+	return s.storedAnswer(ctx, now)
+}
+
+// storedAnswer renders the outcome that an attempt has, from the attempt: the
+// payment may have moved on since.
+func (s *Service) storedAnswer(ctx context.Context, a attempt) (idempotency.Answer, error) {
+	row, found, err := s.Keys.Lookup(ctx, a.MerchantID, a.OpenedBy)
+	if err != nil {
+		return idempotency.Answer{}, notExecuted(err)
+	}
+	if found && row.Completed() && row.SubjectID.UUID == a.PaymentID && int(row.SubjectNo.Int32) == a.No {
+		return row.Answer()
+	}
+	return s.answer(ctx, a.outcomePayment()), nil
+}
+
+// outcomePayment is the payment as the attempt left it.
+func (a attempt) outcomePayment() Payment {
+	if a.Status == attemptSucceeded {
+		p := a.payment(Captured)
+		p.ProviderChargeID, p.CapturedAt = a.ChargeID, a.CapturedAt
+		return p
+	}
+	p := a.payment(Declined)
+	p.DeclineCode = a.DeclineCode
+	return p
+}
+
+var contradictSQL = `
+UPDATE payment_attempts SET contradicted_at = clock_timestamp()
+ WHERE payment_id = $1 AND attempt_no = $2 AND contradicted_at IS NULL`
+
+const alertSQL = `
+INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, $3, $4, $5::jsonb)
+ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
+
+// contradiction keeps the stored outcome and raises an alert with both facts.
+func (s *Service) contradiction(ctx context.Context, a attempt, o outcome) error {
+	facts := map[string]any{
+		"attempt_no": a.No, "stored": a.Status, "stored_charge": a.ChargeID.String,
+		"provider_says": o.attemptStatus, "provider_charge": o.chargeID, "amount_minor": a.AmountMinor, "currency": a.Currency,
+	}
+	s.Log.Error("the provider contradicts a stored outcome", "payment", PaymentRef(a.PaymentID), "attempt", a.No, "stored", a.Status, "provider", o.attemptStatus)
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		if _, err := tx.Exec(ctx, contradictSQL, a.PaymentID, a.No); err != nil {
+			return err
+		}
+		return alert(ctx, tx, a.MerchantID, "provider_contradiction", PaymentRef(a.PaymentID), facts)
+	})
+}
+
+func alert(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, kind, subject string, facts map[string]any) error {
+	b, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, alertSQL, uuid.Must(uuid.NewV7()), merchant, kind, subject, string(b))
+	return err
+}

@@ -1,0 +1,176 @@
+package checkout
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/money"
+)
+
+// PlaceOrder asks for tickets.
+type PlaceOrder struct {
+	Merchant uuid.UUID
+	Key      string
+	Items    []OrderItem
+	Email    string
+}
+
+// OrderItem is one position of a [PlaceOrder].
+type OrderItem struct {
+	SKU      string
+	Quantity int
+}
+
+func (c PlaceOrder) request() idempotency.Request {
+	r := idempotency.Request{
+		Scope: c.Merchant, Key: c.Key, Operation: "POST /v1/orders",
+		Fields: []idempotency.Field{{Pointer: "/email", Value: c.Email}},
+	}
+	for i, item := range c.Items {
+		at := "/items/" + strconv.Itoa(i)
+		r.Fields = append(r.Fields,
+			idempotency.Field{Pointer: at + "/sku", Value: item.SKU},
+			idempotency.Field{Pointer: at + "/quantity", Value: strconv.Itoa(item.Quantity)})
+	}
+	return r
+}
+
+// PlaceOrder makes one order with its payment per key. The effect is ours
+// alone, so key, order, payment, event and answer are one transaction: a crash
+// leaves nothing, a twin waits and reads the winner.
+func (s *Service) PlaceOrder(ctx context.Context, c PlaceOrder) (Result, error) {
+	lines, total, err := price(c.Items)
+	if err != nil {
+		return s.refuse(ctx, c.request(), err)
+	}
+	var placed Order
+	out, err := s.Keys.Do(ctx, c.request(), func(tx postgres.Tx) (idempotency.Answer, string, error) {
+		var err error
+		if placed, err = s.insertOrder(ctx, tx, c, lines, total); err != nil {
+			return idempotency.Answer{}, "", err
+		}
+		return s.Render.OrderAnswer(placed), OrderRef(placed.ID), nil
+	})
+	if err != nil {
+		return Result{Fate: Rejected}, s.keyed(err)
+	}
+	if out.Replayed {
+		s.tell(ctx, observe.Replayed, observe.Event{Scope: c.Merchant, Operation: "order", Key: c.Key})
+		return Result{Answer: out.Answer, Replayed: true, Fate: Replayed}, nil
+	}
+	s.Wake()
+	s.tell(ctx, observe.Committed, observe.Event{Node: "postgres", Scope: c.Merchant, Correlation: placed.Payment.ID, Operation: "order", Key: c.Key})
+	return Result{Answer: out.Answer, Fate: Executed, PaymentID: placed.Payment.ID}, nil
+}
+
+// keyed classes what a keyed operation can fail with.
+func (s *Service) keyed(err error) error {
+	var (
+		mismatch *idempotency.MismatchError
+		away     *UnavailableError
+	)
+	switch {
+	// Who classed it first knew whether something had happened by then.
+	case errors.As(err, &away), errors.As(err, &mismatch), errors.Is(err, idempotency.ErrInProgress):
+		return err
+	case errors.Is(err, postgres.ErrCommitUnknown):
+		return maybeExecuted(err)
+	case postgres.Unavailable(err), postgres.Canceled(err):
+		return notExecuted(err)
+	}
+	return err
+}
+
+func price(items []OrderItem) ([]event.Line, money.Money, error) {
+	var total money.Money
+	lines := make([]event.Line, 0, len(items))
+	for _, i := range items {
+		on, found := itemBySKU(i.SKU)
+		if !found {
+			return nil, total, fmt.Errorf("%w: %q", ErrUnknownSKU, i.SKU)
+		}
+		total.Currency = on.Price.Currency
+		total.AmountMinor += on.Price.AmountMinor * int64(i.Quantity)
+		lines = append(lines, event.Line{SKU: on.SKU, Name: on.Name, Quantity: i.Quantity, UnitAmountMinor: on.Price.AmountMinor})
+	}
+	return lines, total, total.Valid()
+}
+
+// One round trip for order, payment and event. request_key is unique for ever:
+// when the key's own lifetime is over, a retry meets its order here, inserts
+// nothing and reads it.
+var insertOrderSQL = `
+WITH o AS (
+  INSERT INTO orders (id, merchant_id, request_key, status, email, amount_minor, currency, items)
+  VALUES ($1::uuid, $2::uuid, $3::text, 'awaiting_payment', $4::text, $5::bigint, $6::text, $7::jsonb)
+  ON CONFLICT ON CONSTRAINT orders_request_once DO NOTHING
+  RETURNING id, version, created_at
+), p AS (
+  INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency, created_at)
+  SELECT $8::uuid, $2::uuid, o.id, 'requires_capture', $5::bigint, $6::text, o.created_at FROM o
+), e AS (` + outbox.Fold("o", "o.version", 9) + `)
+SELECT created_at FROM o`
+
+const orderByRequestSQL = `SELECT ` + orderColumns + ` WHERE o.merchant_id = $1 AND o.request_key = $2`
+
+func (s *Service) insertOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder, lines []event.Line, total money.Money) (Order, error) {
+	id, paymentID := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	items, err := json.Marshal(lines)
+	if err != nil {
+		return Order{}, err
+	}
+	placed, err := outbox.New(c.Merchant, paymentID, "order", id, event.TypeOrderPlaced, event.OrderPlaced{
+		Schema: event.SchemaVersion, MerchantID: c.Merchant, OrderID: id, PaymentID: paymentID, Amount: total, PlacedAt: s.Now().UTC(),
+	})
+	if err != nil {
+		return Order{}, err
+	}
+	o := Order{
+		ID: id, MerchantID: c.Merchant, Status: "awaiting_payment", Email: c.Email,
+		AmountMinor: total.AmountMinor, Currency: total.Currency, Lines: lines,
+		Payment: Payment{
+			ID: paymentID, MerchantID: c.Merchant, OrderID: id, Status: RequiresCapture,
+			AmountMinor: total.AmountMinor, Currency: total.Currency,
+		},
+	}
+	args := append([]any{id, c.Merchant, c.Key, c.Email, total.AmountMinor, total.Currency, string(items), paymentID}, placed.Params(ctx)...)
+	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL, args...)
+	o.Payment.CreatedAt = o.CreatedAt
+	if errors.Is(err, sql.ErrNoRows) {
+		return existingOrder(ctx, tx, c, lines)
+	}
+	return o, err
+}
+
+func existingOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder, lines []event.Line) (Order, error) {
+	o, err := readOrder(ctx, tx, orderByRequestSQL, c.Merchant, c.Key)
+	if err != nil {
+		return o, err
+	}
+	if o.Email != c.Email || !slices.Equal(o.Lines, lines) {
+		return o, &idempotency.MismatchError{Pointers: []string{"/email", "/items"}}
+	}
+	return o, nil
+}
+
+// refuse stores a refusal that is an outcome, so that its retry gets the same.
+func (s *Service) refuse(ctx context.Context, r idempotency.Request, why error) (Result, error) {
+	out, err := s.Keys.Store(ctx, r, s.Render.ErrorAnswer(ctx, why), "")
+	if err != nil {
+		return Result{Fate: Rejected}, s.keyed(err)
+	}
+	s.tell(ctx, observe.Rejected, observe.Event{Scope: r.Scope, Operation: r.Operation, Key: r.Key, Detail: why.Error()})
+	return Result{Answer: out.Answer, Replayed: out.Replayed, Fate: Rejected}, nil
+}

@@ -1,0 +1,106 @@
+package checkout
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+)
+
+// takeOverSQL makes this call the holder of an attempt that nobody holds, with
+// a higher fence; the key that opened it follows. A second run by the driver
+// recognises the holder that its first run wrote and changes nothing.
+var takeOverSQL = postgres.Guarded("capture.take_over", `
+WITH t AS (
+  UPDATE payment_attempts
+     SET fence = fence + CASE WHEN holder = $4::uuid THEN 0 ELSE 1 END,
+         asked = asked + CASE WHEN holder = $4::uuid THEN 0 ELSE 1 END,
+         lease_until = CASE WHEN holder = $4::uuid THEN lease_until ELSE clock_timestamp() + $5::float8 * interval '1 second' END,
+         next_ask_at = CASE WHEN holder = $4::uuid THEN next_ask_at ELSE clock_timestamp() + $5::float8 * interval '1 second' END,
+         holder = $4::uuid
+   WHERE payment_id = $1::uuid AND attempt_no = $2::integer AND status IN ('sending', 'in_doubt')
+     AND (lease_until IS NULL OR lease_until <= clock_timestamp() OR holder = $4::uuid)
+  RETURNING *, payment_id AS subject_id, attempt_no AS subject_no
+), k AS (`+idempotency.TakeOverFrom("t")+`)
+SELECT `+attemptColumns+`
+  FROM t a JOIN payments p ON p.id = a.payment_id JOIN orders o ON o.id = p.order_id`)
+
+// Recover finds out what became of one attempt and stores it. It may be called
+// by anybody at any time: one caller at a time gets the attempt, the others get
+// it as it stands. What it returns is the attempt afterwards; an unfinished one
+// is still in doubt, or in somebody else's hands.
+func (s *Service) Recover(ctx context.Context, payment uuid.UUID, no int) (attempt, error) {
+	var a attempt
+	err := takeOverSQL.Get(ctx, s.DB, &a, payment, no, s.GiveUp.Seconds(), uuid.New(), s.Lease.Seconds())
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.attempt(ctx, payment, no)
+	}
+	if err != nil {
+		return a, notExecuted(err)
+	}
+	s.tell(ctx, observe.Claimed, observe.Event{
+		Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No, Detail: "recovery",
+	})
+	o, err := s.ask(ctx, a)
+	switch {
+	case err != nil:
+		// Whatever the error: it may have been sent once before under this key,
+		// so even "refused" and "not sent" prove nothing about that first time.
+		err = s.park(ctx, a)
+	default:
+		_, err = s.finalise(ctx, a, o)
+	}
+	if err != nil && !errors.Is(err, idempotency.ErrInProgress) {
+		return a, err
+	}
+	return s.attempt(ctx, payment, no)
+}
+
+// ask resolves an attempt by asking, never by assuming.
+func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	c, found, err := s.Provider.ChargeByKey(asking, a.ProviderKey)
+	cancel()
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case found:
+		return s.believe(ctx, a, c)
+	case a.Young:
+		// The provider has never heard of it: the same key makes sending again safe.
+		return s.send(ctx, a)
+	}
+	// Too old to surprise the buyer with a charge. The tombstone refuses a late
+	// arrival, or says that it was charged after all.
+	cancelling, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	defer cancel()
+	c, err = s.Provider.Cancel(cancelling, a.ProviderKey)
+	if err != nil {
+		return outcome{}, err
+	}
+	return s.believe(ctx, a, c)
+}
+
+// believe checks that the provider's answer speaks of this attempt. A charge of
+// another amount is never taken for ours: it is parked with an alert.
+func (s *Service) believe(ctx context.Context, a attempt, c provider.Charge) (outcome, error) {
+	ours := money.Of(a.AmountMinor, a.Currency)
+	if c.Status == provider.Cancelled || c.Amount == ours {
+		return outcomeOf(c), nil
+	}
+	s.Log.Error("the provider answered with another amount", "payment", PaymentRef(a.PaymentID), "attempt", a.No)
+	err := postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		return alert(ctx, tx, a.MerchantID, "provider_amount", PaymentRef(a.PaymentID), map[string]any{
+			"attempt_no": a.No, "expected_minor": a.AmountMinor, "expected_currency": a.Currency,
+			"provider_minor": c.Amount.AmountMinor, "provider_currency": c.Amount.Currency, "provider_charge": c.ID,
+		})
+	})
+	return outcome{}, errors.Join(provider.ErrInDoubt, err)
+}

@@ -1,0 +1,44 @@
+// Package email writes the shop's mails and sends them: an effect in somebody
+// else's system, where no transaction reaches.
+//
+// It is done in two steps that fail apart:
+//
+//	payment.captured ─┐                       ┌─ lease ── SMTP ── mark sent
+//	payment.declined ─┴─ Consumer ─ [queued] ─┤
+//	                     (inbox transaction)  └─ Mailer, woken after the commit
+//
+// [Consumer] queues a mail in the inbox's transaction, so a mail is owed exactly
+// when the event was applied. One row per template and business key: one receipt
+// for a payment, one notice for each declined attempt.
+//
+// [Mailer] leases due mails, sends each outside every transaction and marks it,
+// guarded by the lease's token. A mail is sent at least once.
+//
+// # What is promised, and the window that remains
+//
+// The text, the date and the Message-ID of a mail (<receipt.pay_…@payonce>) are
+// fixed when it is queued. However often it is sent, it is the same message, and
+// a mailbox that dedupes on Message-ID shows it once.
+//
+// Not promised is that it is sent once. Between the mail server's "250 accepted"
+// and our commit of "sent" lies a window that nobody can close: SMTP cannot ask
+// "have you got this one?". Who dies there, or loses the 250, sends it again. A
+// mailbox that does not dedupe (Gmail does, many do not) then shows it twice.
+// Marking before sending would close the window by losing mails instead.
+//
+//	killed here                        then
+//	before the inbox commits           nothing is queued; the broker redelivers
+//	queued, before the lease           the poll finds it
+//	leased, before SMTP accepts        the lease runs out; sent once
+//	accepted, before "sent" commits    the lease runs out; sent again, same Message-ID
+//	after "sent" commits               nothing is left to do
+//
+// A server that refuses the recipient or the message for good (5xx) makes the
+// mail failed, with an alert. A mail that it does not take now (4xx) is tried
+// again on a schedule whose last delay repeats; once the schedule has been walked
+// through, an alert says that the mail is late, and it stays owed. A server that
+// is away is no mail's fault: all of them stay due, the mailer asks less and less
+// often with one of them, and sends everything when that one is taken.
+//
+// The package owns the table emails; into alerts it only inserts.
+package email

@@ -1,0 +1,111 @@
+package email
+
+import (
+	"fmt"
+	"net/mail"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/money"
+)
+
+// A letter is a mail before it is queued. Everything in it is made of the event,
+// so the same event always makes the same letter.
+type letter struct {
+	merchant, payment uuid.UUID
+	amount            money.Money
+	template          string
+	businessKey       string
+	recipient         string
+	subject           string
+	body              string
+	traceparent       string
+}
+
+// messageID is how mailboxes recognise a mail that was sent twice.
+func (l letter) messageID() string {
+	return fmt.Sprintf("<%s.%s@payonce>", l.template, l.businessKey)
+}
+
+// receipt is written once for each payment.
+func (c Consumer) receipt(e event.PaymentCaptured) letter {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Thank you. We have received your payment of %s.\n\n", e.Amount)
+	for _, l := range e.Lines {
+		price := money.Of(int64(l.Quantity)*l.UnitAmountMinor, e.Amount.Currency)
+		fmt.Fprintf(&b, "  %d x %s: %s\n", l.Quantity, oneLine(l.Name), price)
+	}
+	fmt.Fprintf(&b, "  Total: %s\n\n", e.Amount)
+	fmt.Fprintf(&b, "Your tickets: %s\n\n", c.link(e.OrderID))
+	fmt.Fprintf(&b, "Order    %s\nPayment  %s\n\n", event.OrderName(e.OrderID), event.PaymentName(e.PaymentID))
+	b.WriteString("You paid once. Should this mail reach you twice, it is the same receipt.\n")
+	return letter{
+		merchant: e.MerchantID, payment: e.PaymentID, amount: e.Amount,
+		template: Receipt, businessKey: event.PaymentName(e.PaymentID),
+		recipient: e.Email, subject: "Your receipt: " + e.Amount.String(), body: b.String(),
+	}
+}
+
+// declined is written once for each attempt that the bank refused.
+func (c Consumer) declined(e event.PaymentDeclined) letter {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Your payment of %s did not go through: %s.\n", e.Amount, reason(e.DeclineCode))
+	b.WriteString("No money has moved.\n\n")
+	fmt.Fprintf(&b, "You can try again: %s\n\n", c.link(e.OrderID))
+	fmt.Fprintf(&b, "Order    %s\nPayment  %s, attempt %d\n", event.OrderName(e.OrderID), event.PaymentName(e.PaymentID), e.AttemptNo)
+	return letter{
+		merchant: e.MerchantID, payment: e.PaymentID, amount: e.Amount,
+		template: Declined, businessKey: fmt.Sprintf("%s.%d", event.PaymentName(e.PaymentID), e.AttemptNo),
+		recipient: e.Email, subject: "Your payment of " + e.Amount.String() + " was declined", body: b.String(),
+	}
+}
+
+func (c Consumer) link(order uuid.UUID) string {
+	return strings.TrimRight(c.PublicURL, "/") + "/?order=" + url.QueryEscape(event.OrderName(order))
+}
+
+// reasons are the decline codes that a buyer can do something about.
+var reasons = map[string]string{
+	"insufficient_funds": "the account does not have enough funds",
+	"invalid_token":      "the card is not known",
+	"abandoned":          "the bank did not answer in time, and the charge was called off",
+}
+
+func reason(code string) string {
+	if r, known := reasons[code]; known {
+		return r
+	}
+	return "the bank declined it"
+}
+
+// maxAddress is the longest path that SMTP allows (RFC 5321, 4.5.3.1.3).
+const maxAddress = 254
+
+// validRecipient accepts one bare address and nothing else. What it accepts
+// cannot end a header line or an SMTP command early.
+func validRecipient(address string) error {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || len(address) > maxAddress || oneLine(address) != address {
+		return fmt.Errorf("the recipient is not one plain mail address")
+	}
+	return nil
+}
+
+// oneLine makes text from outside harmless: valid UTF-8, no control character,
+// no line break, so that it stays inside the line it is put into.
+func oneLine(s string) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, s)
+}

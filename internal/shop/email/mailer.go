@@ -1,0 +1,257 @@
+package email
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/fault"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
+)
+
+// Config is what a [Mailer] needs. Zero durations and counts get defaults.
+type Config struct {
+	DB     *postgres.DB
+	Sender Sender
+	// Schedule is how long a mail waits after each failed try, and how long the
+	// mailer waits for a server that is away; the last delay repeats. Nil means
+	// [retry.Production].
+	Schedule retry.Schedule
+	// Batch is how many mails are leased together; 0 means 20.
+	Batch int
+	// Lease is how long they belong to this mailer; 0 means 50 s. No mail is
+	// begun in its second half, so Sender must not take longer for one than
+	// that; a mail whose mailer was killed waits for the whole of it.
+	Lease time.Duration
+	// Poll finds what no wake-up told of; 0 means 1 s.
+	Poll     time.Duration
+	Observer observe.Observer
+	Log      *slog.Logger
+}
+
+// Mailer sends queued mails. Any number of them may run.
+type Mailer struct {
+	cfg  Config
+	wake chan struct{}
+
+	// What this mailer knows of the server; only Run's goroutine looks.
+	up   bool // the last thing heard is that it takes mail
+	away int  // rounds in a row that found it away
+
+	totals struct{ sent, delayed, failed, lost atomic.Int64 }
+}
+
+// Counts is what a mailer has done since it was made: tries by their end. Lost
+// are those whose lease had been taken over when they ended.
+type Counts struct{ Sent, Delayed, Failed, Lost int64 }
+
+// Counts tells what happened so far, for metrics.
+func (m *Mailer) Counts() Counts {
+	return Counts{m.totals.sent.Load(), m.totals.delayed.Load(), m.totals.failed.Load(), m.totals.lost.Load()}
+}
+
+// NewMailer fills in the defaults.
+func NewMailer(cfg Config) *Mailer {
+	if len(cfg.Schedule) == 0 {
+		cfg.Schedule = retry.Production
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = 20
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 50 * time.Second
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = time.Second
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = observe.Nobody{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Mailer{cfg: cfg, wake: make(chan struct{}, 1)}
+}
+
+// Wake says that a mail may be due. It never blocks, and many calls are one.
+func (m *Mailer) Wake() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends what is due until ctx ends; the mail that is on its way then is
+// finished and marked. A database or a mail server that is away is waited for.
+func (m *Mailer) Run(ctx context.Context) error {
+	for {
+		done, err := m.runOnce(ctx)
+		m.totals.sent.Add(int64(done.sent))
+		m.totals.delayed.Add(int64(done.delayed))
+		m.totals.failed.Add(int64(done.failed))
+		m.totals.lost.Add(int64(done.lost))
+		if err != nil && ctx.Err() == nil {
+			m.cfg.Log.Warn("mailer", "error", err)
+		}
+		if err == nil && m.away == 0 && done.leased == m.cfg.Batch {
+			continue // a full batch: there is probably more
+		}
+		if !m.pause(ctx) {
+			return nil
+		}
+	}
+}
+
+// pause waits for a wake-up or the poll. While the server is away nobody's
+// wake-up matters, and it is asked less and less often. False means that ctx
+// has ended.
+func (m *Mailer) pause(ctx context.Context) bool {
+	wake, wait := m.wake, m.cfg.Poll
+	if m.away > 0 {
+		wake, wait = nil, min(m.delay(m.away), longestProbe)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-timer.C:
+	}
+	return true
+}
+
+// longestProbe bounds how late the return of a mail server is noticed.
+const longestProbe = 30 * time.Second
+
+// counts is what one round did.
+type counts struct{ leased, sent, delayed, failed, lost int }
+
+// runOnce leases one batch, sends it mail by mail and marks each. The error, if
+// any, is the database's; trouble with the mail server is a count.
+func (m *Mailer) runOnce(ctx context.Context) (counts, error) {
+	if ctx.Err() != nil {
+		return counts{}, nil
+	}
+	token, err := uuid.NewRandom()
+	if err != nil {
+		return counts{}, err
+	}
+	// 1. Lease. The halfway mark is counted from before the lease began, by a
+	// clock that cannot jump, so it comes no later than the database's.
+	halfway, cancel := context.WithTimeout(ctx, m.cfg.Lease/2)
+	defer cancel()
+	due, err := m.lease(ctx, token)
+	if err != nil || len(due) == 0 {
+		return counts{}, err
+	}
+	fault.Point("mailer.after_lease", due[0].MerchantID, due[0].PaymentID)
+	// A connection lives for one batch: an idle one would be found dead later.
+	defer func() { _ = m.cfg.Sender.Close() }()
+
+	done := counts{leased: len(due)}
+	// What was begun is finished: a mail that was accepted must be marked, also
+	// when the process has been told to stop.
+	finish := context.WithoutCancel(ctx)
+	for i, mail := range due {
+		if i > 0 && halfway.Err() != nil {
+			return done, m.giveBack(finish, token, due[i:])
+		}
+		// 2. Send, outside every transaction.
+		said := m.cfg.Sender.Send(telemetry.WithTraceparent(finish, mail.Traceparent), mail.outgoing())
+		if errors.Is(said, ErrAway) {
+			// One mail is enough to learn that. None is to blame, so none has
+			// to wait for its turn when the server is back.
+			return done, errors.Join(m.giveBack(finish, token, due[i:]), m.serverIsAway(finish, said))
+		}
+		// 3. Mark, guarded by the lease.
+		if err := errors.Join(m.record(finish, token, mail, said, &done), m.serverIsUp(finish)); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// record marks what became of a mail that the server has spoken about.
+func (m *Mailer) record(ctx context.Context, token uuid.UUID, mail queued, said error, done *counts) error {
+	switch {
+	case said == nil:
+		fault.Point("mailer.after_smtp_accept", mail.MerchantID, mail.PaymentID)
+		err := m.sent(ctx, token, mail, done)
+		fault.Point("mailer.after_mark", mail.MerchantID, mail.PaymentID)
+		return err
+	case errors.Is(said, ErrRefused):
+		m.cfg.Log.Warn("a mail was refused for good", "message_id", mail.MessageID, "error", said)
+		marked, err := m.markFailed(ctx, token, mail, said)
+		done.count(&done.failed, marked)
+		return err
+	}
+	m.cfg.Log.Info("a mail was not taken, it is tried again", "message_id", mail.MessageID, "attempt", mail.Attempts, "error", said)
+	marked, err := m.markDelayed(ctx, token, mail, said)
+	done.count(&done.delayed, marked)
+	m.tell(ctx, observe.Retried, mail)
+	return err
+}
+
+func (m *Mailer) sent(ctx context.Context, token uuid.UUID, mail queued, done *counts) error {
+	marked, err := m.markSent(ctx, token, mail)
+	if err != nil {
+		return err
+	}
+	done.count(&done.sent, marked)
+	m.tell(ctx, observe.MailSent, mail)
+	return nil
+}
+
+// serverIsAway remembers, and after the whole schedule tells a person.
+func (m *Mailer) serverIsAway(ctx context.Context, said error) error {
+	m.up, m.away = false, m.away+1
+	m.cfg.Log.Warn("no mail can be sent", "tries", m.away, "error", said)
+	if m.away <= len(m.cfg.Schedule) {
+		return nil
+	}
+	_, err := alertAway.Exec(ctx, m.cfg.DB, said.Error())
+	return err
+}
+
+// serverIsUp ends the alert, if there is one: perhaps another mailer's, or one
+// of this process before it was started again.
+func (m *Mailer) serverIsUp(ctx context.Context) error {
+	if m.up {
+		return nil
+	}
+	if _, err := endAlertAway.Exec(ctx, m.cfg.DB); err != nil {
+		return err
+	}
+	m.up, m.away = true, 0
+	return nil
+}
+
+// count adds one to a counter, or to the lost when the lease was not ours any
+// more and so nothing was marked.
+func (c *counts) count(what *int, marked bool) {
+	if marked {
+		*what++
+		return
+	}
+	c.lost++
+}
+
+func (m *Mailer) tell(ctx context.Context, kind observe.Kind, mail queued) {
+	m.cfg.Observer.Observe(ctx, observe.Event{
+		Kind: kind, Node: Name, Scope: mail.MerchantID, Correlation: mail.PaymentID,
+		Attempt: mail.Attempts, Detail: mail.Template,
+	})
+}
+
+// delay is how long a mail waits after its n-th failed try.
+func (m *Mailer) delay(n int) time.Duration {
+	return m.cfg.Schedule[min(max(n, 1), len(m.cfg.Schedule))-1]
+}

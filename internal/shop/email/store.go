@@ -1,0 +1,155 @@
+package email
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"payonce/internal/platform/postgres"
+)
+
+// queued is a leased mail.
+type queued struct {
+	ID          uuid.UUID `db:"id"`
+	MerchantID  uuid.UUID `db:"merchant_id"`
+	PaymentID   uuid.UUID `db:"payment_id"`
+	Template    string    `db:"template"`
+	MessageID   string    `db:"message_id"`
+	Recipient   string    `db:"recipient"`
+	Subject     string    `db:"subject"`
+	Body        string    `db:"body"`
+	Attempts    int       `db:"attempts"`
+	Traceparent string    `db:"traceparent"`
+	QueuedAt    time.Time `db:"queued_at"`
+}
+
+// outgoing is dated when it was queued, not when it is sent: a twin is the same
+// bytes.
+func (q queued) outgoing() Mail {
+	return Mail{MessageID: q.MessageID, To: q.Recipient, Subject: q.Subject, Body: q.Body, Date: q.QueuedAt}
+}
+
+// leaseSQL counts the try when it begins, so that a mail which kills its mailer
+// can be told from one that was never tried.
+const leaseSQL = `
+UPDATE emails
+   SET lease_token = $1, lease_until = clock_timestamp() + $2 * interval '1 microsecond', attempts = attempts + 1
+ WHERE id IN (
+   SELECT id FROM emails
+    WHERE status = 'queued' AND next_attempt_at <= clock_timestamp()
+      AND (lease_until IS NULL OR lease_until < clock_timestamp())
+    ORDER BY next_attempt_at
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED)
+RETURNING id, merchant_id, payment_id, template, message_id, recipient, subject, body, attempts, traceparent, queued_at`
+
+// lease takes mails that are due. A commit whose answer was lost costs nothing
+// but the time until these leases run out.
+func (m *Mailer) lease(ctx context.Context, token uuid.UUID) ([]queued, error) {
+	var due []queued
+	err := postgres.InTx(ctx, m.cfg.DB, func(tx postgres.Tx) error {
+		due = nil
+		return tx.Select(ctx, &due, leaseSQL, token, m.cfg.Lease.Microseconds(), m.cfg.Batch)
+	})
+	return due, err
+}
+
+// A second run finds the mail sent under its own token and writes the same row.
+// A mailer whose lease was taken over changes nothing: the other one marks.
+var markSent = postgres.Guarded("email.mark_sent", `
+WITH sent AS (
+  UPDATE emails
+     SET status = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), lease_until = NULL, last_error = NULL
+   WHERE id = $1 AND lease_token = $2 AND status IN ('queued', 'sent')
+  RETURNING message_id
+), no_longer_late AS (
+  UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
+    FROM sent WHERE kind = 'mail_late' AND subject = sent.message_id AND state = 'open'
+)
+SELECT count(*) FROM sent`)
+
+func (m *Mailer) markSent(ctx context.Context, token uuid.UUID, mail queued) (bool, error) {
+	var n int
+	err := markSent.Get(ctx, m.cfg.DB, &n, mail.ID, token)
+	return n == 1, err
+}
+
+const (
+	markDelayedSQL = `
+UPDATE emails
+   SET lease_token = NULL, lease_until = NULL, last_error = $3,
+       next_attempt_at = clock_timestamp() + $4 * interval '1 microsecond'
+ WHERE id = $1 AND lease_token = $2 AND status = 'queued'`
+
+	markFailedSQL = `
+UPDATE emails SET status = 'failed', lease_token = NULL, lease_until = NULL, last_error = $3
+ WHERE id = $1 AND lease_token = $2 AND status = 'queued'`
+
+	// The same alert is not raised twice while it is open.
+	alertSQL = `
+INSERT INTO alerts (id, merchant_id, kind, subject, facts)
+VALUES (uuid_v7(), $1, $2, $3, jsonb_build_object(
+  'payment_id', $4::text, 'template', $5::text, 'attempts', $6::integer, 'error', $7::text))
+ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
+)
+
+// Kinds of alerts.
+const (
+	AlertLate   = "mail_late"        // still owed after the whole schedule
+	AlertFailed = "mail_failed"      // refused for good
+	AlertAway   = "mail_server_away" // no mail can be sent
+)
+
+// markDelayed puts a mail back for later. One that has walked through the whole
+// schedule stays owed, and a person is told.
+func (m *Mailer) markDelayed(ctx context.Context, token uuid.UUID, mail queued, cause error) (marked bool, err error) {
+	late := mail.Attempts > len(m.cfg.Schedule)
+	return m.putDown(ctx, mail, cause, AlertLate, late, markDelayedSQL,
+		mail.ID, token, cause.Error(), m.delay(mail.Attempts).Microseconds())
+}
+
+// markFailed ends a mail that the server will never take; a person is told.
+func (m *Mailer) markFailed(ctx context.Context, token uuid.UUID, mail queued, cause error) (marked bool, err error) {
+	return m.putDown(ctx, mail, cause, AlertFailed, true, markFailedSQL, mail.ID, token, cause.Error())
+}
+
+func (m *Mailer) putDown(ctx context.Context, mail queued, cause error, kind string, alert bool, query string, args ...any) (marked bool, err error) {
+	err = postgres.InTx(ctx, m.cfg.DB, func(tx postgres.Tx) error {
+		n, err := tx.Exec(ctx, query, args...)
+		marked = n == 1
+		if err != nil || !marked || !alert {
+			return err
+		}
+		_, err = tx.Exec(ctx, alertSQL, mail.MerchantID, kind, mail.MessageID, mail.PaymentID, mail.Template, mail.Attempts, cause.Error())
+		return err
+	})
+	return marked && err == nil, err
+}
+
+// A second run finds the token gone and changes nothing. The tries are given
+// back too: these mails were not tried.
+var giveBack = postgres.Guarded("email.give_back", `
+UPDATE emails SET lease_token = NULL, lease_until = NULL, attempts = attempts - 1
+ WHERE id = ANY ($1::uuid[]) AND lease_token = $2 AND status = 'queued'`)
+
+func (m *Mailer) giveBack(ctx context.Context, token uuid.UUID, mails []queued) error {
+	ids := make([]string, 0, len(mails))
+	for _, q := range mails {
+		ids = append(ids, q.ID.String())
+	}
+	_, err := giveBack.Exec(ctx, m.cfg.DB, pq.Array(ids), token)
+	return err
+}
+
+// A second run meets the alert that the first one raised.
+var alertAway = postgres.Guarded("email.alert_away", `
+INSERT INTO alerts (id, kind, subject, facts)
+VALUES (uuid_v7(), 'mail_server_away', 'mailer', jsonb_build_object('error', $1::text))
+ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`)
+
+// A second run finds no open alert.
+var endAlertAway = postgres.Guarded("email.end_alert_away", `
+UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
+ WHERE kind = 'mail_server_away' AND state = 'open'`)

@@ -1,0 +1,65 @@
+package event
+
+import (
+	"slices"
+
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/rabbit"
+)
+
+// Consumer is somebody who reads events: its name, which is its queue's too,
+// and the types it is bound for.
+type Consumer struct {
+	Name  string
+	Types []string
+	// Lossy says that its queue is a picture and not the truth: bounded, the
+	// oldest dropped first, and no inbox row is owed for what it reads.
+	Lossy bool
+}
+
+// Names of the consumers.
+const (
+	ConsumerLedger  = "ledger"
+	ConsumerTickets = "tickets"
+	ConsumerEmail   = "email"
+	ConsumerJournal = "journal"
+)
+
+// Consumers is the catalogue of who reads what. Every event has at least one
+// reader, or publishing it would be returned as unroutable.
+var Consumers = []Consumer{
+	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured}},
+	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured}},
+	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined}},
+	{Name: ConsumerJournal, Types: []string{TypeOrderPlaced, TypeTicketsIssued}, Lossy: true},
+}
+
+// TypesOf lists what a consumer is bound for.
+func TypesOf(consumer string) []string {
+	i := slices.IndexFunc(Consumers, func(c Consumer) bool { return c.Name == consumer })
+	if i < 0 {
+		return nil
+	}
+	return slices.Clone(Consumers[i].Types)
+}
+
+// journalLength is how many of the newest messages the lossy queue keeps.
+const journalLength = 10_000
+
+// Topology is what relay and worker both declare: the exchange of events, a
+// queue per consumer, and the retry schedule's queues.
+func Topology(schedule retry.Schedule) rabbit.Topology {
+	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}}}
+	for _, c := range Consumers {
+		queue := rabbit.WorkQueue(c.Name, retry.DeadExchange)
+		if c.Lossy {
+			queue = rabbit.LossyQueue(c.Name, journalLength)
+		}
+		t.Queues = append(t.Queues, queue)
+		for _, kind := range c.Types {
+			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: c.Name, Exchange: outbox.Exchange, Key: kind})
+		}
+	}
+	return schedule.Topology().With(t)
+}

@@ -1,0 +1,85 @@
+// Package provider is the shop's port to its card provider: what the shop needs
+// to ask, and the few classes into which every answer falls. Adapters are in
+// the folders below; nothing here knows how a provider is reached.
+//
+// The classes matter more than the calls. After a call the money has moved,
+// has not moved, or nobody here knows, and each needs another next step:
+//
+//	Charge, no error, succeeded   the money moved                    finalise
+//	Charge, no error, declined    it did not, and never will         store the decline
+//	ErrNotSent                    nothing left this process          release, ask the client to retry
+//	ErrRefused                    the provider rejects the request   release, alert: our bug or theirs
+//	ErrInDoubt                    anything may have happened         ask by key, never assume
+//
+// Every charge carries a deterministic key. Asking is by that key: asking by
+// reference alone would let one attempt's answer speak for another.
+package provider
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"payonce/internal/shop/money"
+)
+
+// Status is what became of a charge.
+type Status string
+
+// The states of a charge at the provider.
+const (
+	Succeeded Status = "succeeded"
+	Declined  Status = "declined"
+	Cancelled Status = "cancelled" // a tombstone: this key will never charge
+)
+
+// Charge is what the provider's books say.
+type Charge struct {
+	ID             string
+	Reference      string
+	IdempotencyKey string
+	Amount         money.Money
+	Status         Status
+	DeclineCode    string
+	CreatedAt      time.Time
+}
+
+// Request asks for one charge.
+type Request struct {
+	Key       string // deterministic: the same intent always has the same key
+	Reference string // our payment, for people and for reconciliation
+	Amount    money.Money
+	Token     string // the card; never logged
+}
+
+// Errors into which every failed call falls; see the package comment.
+var (
+	ErrNotSent = errors.New("provider: nothing was sent")
+	ErrRefused = errors.New("provider: the request was refused")
+	ErrInDoubt = errors.New("provider: the outcome is unknown")
+)
+
+// Charger charges cards and answers questions about charges.
+type Charger interface {
+	// Charge charges once per key. Calling it again with the same request is
+	// safe at any time and gives the same outcome. A returned Charge is final;
+	// every error is one of ErrNotSent, ErrRefused, ErrInDoubt.
+	Charge(ctx context.Context, r Request) (Charge, error)
+	// ChargeByKey returns what became of a key; found is false when the
+	// provider has never heard of it. An error is always ErrInDoubt.
+	ChargeByKey(ctx context.Context, key string) (c Charge, found bool, err error)
+	// Cancel makes sure that a key will never charge. The answer is the charge
+	// if it was too late for that, or a Cancelled tombstone.
+	Cancel(ctx context.Context, key string) (Charge, error)
+}
+
+// Books is what an auditor may ask of the outside world.
+type Books interface {
+	// ChargesByReference lists every charge ever made for a payment, also
+	// those that our own books do not know.
+	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
+	// EachCharge calls f for every charge ever made, oldest first.
+	EachCharge(ctx context.Context, f func(Charge) error) error
+	// Balance is the sum of succeeded charges per currency.
+	Balance(ctx context.Context) (map[string]int64, error)
+}

@@ -1,0 +1,261 @@
+// Package simulated is the shop's adapter to the card provider that runs beside
+// it in the sandbox. Everything that matters to a real adapter is here: which
+// answers prove something and which do not.
+//
+//	answer                                  proves                 becomes
+//	201, 200                                charged                a succeeded charge
+//	402 card_declined                       declined               a declined charge
+//	402 invalid_token                       no such card           a declined charge without id
+//	410 charge_cancelled                    never                  a cancelled charge
+//	other 4xx                               our request is wrong   ErrRefused
+//	409, 429, 5xx, silence, broken JSON     nothing                tried again, then ErrInDoubt
+//	connection refused, on every try        nothing left us        ErrNotSent
+//
+// Retries use the same key and stop at the caller's deadline. The breaker
+// counts whole calls, and only those in which the provider was out of reach, so
+// that one card that always fails cannot close the shop for everybody.
+package simulated
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+)
+
+// Config says where the provider is.
+type Config struct {
+	URL            string
+	APIKey         string
+	ConnectTimeout time.Duration // 0 means 1 s
+	// BreakerDelay is how long an open breaker waits before it probes; 0 means 1 s.
+	BreakerDelay time.Duration
+	// Transport is for tests that look at the wire; nil means a real one.
+	Transport http.RoundTripper
+}
+
+// Client implements provider.Charger and provider.Books.
+type Client struct {
+	base    string
+	apiKey  string
+	http    *http.Client
+	breaker circuitbreaker.CircuitBreaker[answer]
+	calls   failsafe.Executor[answer]
+}
+
+// New makes a client. It does not connect.
+func New(cfg Config) *Client {
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = time.Second
+	}
+	if cfg.BreakerDelay == 0 {
+		cfg.BreakerDelay = time.Second
+	}
+	transport := cfg.Transport
+	if transport == nil {
+		transport = &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext,
+			MaxIdleConns:        128,
+			MaxIdleConnsPerHost: 128,
+			IdleConnTimeout:     time.Minute,
+		}
+	}
+	retries := retrypolicy.NewBuilder[answer]().
+		HandleIf(func(a answer, err error) bool { return err != nil || a.ambiguous() }).
+		WithBackoff(50*time.Millisecond, time.Second).WithJitterFactor(0.2).
+		WithMaxRetries(-1). // the caller's deadline ends it
+		AbortOnErrors(context.DeadlineExceeded, context.Canceled, errUnreached).
+		ReturnLastFailure().
+		Build()
+	breaker := circuitbreaker.NewBuilder[answer]().
+		HandleIf(func(_ answer, err error) bool { return err != nil }).
+		WithFailureRateThreshold(0.8, 20, 10*time.Second).
+		WithDelay(cfg.BreakerDelay).
+		WithSuccessThreshold(1).
+		Build()
+	return &Client{
+		base: strings.TrimRight(cfg.URL, "/"), apiKey: cfg.APIKey, http: &http.Client{Transport: transport},
+		breaker: breaker, calls: failsafe.With[answer](breaker, retries),
+	}
+}
+
+// answer is a response that arrived whole.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// ambiguous answers prove nothing about the charge and may be asked for again.
+func (a answer) ambiguous() bool {
+	return a.status == http.StatusConflict || a.status == http.StatusTooManyRequests || a.status >= 500
+}
+
+type chargeJSON struct {
+	ID             string    `json:"id"`
+	Reference      string    `json:"reference"`
+	IdempotencyKey *string   `json:"idempotency_key"`
+	AmountMinor    int64     `json:"amount_minor"`
+	Currency       string    `json:"currency"`
+	Status         string    `json:"status"`
+	DeclineCode    *string   `json:"decline_code"`
+	CreatedAt      time.Time `json:"created_at"`
+}
+
+func (c chargeJSON) charge() provider.Charge {
+	out := provider.Charge{
+		ID: c.ID, Reference: c.Reference, Amount: money.Of(c.AmountMinor, c.Currency),
+		Status: provider.Status(c.Status), CreatedAt: c.CreatedAt,
+	}
+	if c.IdempotencyKey != nil {
+		out.IdempotencyKey = *c.IdempotencyKey
+	}
+	if c.DeclineCode != nil {
+		out.DeclineCode = *c.DeclineCode
+	}
+	return out
+}
+
+type refusalJSON struct {
+	Error struct {
+		Code string `json:"code"`
+	} `json:"error"`
+	Charge *chargeJSON `json:"charge"`
+}
+
+// Charge implements provider.Charger.
+func (c *Client) Charge(ctx context.Context, r provider.Request) (provider.Charge, error) {
+	body, err := json.Marshal(map[string]any{
+		"reference": r.Reference, "amount_minor": r.Amount.AmountMinor, "currency": r.Amount.Currency, "token": r.Token,
+	})
+	if err != nil {
+		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
+	}
+	sent := false
+	a, err := c.calls.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
+		a, err := c.do(e.Context(), http.MethodPost, "/v1/charges", r.Key, body)
+		// Once one try may have reached the provider, no later refusal to
+		// connect can prove that nothing was sent.
+		if sent = sent || !dialFailed(err); !sent {
+			return a, fmt.Errorf("%w: %w", errUnreached, err)
+		}
+		return a, err
+	})
+	switch {
+	case errors.Is(err, circuitbreaker.ErrOpen), err != nil && !sent:
+		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
+	case err != nil:
+		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	return a.charge(r)
+}
+
+// charge reads what an answer to POST /v1/charges proves.
+func (a answer) charge(r provider.Request) (provider.Charge, error) {
+	var refusal refusalJSON
+	if a.status >= 400 {
+		if err := json.Unmarshal(a.body, &refusal); err != nil {
+			return provider.Charge{}, fmt.Errorf("%w: status %d without a readable body", provider.ErrInDoubt, a.status)
+		}
+	}
+	switch {
+	case a.status == http.StatusOK || a.status == http.StatusCreated:
+		return readCharge(a.body)
+	case a.status == http.StatusPaymentRequired && refusal.Charge == nil:
+		return provider.Charge{Reference: r.Reference, IdempotencyKey: r.Key, Amount: r.Amount, Status: provider.Declined, DeclineCode: refusal.Error.Code}, nil
+	case a.status == http.StatusPaymentRequired, a.status == http.StatusGone && refusal.Charge != nil:
+		return refusal.Charge.charge(), nil
+	case a.ambiguous():
+		return provider.Charge{}, fmt.Errorf("%w: status %d (%s)", provider.ErrInDoubt, a.status, refusal.Error.Code)
+	}
+	return provider.Charge{}, fmt.Errorf("%w: status %d (%s)", provider.ErrRefused, a.status, refusal.Error.Code)
+}
+
+func readCharge(body []byte) (provider.Charge, error) {
+	var c chargeJSON
+	err := json.Unmarshal(body, &c)
+	known := c.Status == string(provider.Succeeded) || c.Status == string(provider.Declined) || c.Status == string(provider.Cancelled)
+	if err != nil || c.ID == "" || !known {
+		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge", provider.ErrInDoubt)
+	}
+	return c.charge(), nil
+}
+
+// errUnreached ends a call early: nothing was sent, so the client may as well
+// hear it now and ask again.
+var errUnreached = errors.New("the provider cannot be reached")
+
+// dialFailed says that no connection was made, so nothing was sent.
+func dialFailed(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// ChargeByKey implements provider.Charger.
+func (c *Client) ChargeByKey(ctx context.Context, key string) (provider.Charge, bool, error) {
+	charges, _, err := c.list(ctx, url.Values{"idempotency_key": {key}})
+	if err != nil || len(charges) == 0 {
+		return provider.Charge{}, false, err
+	}
+	return charges[0], true, nil
+}
+
+// Cancel implements provider.Charger.
+func (c *Client) Cancel(ctx context.Context, key string) (provider.Charge, error) {
+	body, err := json.Marshal(map[string]string{"idempotency_key": key})
+	if err != nil {
+		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	a, err := c.do(ctx, http.MethodPost, "/v1/charges/cancel", "", body)
+	if err != nil || a.status != http.StatusOK {
+		return provider.Charge{}, fmt.Errorf("%w: cancel answered %d: %w", provider.ErrInDoubt, a.status, err)
+	}
+	var out struct {
+		Outcome string      `json:"outcome"`
+		Charge  *chargeJSON `json:"charge"`
+	}
+	if err := json.Unmarshal(a.body, &out); err != nil {
+		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	switch {
+	case out.Outcome == "cancelled":
+		return provider.Charge{IdempotencyKey: key, Status: provider.Cancelled}, nil
+	case out.Charge != nil:
+		return out.Charge.charge(), nil
+	}
+	return provider.Charge{}, fmt.Errorf("%w: cancel said %q", provider.ErrInDoubt, out.Outcome)
+}
+
+func (c *Client) do(ctx context.Context, method, path, key string, body []byte) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.apiKey != "" {
+		req.Header.Set("Authorization", "Bearer "+c.apiKey)
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return answer{status: resp.StatusCode, body: b}, err
+}

@@ -1,0 +1,36 @@
+package tickets_test
+
+import (
+	"testing"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/tickets"
+)
+
+func TestAnOrderGetsItsTicketsAndItsEventOnceWhateverTheBrokerDoes(t *testing.T) {
+	t.Parallel()
+	inboxtest.Run(t,
+		inboxtest.Consumer{Name: tickets.Name, Types: tickets.Types, Handler: tickets.Consumer{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
+		inboxtest.Sample{New: someOrder, Effects: ticketsAndEvents, Want: 3})
+}
+
+// someOrder has two seats.
+func someOrder(t testing.TB, db *postgres.DB) inbox.Message {
+	t.Helper()
+	return delivered(t, paid(t, db, 2))
+}
+
+// ticketsAndEvents counts an order's tickets and the events that announce them.
+func ticketsAndEvents(t testing.TB, db *postgres.DB, m inbox.Message) int {
+	t.Helper()
+	var n int
+	err := db.Get(t.Context(), &n, `SELECT (SELECT count(*) FROM tickets WHERE payment_id = $1)
+		+ (SELECT count(*) FROM outbox_events WHERE correlation_id = $1)`, m.Correlation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,22 @@
+// Package tickets gives a paid order its tickets: one row for each seat of each
+// line, once and for ever, whatever is delivered how often.
+//
+// The rows are the dedupe. (order, line, number) is unique, so a second delivery
+// of payment.captured that gets past the inbox finds the seats taken and adds
+// none. The event tickets.issued is written in the same transaction as the rows,
+// and only by the delivery that inserted them: no tickets without the news, no
+// news without the tickets, and one of each.
+//
+// A code is sixteen characters of chance (80 bits), written so that a person can
+// read it out: no I, L, O or U, groups of four. It is random and not computed
+// from the order, because uniqueness already comes from the row: a computed code
+// would need a secret whose loss gives away every ticket ever sold, and whose
+// rotation would change the codes of tickets that are issued again. A
+// transaction that runs twice draws twice; only the codes that commit exist.
+//
+// The package owns the table tickets. It reads nothing of checkout's.
+//
+//	killed here                      then
+//	before the transaction commits   no ticket, no event; the broker redelivers
+//	after commit, before the ack     the broker redelivers; the inbox absorbs
+package tickets

@@ -1,0 +1,255 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/http"
+	"net/smtp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/edge/audit"
+	"payonce/internal/edge/wire"
+	"payonce/internal/lab/bursts"
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/world"
+	"payonce/internal/lab/world/worldtest"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/email"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/ledger"
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/tickets"
+)
+
+const buyer = "ada@example.org"
+
+// house is the whole shop without a broker: real captures at a real provider,
+// the real consumers, the real mailer and real mailboxes. Only the way from the
+// outbox to the consumers is a loop.
+type house struct {
+	*checkout.Service
+	t        *testing.T
+	db       *postgres.DB
+	world    *worldtest.World
+	books    *simulated.Client
+	merchant uuid.UUID
+}
+
+func open(t *testing.T) *house {
+	t.Helper()
+	w := worldtest.Start(t, world.Options{})
+	h := &house{t: t, db: devtest.Postgres(t), world: w, books: simulated.New(simulated.Config{URL: w.URL})}
+	h.Service = checkout.New(checkout.Config{
+		DB:       h.db,
+		Keys:     &idempotency.Keys{DB: h.db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
+		Provider: h.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Millisecond},
+	})
+	h.merchant = h.newMerchant()
+	return h
+}
+
+func (h *house) newMerchant() uuid.UUID {
+	h.t.Helper()
+	id := uuid.New()
+	h.exec(`INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`, id, id[:])
+	return id
+}
+
+// exec plays somebody who is not bound by the database's own rules: triggers
+// and foreign keys are off, or most of what is planted could not be.
+func (h *house) exec(query string, args ...any) {
+	h.t.Helper()
+	ctx := context.Background()
+	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	}))
+}
+
+// outside changes the world's own database, behind everybody's back.
+func (h *house) outside(query string, args ...any) {
+	h.t.Helper()
+	db, err := sql.Open("postgres", h.world.DSN)
+	require.NoError(h.t, err)
+	defer db.Close()
+	_, err = db.ExecContext(context.Background(), query, args...)
+	require.NoError(h.t, err)
+}
+
+// order places an order for two tickets, 84.00 EUR.
+func (h *house) order(merchant uuid.UUID) uuid.UUID {
+	h.t.Helper()
+	res, err := h.PlaceOrder(h.t.Context(), checkout.PlaceOrder{
+		Merchant: merchant, Key: uuid.NewString(), Email: buyer, Items: []checkout.OrderItem{{SKU: "concert-a", Quantity: 2}},
+	})
+	require.NoError(h.t, err)
+	require.Equal(h.t, http.StatusCreated, res.Answer.Status)
+	return res.PaymentID
+}
+
+func (h *house) pay(merchant, payment uuid.UUID, token string) int {
+	h.t.Helper()
+	res, err := h.Capture(context.Background(), checkout.Capture{
+		Merchant: merchant, Key: uuid.NewString(), Payment: payment, Amount: money.Of(8400, "EUR"), Token: token, Wait: 10 * time.Second,
+	})
+	require.NoError(h.t, err)
+	return res.Answer.Status
+}
+
+// sale is what a fixture plants its faults into.
+type sale struct {
+	merchant, payment, order uuid.UUID
+}
+
+func (s sale) name() string { return event.PaymentName(s.payment) }
+
+// sell sells to a merchant: one captured payment with all its effects, which it
+// returns, one declined payment, and an order that nobody paid.
+func (h *house) sell(merchant uuid.UUID) sale {
+	h.t.Helper()
+	s := sale{merchant: merchant, payment: h.order(merchant)}
+	require.Equal(h.t, http.StatusOK, h.pay(merchant, s.payment, "tok_ok"))
+	require.Equal(h.t, http.StatusOK, h.pay(merchant, s.payment, "tok_ok"), "another key, the same effect")
+	require.Equal(h.t, http.StatusPaymentRequired, h.pay(merchant, h.order(merchant), "tok_declined"))
+	h.order(merchant)
+	h.deliver()
+	require.NoError(h.t, h.db.Get(h.t.Context(), &s.order, `SELECT order_id FROM payments WHERE id = $1`, s.payment))
+	return s
+}
+
+var handlers = map[string]inbox.Handler{
+	ledger.Name:  ledger.Consumer{}.Handle,
+	tickets.Name: tickets.Consumer{}.Handle,
+	email.Name:   email.Consumer{PublicURL: "http://shop.example"}.Handle,
+}
+
+// deliver brings every event to every consumer bound to it and sends every mail.
+func (h *house) deliver() {
+	h.t.Helper()
+	for h.relay() > 0 {
+		continue
+	}
+	sender, err := email.NewSMTP(email.SMTPConfig{Addr: h.world.SMTPAddr, TLS: "none", From: "tickets@payonce.example"})
+	require.NoError(h.t, err)
+	mailer := email.NewMailer(email.Config{DB: h.db, Sender: sender, Poll: 5 * time.Millisecond})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- mailer.Run(ctx) }()
+	require.Eventually(h.t, func() bool { return h.count(`SELECT count(*) FROM emails WHERE status <> 'sent'`) == 0 }, 20*time.Second, 5*time.Millisecond)
+	cancel()
+	require.NoError(h.t, <-done)
+	_ = sender.Close()
+}
+
+func (h *house) relay() (published int) {
+	h.t.Helper()
+	ctx := context.Background()
+	var rows []struct {
+		ID       uuid.UUID `db:"event_id"`
+		Type     string    `db:"type"`
+		Payload  []byte    `db:"payload"`
+		Merchant uuid.UUID `db:"merchant_id"`
+	}
+	require.NoError(h.t, h.db.Select(ctx, &rows, `SELECT event_id, type, payload, merchant_id FROM outbox_events WHERE published_at IS NULL ORDER BY seq`))
+	for _, r := range rows {
+		for _, c := range event.Consumers {
+			if !c.Lossy && strings.Contains(strings.Join(c.Types, " "), r.Type) {
+				h.apply(c.Name, inbox.Message{EventID: r.ID, Type: r.Type, Payload: r.Payload, Scope: r.Merchant})
+			}
+		}
+		h.exec(`UPDATE outbox_events SET published_at = clock_timestamp() WHERE event_id = $1`, r.ID)
+	}
+	return len(rows)
+}
+
+func (h *house) apply(consumer string, m inbox.Message) {
+	h.t.Helper()
+	ctx := context.Background()
+	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
+		fresh, err := inbox.Admit(ctx, tx, consumer, []uuid.UUID{m.EventID})
+		if err != nil || len(fresh) == 0 {
+			return err
+		}
+		return handlers[consumer](ctx, tx, []inbox.Message{m})
+	}))
+}
+
+func (h *house) count(query string, args ...any) (n int) {
+	h.t.Helper()
+	require.NoError(h.t, h.db.Get(context.Background(), &n, query, args...))
+	return n
+}
+
+// event is the name of the payment's one event of a type.
+func (h *house) event(s sale, kind string) uuid.UUID {
+	h.t.Helper()
+	var id uuid.UUID
+	require.NoError(h.t, h.db.Get(context.Background(), &id,
+		`SELECT event_id FROM outbox_events WHERE correlation_id = $1 AND type = $2`, s.payment, kind))
+	return id
+}
+
+// charge lets the provider charge once more, under a key of its own.
+func (h *house) charge(reference string) {
+	h.t.Helper()
+	body, err := json.Marshal(map[string]any{"reference": reference, "amount_minor": 8400, "currency": "EUR", "token": "tok_ok"})
+	require.NoError(h.t, err)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.world.URL+"/v1/charges", strings.NewReader(string(body)))
+	require.NoError(h.t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", "planted")
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	got, err := client.Do(r)
+	require.NoError(h.t, err)
+	defer got.Body.Close()
+	require.Equal(h.t, http.StatusCreated, got.StatusCode)
+}
+
+// mail sends a message to the buyer under a Message-ID of its own.
+func (h *house) mail(text string) {
+	h.t.Helper()
+	raw := "From: tickets@payonce.example\r\nTo: " + buyer + "\r\nSubject: again\r\nMessage-ID: <planted@payonce>\r\n\r\n" + text + "\r\n"
+	require.NoError(h.t, smtp.SendMail(h.world.SMTPAddr, nil, "tickets@payonce.example", []string{buyer}, []byte(raw)))
+}
+
+// impatient audits without grace or cache: everything was delivered before.
+func (h *house) impatient() *audit.Auditor {
+	return audit.New(audit.Options{
+		DB: h.db, Books: h.books, Mailbox: bursts.NewMailbox(h.world.URL), Every: time.Nanosecond, Grace: time.Nanosecond,
+	})
+}
+
+// red lists what a report found broken, by check.
+func red(r audit.Report) map[string][]string {
+	broken := map[string][]string{}
+	for _, i := range r.Invariants {
+		if len(i.Violations) > 0 {
+			broken[i.ID] = i.Violations
+		}
+	}
+	return broken
+}
+
+func invariant(t *testing.T, r audit.Report, id string) audit.Result {
+	t.Helper()
+	for _, i := range r.Invariants {
+		if i.ID == id {
+			return i
+		}
+	}
+	t.Fatalf("no invariant is called %s", id)
+	return audit.Result{}
+}

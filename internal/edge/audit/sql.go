@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"strings"
+
+	"payonce/internal/shop/event"
+)
+
+// query is one text in the two forms that indexes serve: a merchant's rows, or
+// everybody's.
+type query struct{ merchant, everybody string }
+
+// scoped puts the scope in front of a text. $1 is the merchant or null, $2 how
+// many payments or null for all, $3 the grace of liveness in seconds.
+//
+// seen is what a check looks at, with whether its story is still under way:
+// something happened to it within the grace.
+func scoped(text string) query {
+	const head = `
+WITH seen AS (
+  SELECT p.*, 'pay_' || replace(p.id::text, '-', '') AS name,
+         coalesce((SELECT max(greatest(t.sent_at, t.finished_at)) FROM payment_attempts t WHERE t.payment_id = p.id), p.created_at)
+           > clock_timestamp() - $3::float8 * interval '1 second' AS young
+    FROM payments p
+   WHERE `
+	const tail = `
+   ORDER BY p.id DESC
+   LIMIT $2::bigint
+)`
+	return query{
+		merchant:  head + `p.merchant_id = $1::uuid` + tail + text,
+		everybody: head + `$1::uuid IS NULL` + tail + text,
+	}
+}
+
+// The body is bytes and must stay so: it is searched, never decoded, so that no
+// content can make the check itself fail. Answers that name no state (409, 422)
+// are not looked at.
+const storedOutcomeSQL = `, answered AS (
+  SELECT k.merchant_id, k.response_status, k.response_body, coalesce(k.resource_ref, '') AS name,
+         CASE WHEN k.resource_ref ~ '^(pay|ord)_[0-9a-f]{32}$' THEN substr(k.resource_ref, 5)::uuid END AS id
+    FROM idempotency_keys k
+   WHERE ($1::uuid IS NULL OR k.merchant_id = $1::uuid) AND k.status = 'completed' AND k.response_status IN (200, 201, 402)
+   ORDER BY k.created_at DESC
+   LIMIT 2 * $2::bigint
+)
+SELECT k.merchant_id, CASE WHEN k.name = '' THEN 'a key without a resource' ELSE k.name END AS name
+  FROM answered k
+ WHERE k.id IS NULL
+    OR position(convert_to(k.name, 'UTF8') IN k.response_body) = 0
+    OR NOT CASE k.response_status
+      WHEN 200 THEN position('"status":"captured"'::bytea IN k.response_body) > 0 AND EXISTS (
+        SELECT FROM payment_attempts t
+         WHERE t.payment_id = k.id AND t.merchant_id = k.merchant_id AND t.status = 'succeeded'
+           AND position(convert_to(t.provider_charge_id, 'UTF8') IN k.response_body) > 0)
+      WHEN 402 THEN position('"status":"declined"'::bytea IN k.response_body) > 0 AND EXISTS (
+        SELECT FROM payment_attempts t
+         WHERE t.payment_id = k.id AND t.merchant_id = k.merchant_id AND t.status IN ('declined', 'abandoned'))
+      ELSE EXISTS (SELECT FROM orders o WHERE o.id = k.id AND o.merchant_id = k.merchant_id)
+    END`
+
+// A transaction without entries is not balanced, it is nothing.
+const ledgerZeroSQL = `
+SELECT s.merchant_id, s.name
+  FROM seen s
+  JOIN ledger_transactions t ON t.payment_id = s.id
+  LEFT JOIN ledger_entries e ON e.transaction_id = t.id
+ GROUP BY s.merchant_id, s.name, t.id, e.currency
+HAVING coalesce(sum(e.amount_minor), 1) <> 0
+UNION
+SELECT a.merchant_id, 'book of mer_' || replace(a.merchant_id::text, '-', '') || ' in ' || e.currency
+  FROM ledger_accounts a
+  JOIN ledger_entries e ON e.account_id = a.id
+ WHERE $1::uuid IS NULL OR a.merchant_id = $1::uuid
+ GROUP BY a.merchant_id, e.currency
+HAVING sum(e.amount_minor) <> 0`
+
+// The second half finds bookings for payments that do not exist. They hang on
+// the merchant's accounts; in the short look at everybody they are left out.
+const ledgerOnceSQL = `
+SELECT s.merchant_id, s.name
+  FROM seen s
+  LEFT JOIN ledger_transactions t ON t.payment_id = s.id AND t.kind = 'capture'
+ WHERE NOT s.young
+ GROUP BY s.merchant_id, s.name, s.status
+HAVING count(t.id) <> CASE WHEN s.status IN ('captured', 'partially_refunded', 'refunded') THEN 1 ELSE 0 END
+UNION
+SELECT a.merchant_id, 'pay_' || replace(t.payment_id::text, '-', '')
+  FROM ledger_accounts a
+  JOIN ledger_entries e ON e.account_id = a.id
+  JOIN ledger_transactions t ON t.id = e.transaction_id
+ WHERE (a.merchant_id = $1::uuid OR ($1::uuid IS NULL AND $2::bigint IS NULL))
+   AND t.kind = 'capture'
+   AND NOT EXISTS (SELECT FROM payments p WHERE p.id = t.payment_id AND p.merchant_id = t.merchant_id)`
+
+// Lines and seats are counted from 1. A seat that is owed and a ticket that is
+// there must meet, seat by seat: equal numbers could hide one too many of one
+// line and one too few of another.
+const ticketsOnceSQL = `, owed AS (
+  SELECT s.order_id, item.line, number
+    FROM seen s
+    JOIN orders o ON o.id = s.order_id
+   CROSS JOIN jsonb_array_elements(o.items) WITH ORDINALITY AS item (body, line)
+   CROSS JOIN generate_series(1, (item.body ->> 'quantity')::integer) AS number
+   WHERE s.status IN ('captured', 'partially_refunded', 'refunded')
+), there AS (
+  SELECT t.order_id, t.line, t.number FROM seen s JOIN tickets t ON t.order_id = s.order_id
+)
+SELECT DISTINCT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '') AS name
+  FROM owed FULL JOIN there USING (order_id, line, number)
+  JOIN seen s USING (order_id)
+ WHERE (owed.line IS NULL OR there.line IS NULL) AND NOT s.young`
+
+const outboxDrainedSQL = `
+SELECT e.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') AS name
+  FROM outbox_events e
+ WHERE e.published_at IS NULL AND ($1::uuid IS NULL OR e.merchant_id = $1::uuid)
+   AND e.created_at < clock_timestamp() - least(10, $3::float8) * interval '1 second'`
+
+// A delivery that failed walks through the retry schedule before it is applied
+// or dead, 19 s in a demo; hence the whole grace and not a moment.
+var inboxCompleteSQL = `
+SELECT s.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') || ' at ' || b.consumer AS name
+  FROM seen s
+  JOIN outbox_events e ON e.aggregate_id = ANY (ARRAY[s.id, s.order_id])
+  JOIN (VALUES ` + bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
+ WHERE e.published_at < clock_timestamp() - $3::float8 * interval '1 second'
+   AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.consumer = b.consumer AND i.event_id = e.event_id)
+   AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.consumer = b.consumer AND d.event_id = e.event_id::text AND d.state = 'open')`
+
+// bindings lists who owes an inbox row for what. The lossy journal owes none.
+func bindings() string {
+	var rows []string
+	for _, c := range event.Consumers {
+		for _, kind := range c.Types {
+			if !c.Lossy {
+				rows = append(rows, "('"+c.Name+"', '"+kind+"')")
+			}
+		}
+	}
+	return strings.Join(rows, ", ")
+}
+
+// Each finished attempt is a state change that promises an event, and
+// payments.version counts those. An order begins with its own event; that it
+// has tickets is the second. Replays (they name a destination) are rows about
+// an old event. Aggregates older than the outbox's memory are left out.
+const noLostEventSQL = `, promised AS (
+  SELECT s.merchant_id, s.name, s.id AS aggregate_id, s.version AS counted,
+         (SELECT count(*) FROM payment_attempts t
+           WHERE t.payment_id = s.id AND t.status IN ('succeeded', 'declined', 'abandoned')) AS happened
+    FROM seen s WHERE s.created_at > clock_timestamp() - interval '7 days'
+  UNION ALL
+  SELECT o.merchant_id, 'ord_' || replace(o.id::text, '-', ''), o.id, o.version,
+         CASE WHEN EXISTS (SELECT FROM tickets t WHERE t.order_id = o.id) THEN 2 ELSE 1 END
+    FROM seen s JOIN orders o ON o.id = s.order_id
+   WHERE o.created_at > clock_timestamp() - interval '7 days'
+)
+SELECT p.merchant_id, p.name
+  FROM promised p
+ CROSS JOIN LATERAL (
+   SELECT count(*) AS n, count(DISTINCT e.aggregate_version) AS numbers, coalesce(max(e.aggregate_version), 0) AS last,
+          coalesce(min(e.aggregate_version), 1) AS first
+     FROM outbox_events e WHERE e.aggregate_id = p.aggregate_id AND e.destination IS NULL
+ ) AS found
+ WHERE found.n <> greatest(p.counted, p.happened) OR found.numbers <> found.n OR found.last <> found.n OR found.first <> 1`

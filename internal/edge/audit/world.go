@@ -1,0 +1,229 @@
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+)
+
+// outside is what the world said, before our own tables were read.
+type outside struct {
+	asked    map[uuid.UUID]bool // the payments that were asked about
+	charges  map[string][]provider.Charge
+	balance  map[string]int64 // only in a look at everything
+	provider error            // why the provider could not be asked
+
+	mails   map[string][]Mail // by the payment that they speak of
+	mailbox error
+}
+
+const seenSQL = `
+SELECT s.id, s.created_at FROM seen s`
+
+type seenPayment struct {
+	ID        uuid.UUID `db:"id"`
+	CreatedAt time.Time `db:"created_at"`
+}
+
+var (
+	seenQuery  = scoped(seenSQL)
+	factsQuery = scoped(factsSQL)
+)
+
+func (p *pass) askWorld(ctx context.Context) error {
+	var seen []seenPayment
+	if err := p.rows(ctx, seenQuery, &seen); err != nil {
+		return err
+	}
+	p.outside.asked = make(map[uuid.UUID]bool, len(seen))
+	for _, s := range seen {
+		p.outside.asked[s.ID] = true
+	}
+	p.outside.provider = p.askProvider(ctx, seen)
+	p.outside.mailbox = p.askMailbox(ctx, seen)
+	return nil
+}
+
+// askProvider lists the charges of the payments in scope; in a look at
+// everything, all charges there are, also those that name no payment of ours.
+func (p *pass) askProvider(ctx context.Context, seen []seenPayment) error {
+	if p.Books == nil {
+		return &blindError{"there is no provider to ask"}
+	}
+	p.outside.charges = map[string][]provider.Charge{}
+	var err error
+	if p.scope.newest == 0 {
+		if p.outside.balance, err = p.Books.Balance(ctx); err == nil {
+			err = p.Books.EachCharge(ctx, func(c provider.Charge) error {
+				p.outside.charges[c.Reference] = append(p.outside.charges[c.Reference], c)
+				return nil
+			})
+		}
+	} else {
+		err = p.askEach(ctx, seen)
+	}
+	if err != nil {
+		return &blindError{"the provider cannot be asked now"}
+	}
+	return nil
+}
+
+// parallel bounds the questions that are with the provider at once.
+const parallel = 8
+
+// askEach asks by reference, and gives up at the first answer that fails to come.
+func (p *pass) askEach(ctx context.Context, seen []seenPayment) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	var (
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+		slot = make(chan struct{}, parallel)
+	)
+	for _, s := range seen {
+		slot <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slot }()
+			if ctx.Err() != nil {
+				return
+			}
+			name := event.PaymentName(s.ID)
+			charges, err := p.Books.ChargesByReference(ctx, name)
+			if err != nil {
+				giveUp(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			p.outside.charges[name] = charges
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// factsSQL is what our own books say about the payments in scope. It is read
+// after the world was asked: a charge that the world named was claimed before.
+const factsSQL = `
+SELECT s.merchant_id, s.id, s.name, s.status, s.amount_minor, s.currency, s.provider_charge_id, s.young,
+       s.status IN ('captured', 'partially_refunded', 'refunded') AS captured,
+       EXISTS (SELECT FROM alerts a WHERE a.subject = s.name AND a.state = 'open') AS alerted,
+       coalesce((SELECT sum(e.amount_minor)
+                   FROM ledger_transactions t
+                   JOIN ledger_entries e ON e.transaction_id = t.id AND e.currency = s.currency
+                   JOIN ledger_accounts a ON a.id = e.account_id AND a.code = 'provider_clearing'
+                  WHERE t.payment_id = s.id), 0)::bigint AS clearing
+  FROM seen s`
+
+type fact struct {
+	Merchant    uuid.NullUUID `db:"merchant_id"`
+	ID          uuid.UUID     `db:"id"`
+	Name        string        `db:"name"`
+	Status      string        `db:"status"`
+	AmountMinor int64         `db:"amount_minor"`
+	Currency    string        `db:"currency"`
+	ChargeID    *string       `db:"provider_charge_id"`
+	Young       bool          `db:"young"`
+	Captured    bool          `db:"captured"`
+	Alerted     bool          `db:"alerted"`
+	Clearing    int64         `db:"clearing"`
+
+	live []provider.Charge
+}
+
+func (f fact) violation() violation { return violation{Merchant: f.Merchant, Name: f.Name} }
+
+// paid is what the provider holds for the payment, per currency.
+func (f fact) paid() map[string]int64 {
+	sums := map[string]int64{}
+	for _, c := range f.live {
+		sums[c.Amount.Currency] += c.Amount.AmountMinor
+	}
+	return sums
+}
+
+// facts joins our books with the provider's. Payments that came into being
+// since the world was asked are left for the next pass.
+func (p *pass) facts(ctx context.Context) ([]fact, error) {
+	if p.outside.provider != nil {
+		return nil, p.outside.provider
+	}
+	var all, asked []fact
+	if err := p.rows(ctx, factsQuery, &all); err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		if p.outside.asked[f.ID] {
+			f.live = live(p.outside.charges[f.Name])
+			asked = append(asked, f)
+		}
+	}
+	return asked, nil
+}
+
+func live(charges []provider.Charge) (succeeded []provider.Charge) {
+	for _, c := range charges {
+		if c.Status == provider.Succeeded {
+			succeeded = append(succeeded, c)
+		}
+	}
+	return succeeded
+}
+
+const knownSQL = `SELECT id FROM payments WHERE id = ANY ($1::uuid[])`
+
+// strays are live charges that name no payment of ours. Only a look at
+// everything can see them.
+func (p *pass) strays(ctx context.Context) ([]provider.Charge, error) {
+	if p.outside.provider != nil || p.scope.newest != 0 {
+		return nil, p.outside.provider
+	}
+	var strays []provider.Charge
+	var unknown []string
+	for name, charges := range p.outside.charges {
+		id, isName := paymentID(name)
+		if isName && p.outside.asked[id] {
+			continue
+		}
+		strays = append(strays, live(charges)...)
+		if isName {
+			unknown = append(unknown, id.String())
+		}
+	}
+	if len(unknown) == 0 {
+		return strays, nil
+	}
+	// Some may have been placed since the pass began.
+	var known []uuid.UUID
+	if err := p.DB.Select(ctx, &known, knownSQL, pq.Array(unknown)); err != nil {
+		return nil, err
+	}
+	placed := map[string]bool{}
+	for _, id := range known {
+		placed[event.PaymentName(id)] = true
+	}
+	kept := strays[:0]
+	for _, c := range strays {
+		if !placed[c.Reference] {
+			kept = append(kept, c)
+		}
+	}
+	return kept, nil
+}
+
+func paymentID(name string) (id uuid.UUID, ok bool) {
+	digits, has := strings.CutPrefix(name, "pay_")
+	if !has || len(digits) != 2*len(id) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(digits))
+	return id, err == nil
+}

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"payonce/internal/edge/audit"
+	"payonce/internal/edge/caller"
+	"payonce/internal/edge/httpapi/gen"
+	"payonce/internal/edge/journal"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/provider"
+)
+
+// Options is everything the edge needs. Required are DB, Checkout, Keys,
+// Journal, Tail, Audit and Secret.
+type Options struct {
+	DB       *postgres.DB
+	Checkout *checkout.Service
+	Keys     *idempotency.Keys
+	Journal  *journal.Journal
+	Tail     *journal.Tail
+	Audit    *audit.Auditor
+	// Books and Mailbox count effects outside; nil means nobody can be asked.
+	Books   provider.Books
+	Mailbox audit.Mailbox
+
+	// Secret is the one all processes share; OperatorToken opens what is global.
+	Secret        []byte
+	OperatorToken string
+	// PublicURL is how browsers reach this process; its origin is trusted.
+	PublicURL string
+	// Production closes global figures to everybody but the operator.
+	Production bool
+
+	// Pages is the web UI; Lab the laboratory's routes, nil in a default build.
+	Pages fs.FS
+	Lab   http.Handler
+	// Ready are the dependencies that readiness asks about.
+	Ready    []telemetry.Check
+	Registry *prometheus.Registry
+	Limits   Limits
+	Log      *slog.Logger
+	Now      func() time.Time
+	// OnContractBreach makes every response be checked against the contract and
+	// is told what does not fit. Tests set it.
+	OnContractBreach func(error)
+}
+
+// server answers what the contract asks.
+type server struct {
+	Options
+	tokens    *caller.Tokens
+	sandboxes *sandboxes
+	contract  *contract
+	limits    *limiter
+	metrics   *metrics
+}
+
+var _ gen.StrictServerInterface = (*server)(nil)
+
+func init() { gin.SetMode(gin.ReleaseMode) }
+
+// New makes the handler. It panics when the embedded contract is broken, which
+// only a build can cause.
+func New(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the one place where the clock comes in
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	tokens := caller.NewTokens(o.Secret, o.OperatorToken)
+	s := &server{
+		Options: o, tokens: tokens, sandboxes: newSandboxes(o.DB, tokens, o.Now), contract: mustContract(),
+		limits: newLimiter(o.Limits, o.Now), metrics: newMetrics(o.Registry),
+	}
+	return s.outermost(s.routes())
+}
+
+// routes mounts everything. The groups differ in who may ask.
+func (s *server) routes() *gin.Engine {
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	// A key in a path may hold an encoded slash.
+	e.UseRawPath, e.UnescapePathValues = true, true
+	// Without this gin's context has no Done; see detach.
+	e.ContextWithFallback = true
+	e.ForwardedByClientIP = false
+	e.Use(s.identify, s.recovered)
+	e.NoMethod(s.noMethod)
+	e.NoRoute(s.noRoute)
+
+	described := e.Group("", s.conform, s.describe, s.sized, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
+	strict := gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
+		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.refuse(c, invalid(err)) },
+		HandlerErrorFunc:        s.refuse, ResponseErrorHandlerFunc: s.broken,
+	})
+	gen.RegisterHandlersWithOptions(described, strict, gen.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuse(c, invalid(err)) },
+	})
+	if s.Lab != nil {
+		e.Any("/v1/lab/*path", s.sized, s.authenticate, s.limit, func(c *gin.Context) { s.Lab.ServeHTTP(c.Writer, c.Request) })
+	}
+	s.mountReference(e)
+	e.GET("/metrics", s.metrics.handler(s.Registry))
+	return e
+}

@@ -1,0 +1,81 @@
+package retention_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/edge/retention"
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/platform/postgres"
+)
+
+func drop(t *testing.T, db *postgres.DB, partition string) {
+	t.Helper()
+	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(t.Context(), "DROP TABLE "+partition)
+		return err
+	}))
+}
+
+func TestThirtyDaysOfPartitionsAreInStockAndMadeAgainWhenMissing(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	require.NoError(t, retention.MakeAhead(t.Context(), db))
+	days, err := retention.DaysLeft(t.Context(), db)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, days, retention.Ahead)
+
+	last := time.Now().UTC().AddDate(0, 0, days).Format("20060102")
+	drop(t, db, "consumer_inbox_"+last)
+	fewer, err := retention.DaysLeft(t.Context(), db)
+	require.NoError(t, err)
+	require.Equal(t, days-1, fewer, "the table with the fewest days decides")
+
+	errs := make(chan error, 4)
+	for range 4 {
+		go func() { errs <- retention.MakeAhead(t.Context(), db) }()
+	}
+	for range 4 {
+		require.NoError(t, <-errs, "processes that make them at once take turns")
+	}
+	days, err = retention.DaysLeft(t.Context(), db)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, days, retention.Ahead)
+}
+
+func TestTheDefaultWindowsFitAndEachShortOneIsNamed(t *testing.T) {
+	t.Parallel()
+	w := retention.Defaults()
+	w.Retries = 13 * time.Minute
+	require.NoError(t, retention.Lint(w))
+	for name, bad := range map[string]struct {
+		is      error
+		shorten func(*retention.Windows)
+	}{
+		"idempotency keys":                 {retention.ErrKeysTooShort, func(w *retention.Windows) { w.Keys = retention.KeyHorizon - 1 }},
+		"the inbox under the way back":     {retention.ErrInboxTooShort, func(w *retention.Windows) { w.ReplayLimit = 30 * 24 * time.Hour }},
+		"the inbox under the outbox":       {retention.ErrInboxTooShort, func(w *retention.Windows) { w.Outbox = w.Inbox + 1 }},
+		"published events under the retry": {retention.ErrOutboxTooShort, func(w *retention.Windows) { w.Outbox = 24 * time.Hour }},
+	} {
+		short := w
+		bad.shorten(&short)
+		require.ErrorIs(t, retention.Lint(short), bad.is, name)
+		require.ErrorContains(t, retention.Lint(short), "must be at least", name)
+	}
+	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrOutboxTooShort, "and all are named at once")
+	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrKeysTooShort)
+}
+
+func TestAGapInTheStockEndsItAndWithoutTodaysPartitionNoDayIsLeft(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	for away, want := range []int{-1, 0, 1} {
+		require.NoError(t, retention.MakeAhead(t.Context(), db))
+		drop(t, db, "outbox_events_"+time.Now().UTC().AddDate(0, 0, away).Format("20060102"))
+		days, err := retention.DaysLeft(t.Context(), db)
+		require.NoError(t, err)
+		require.Equal(t, want, days)
+	}
+}

@@ -1,0 +1,154 @@
+package bursts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/edge/audit"
+	"payonce/internal/edge/caller"
+	"payonce/internal/edge/wire"
+)
+
+// Mailbox asks the simulator's mailbox over HTTP. It implements audit.Mailbox.
+type Mailbox struct {
+	url    string
+	client *http.Client
+}
+
+var _ audit.Mailbox = (*Mailbox)(nil)
+
+// NewMailbox makes a client of the mailbox at url (http://host:port).
+func NewMailbox(address string) *Mailbox {
+	return &Mailbox{url: strings.TrimRight(address, "/"), client: &http.Client{Timeout: 3 * time.Second}}
+}
+
+// EachMail calls f for every message there is, newest first.
+func (m *Mailbox) EachMail(ctx context.Context, f func(audit.Mail) error) error {
+	filter := url.Values{"limit": {"1000"}}
+	for {
+		page, next, err := m.page(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for _, one := range page {
+			if err := f(one); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		filter.Set("cursor", next)
+	}
+}
+
+// MailsByMessageID returns the messages with one Message-ID: one, unless the
+// mailbox failed to recognise a twin.
+func (m *Mailbox) MailsByMessageID(ctx context.Context, id string) ([]audit.Mail, error) {
+	mails, _, err := m.page(ctx, url.Values{"message_id": {id}})
+	return mails, err
+}
+
+// MailsTo returns the newest messages for one address.
+func (m *Mailbox) MailsTo(ctx context.Context, recipient string) ([]audit.Mail, error) {
+	mails, _, err := m.page(ctx, url.Values{"to": {recipient}})
+	return mails, err
+}
+
+func (m *Mailbox) page(ctx context.Context, filter url.Values) ([]audit.Mail, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+"/mailbox/messages?"+filter.Encode(), http.NoBody)
+	if err != nil {
+		return nil, "", err
+	}
+	res, err := m.client.Do(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return nil, "", fmt.Errorf("the mailbox answered %d", res.StatusCode)
+	}
+	var body struct {
+		Data []struct {
+			MessageID  string    `json:"message_id"`
+			To         string    `json:"to"`
+			Subject    string    `json:"subject"`
+			Text       string    `json:"text"`
+			Deliveries int       `json:"deliveries"`
+			ReceivedAt time.Time `json:"received_at"`
+		} `json:"data"`
+		NextCursor *string `json:"next_cursor"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&body); err != nil {
+		return nil, "", fmt.Errorf("the mailbox's answer: %w", err)
+	}
+	mails := make([]audit.Mail, 0, len(body.Data))
+	for _, one := range body.Data {
+		mails = append(mails, audit.Mail(one))
+	}
+	next := ""
+	if body.NextCursor != nil {
+		next = *body.NextCursor
+	}
+	return mails, next, nil
+}
+
+type mailView struct {
+	MessageID  string    `json:"message_id"`
+	To         string    `json:"to"`
+	Subject    string    `json:"subject"`
+	Deliveries int       `json:"deliveries"`
+	ReceivedAt wire.Time `json:"received_at"`
+	PaymentID  string    `json:"payment_id"`
+}
+
+const sentSQL = `
+SELECT message_id, payment_id, recipient FROM emails WHERE merchant_id = $1 ORDER BY id DESC LIMIT 100`
+
+// mails is GET /v1/lab/mailbox. Two sandboxes may use one address; each sees
+// only the mails that its own payments caused.
+func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
+	var sent []struct {
+		MessageID string    `db:"message_id"`
+		PaymentID uuid.UUID `db:"payment_id"`
+		Recipient string    `db:"recipient"`
+	}
+	if r.Mailbox == nil {
+		refuse(w, q, wire.KindNotFound, "This build knows no mailbox.")
+		return
+	}
+	if err := r.DB.Select(q.Context(), &sent, sentSQL, caller.From(q.Context()).Merchant); err != nil {
+		refuse(w, q, wire.KindUnavailable, "The database is away.")
+		return
+	}
+	views, asked := []mailView{}, map[string]bool{}
+	of := map[string]uuid.UUID{}
+	for _, s := range sent {
+		of[s.MessageID] = s.PaymentID
+	}
+	for _, s := range sent {
+		if asked[s.Recipient] {
+			continue
+		}
+		asked[s.Recipient] = true
+		arrived, err := r.Mailbox.MailsTo(q.Context(), s.Recipient)
+		if err != nil {
+			r.Log.Warn("the mailbox cannot be asked", "error", err)
+			refuse(w, q, wire.KindUnavailable, "The mailbox is away.")
+			return
+		}
+		for _, m := range arrived {
+			if payment, ours := of[m.MessageID]; ours {
+				views = append(views, mailView{m.MessageID, m.To, m.Subject, m.Deliveries, wire.At(m.ReceivedAt), wire.PrefixPayment.ID(payment)})
+			}
+		}
+	}
+	answer(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.url + "/mailbox"})
+}

@@ -1,0 +1,44 @@
+%% The two calls of RabbitMQ's HTTP API that tests need, PUT and DELETE
+%% /api/vhosts/{name}, served by the broker itself on loopback. The management
+%% plugin would serve them too, but makes every start some five seconds longer.
+spawn(fun() ->
+  Port = list_to_integer(os:getenv("PAYONCE_BROKER_API_PORT")),
+  User = list_to_binary(os:getenv("PAYONCE_BROKER_API_USER")),
+  Expected = "Basic " ++ os:getenv("PAYONCE_BROKER_API_AUTH"),
+  Do = fun
+    ('PUT', "/api/vhosts/" ++ Name) ->
+      VHost = list_to_binary(Name),
+      ok = rabbit_vhost:add(VHost, User),
+      ok = rabbit_auth_backend_internal:set_permissions(User, VHost, <<".*">>, <<".*">>, <<".*">>, User),
+      "201 Created";
+    ('DELETE', "/api/vhosts/" ++ Name) ->
+      rabbit_vhost:delete(list_to_binary(Name), User),
+      "204 No Content";
+    (_, _) -> "404 Not Found"
+  end,
+  Authorization = fun Next(Socket, Found) ->
+    case gen_tcp:recv(Socket, 0, 5000) of
+      {ok, {http_header, _, 'Authorization', _, Value}} -> Next(Socket, Value);
+      {ok, http_eoh} -> Found;
+      {ok, _} -> Next(Socket, Found)
+    end
+  end,
+  Serve = fun(Socket) ->
+    {ok, {http_request, Method, {abs_path, Path}, _}} = gen_tcp:recv(Socket, 0, 5000),
+    Status = case Authorization(Socket, none) of
+      Expected -> try Do(Method, Path) catch C:E -> io:format("broker api: ~p ~p~n", [C, E]), "500 Internal Server Error" end;
+      _ -> "401 Unauthorized"
+    end,
+    ok = gen_tcp:send(Socket, ["HTTP/1.1 ", Status, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]),
+    gen_tcp:close(Socket)
+  end,
+  {ok, Listener} = gen_tcp:listen(Port, [list, {packet, http}, {active, false}, {reuseaddr, true}, {ip, {127, 0, 0, 1}}]),
+  Accept = fun Again() ->
+    {ok, Socket} = gen_tcp:accept(Listener),
+    Worker = spawn(fun() -> receive go -> Serve(Socket) end end),
+    ok = gen_tcp:controlling_process(Socket, Worker),
+    Worker ! go,
+    Again()
+  end,
+  Accept()
+end).

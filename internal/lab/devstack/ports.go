@@ -1,0 +1,78 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// ports are kept in the data folder, so that an address written down yesterday
+// works today unless somebody else took it in between.
+type ports struct {
+	Postgres  int `json:"postgres"`
+	AMQP      int `json:"amqp"`
+	Dist      int `json:"dist"`
+	Epmd      int `json:"epmd"`
+	BrokerAPI int `json:"broker_api"`
+}
+
+// The range lies below the one from which systems take ports for outgoing
+// connections: a service that is down for a moment must not find its port used
+// by a client, least of all by one that is trying to reach it.
+const firstPort, lastPort = 20000, 32000
+
+func choosePorts(ctx context.Context, dir string) (ports, error) {
+	file := filepath.Join(dir, "ports.json")
+	var chosen ports
+	if text, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(text, &chosen); err != nil {
+			chosen = ports{}
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return ports{}, fmt.Errorf("read ports: %w", err)
+	}
+	taken := map[int]bool{}
+	for _, port := range []*int{&chosen.Postgres, &chosen.AMQP, &chosen.Dist, &chosen.Epmd, &chosen.BrokerAPI} {
+		for try := 0; *port == 0 || taken[*port] || !PortFree(ctx, "127.0.0.1", *port); try++ {
+			if try == 1000 {
+				return ports{}, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
+			}
+			*port = firstPort + rand.IntN(lastPort-firstPort)
+		}
+		taken[*port] = true
+	}
+	text, err := json.Marshal(chosen)
+	if err != nil {
+		return ports{}, fmt.Errorf("write ports: %w", err)
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return ports{}, fmt.Errorf("write ports: %w", err)
+	}
+	return chosen, nil
+}
+
+// PortFree says whether a server could listen on host:port now.
+func PortFree(ctx context.Context, host string, port int) bool {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return listener.Close() == nil
+}
+
+// FreePort returns a port of the same range that nobody listens on.
+func FreePort(ctx context.Context) (int, error) {
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if PortFree(ctx, "127.0.0.1", port) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
+}

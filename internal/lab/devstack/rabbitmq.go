@@ -1,0 +1,190 @@
+package devstack
+
+import (
+	"context"
+	_ "embed" // brokerapi.erl
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"payonce/internal/lab/devstack/proc"
+)
+
+// brokerAPI is Erlang that the broker evaluates when Options.BrokerAPI is set.
+//
+//go:embed brokerapi.erl
+var brokerAPI string
+
+// rabbitmq is the engine of the private RabbitMQ, two processes: the Erlang VM
+// and the epmd that knows its name.
+type rabbitmq struct {
+	server   string // the package's own start script
+	epmdPath string
+	dir      string // the stack's folder
+	ports    ports
+	password string
+	scratch  bool
+	api      bool
+
+	epmd *proc.Process
+}
+
+func (r *rabbitmq) home() string { return filepath.Join(r.dir, "rabbitmq") }
+
+func (r *rabbitmq) address() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.ports.AMQP))
+}
+
+// url addresses a virtual host; the path of "/" is "/%2F".
+func (r *rabbitmq) url(vhost string) string {
+	return fmt.Sprintf("amqp://%s@%s/%s", url.UserPassword(superuser, r.password), r.address(), url.PathEscape(vhost))
+}
+
+func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
+	if err := r.configure(); err != nil {
+		return nil, err
+	}
+	if err := r.startEpmd(ctx); err != nil {
+		return nil, err
+	}
+	spec := proc.Spec{
+		Name: "rabbitmq", Path: r.server, Env: r.environment(), Dir: r.home(),
+		LogFile: filepath.Join(r.dir, "log", "rabbitmq.log"),
+	}
+	if r.api {
+		spec.Args = []string{"-eval", fmt.Sprintf("file:eval(%q).", filepath.Join(r.home(), "brokerapi.erl"))}
+	}
+	process, err := proc.Start(spec)
+	if err != nil {
+		return nil, errors.Join(err, r.epmd.Kill())
+	}
+	// Six seconds on an idle machine, many times that on a busy one.
+	if err := process.UntilReady(ctx, 2*time.Minute, r.greets); err != nil {
+		return nil, errors.Join(err, r.epmd.Kill())
+	}
+	return process, nil
+}
+
+// startEpmd comes first: a VM that finds no epmd starts one that outlives it.
+func (r *rabbitmq) startEpmd(ctx context.Context) error {
+	port := strconv.Itoa(r.ports.Epmd)
+	epmd, err := proc.Start(proc.Spec{
+		Name: "epmd", Path: r.epmdPath, Args: []string{"-port", port, "-address", "127.0.0.1"},
+		Env: environment(r.home()), Dir: r.home(),
+		LogFile: filepath.Join(r.dir, "log", "rabbitmq.log"),
+	})
+	if err != nil {
+		return err
+	}
+	r.epmd = epmd
+	return epmd.UntilReady(ctx, 10*time.Second, func(ctx context.Context) error { return accepts(ctx, r.ports.Epmd) })
+}
+
+// configure writes the whole configuration anew at each start. The default user
+// is only made by the first one; its password never changes.
+func (r *rabbitmq) configure() error {
+	if err := os.MkdirAll(r.home(), 0o700); err != nil {
+		return fmt.Errorf("configure: %w", err)
+	}
+	conf := fmt.Sprintf(`listeners.tcp.1 = %s
+default_user = %s
+default_pass = %s
+raft.wal_max_size_bytes = %d
+`, r.address(), superuser, r.password, 32<<20)
+	for name, text := range map[string]string{
+		"rabbitmq.conf": conf, "advanced.config": "[].\n", "enabled_plugins": "[].\n", "env.conf": "",
+		"brokerapi.erl": brokerAPI,
+	} {
+		if err := os.WriteFile(filepath.Join(r.home(), name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("configure: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *rabbitmq) environment() []string {
+	in := func(name string) string { return filepath.Join(r.home(), name) }
+	return append(environment(r.home()),
+		"RABBITMQ_NODENAME=payonce@localhost",
+		"RABBITMQ_CONFIG_FILE="+in("rabbitmq.conf"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+in("advanced.config"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE="+in("enabled_plugins"),
+		"RABBITMQ_CONF_ENV_FILE="+in("env.conf"),
+		"RABBITMQ_MNESIA_BASE="+in("mnesia"),
+		"RABBITMQ_LOG_BASE="+in("log"),
+		"RABBITMQ_LOGS=-", // to stdout, which is our log file
+		"RABBITMQ_DIST_PORT="+strconv.Itoa(r.ports.Dist),
+		"RABBITMQ_SCHEDULER_BUSY_WAIT_THRESHOLD=none", // no spinning while idle
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
+		"ERL_EPMD_PORT="+strconv.Itoa(r.ports.Epmd),
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"RUNNING_UNDER_SYSTEMD=true", // the script execs the VM: our direct child
+		"PAYONCE_BROKER_API_PORT="+strconv.Itoa(r.ports.BrokerAPI),
+		"PAYONCE_BROKER_API_USER="+superuser,
+		"PAYONCE_BROKER_API_AUTH="+base64.StdEncoding.EncodeToString([]byte(superuser+":"+r.password)),
+	)
+}
+
+// greets says whether the broker answers AMQP's protocol header with its
+// Connection.Start. It opens its listener last, after recovery.
+func (r *rabbitmq) greets(ctx context.Context) error {
+	if err := greets(ctx, r.address()); err != nil || !r.api {
+		return err
+	}
+	return accepts(ctx, r.ports.BrokerAPI)
+}
+
+// accepts says whether somebody listens on the loopback port.
+func accepts(ctx context.Context, port int) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	return conn.Close()
+}
+
+func greets(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return fmt.Errorf("deadline: %w", err)
+		}
+	}
+	if _, err := conn.Write([]byte("AMQP\x00\x00\x09\x01")); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	const methodFrame = 1
+	var first [1]byte
+	if _, err := io.ReadFull(conn, first[:]); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	if first[0] != methodFrame {
+		return errors.New("the far end does not speak AMQP 0-9-1")
+	}
+	return nil
+}
+
+func (r *rabbitmq) halt(process *proc.Process) error {
+	if r.scratch {
+		return process.Kill()
+	}
+	return process.Stop(syscall.SIGTERM, 30*time.Second)
+}
+
+// sweep ends the VM's helpers and epmd. It must come after the VM's end, or the
+// VM would start an epmd of its own.
+func (r *rabbitmq) sweep(ctx context.Context) error { return endLeftovers(ctx, r.home()) }

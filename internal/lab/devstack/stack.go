@@ -1,0 +1,307 @@
+package devstack
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"payonce/internal/lab/devstack/proc"
+)
+
+// Stack is a running Postgres and RabbitMQ.
+type Stack struct {
+	// Postgres and RabbitMQ are nil when the options skip them.
+	Postgres, RabbitMQ *Service
+
+	dir      string
+	options  Options
+	postgres *postgres
+	rabbitmq *rabbitmq
+	release  func() // of the folder's lock; nil while it is not ours
+}
+
+// Start brings up both services, at the same time, and returns when both can be
+// used and the databases exist. After an error nothing runs. The context bounds
+// the start only; the stack runs until Close.
+func Start(ctx context.Context, options Options) (*Stack, error) {
+	o := options.withDefaults()
+	s := &Stack{options: o}
+	if o.privatePostgres() || o.privateRabbitMQ() {
+		if err := s.prepare(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	} else if err := s.connectExternal(ctx); err != nil {
+		return nil, err
+	}
+	if s.Postgres != nil {
+		anywhere := o.PostgresDSN // a given user may not be let into every database
+		if anywhere == "" {
+			anywhere = s.PostgresDSN("postgres")
+		}
+		if err := ensureDatabases(ctx, anywhere, o.Databases); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// prepare takes the folder, ends what an earlier launcher left in it, and
+// starts the private services.
+func (s *Stack) prepare(ctx context.Context) error {
+	as, err := servant()
+	if err != nil {
+		return err
+	}
+	if s.dir, err = place(s.options.Dir, as, s.options.Progress); err != nil {
+		return err
+	}
+	release, err := Lock(filepath.Join(s.dir, "devstack.lock"))
+	if err != nil {
+		return err
+	}
+	s.release = release
+	if err := endLeftovers(ctx, s.dir); err != nil {
+		return err
+	}
+	if s.options.Scratch || s.options.Fresh {
+		if err := s.discard(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(s.dir, "log"), 0o755); err != nil {
+		return fmt.Errorf("log folder: %w", err)
+	}
+	found, err := findPrograms(ctx, s.options, s.dir)
+	if err != nil {
+		return err
+	}
+	// The packages may just have brought the user postgres.
+	if as, err = servant(); err != nil {
+		return err
+	}
+	if err := s.connectExternal(ctx); err != nil {
+		return err
+	}
+	password, err := keptPassword(filepath.Join(s.dir, "password"))
+	if err != nil {
+		return err
+	}
+	return s.launch(ctx, found, as, password)
+}
+
+// launch starts the private services. A port that was free a moment ago may be
+// taken now, by another stack that started in the same second: then new ports
+// are chosen.
+func (s *Stack) launch(ctx context.Context, found programs, as *proc.User, password string) error {
+	for try := 1; ; try++ {
+		chosen, err := choosePorts(ctx, s.dir)
+		if err != nil {
+			return err
+		}
+		if s.options.privatePostgres() {
+			s.postgres = &postgres{
+				bin: found.postgresBin, dir: s.dir, as: as,
+				port: chosen.Postgres, password: password, scratch: s.options.Scratch,
+			}
+			s.Postgres = &Service{Name: "postgres", engine: s.postgres}
+		}
+		if s.options.privateRabbitMQ() {
+			s.rabbitmq = &rabbitmq{
+				server: found.rabbitmqServer, epmdPath: found.epmd, dir: s.dir,
+				ports: chosen, password: password, scratch: s.options.Scratch, api: s.options.BrokerAPI,
+			}
+			s.RabbitMQ = &Service{Name: "rabbitmq", engine: s.rabbitmq}
+		}
+		err = s.startAll(ctx)
+		if err == nil {
+			return nil
+		}
+		if again, choiceErr := choosePorts(ctx, s.dir); try == 3 || choiceErr != nil || again == chosen {
+			return err
+		}
+	}
+}
+
+// startAll starts what is private, side by side, and stops everything when one
+// of them fails.
+func (s *Stack) startAll(ctx context.Context) error {
+	services := s.private()
+	results := make(chan error, len(services))
+	for _, service := range services {
+		go func() { results <- s.startOne(ctx, service) }()
+	}
+	var problems []error
+	for range services {
+		problems = append(problems, <-results)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return errors.Join(err, s.stopAll())
+	}
+	return nil
+}
+
+func (s *Stack) startOne(ctx context.Context, service *Service) error {
+	began := time.Now()
+	if err := service.Start(ctx); err != nil {
+		return err
+	}
+	address := ""
+	if service == s.Postgres {
+		address = fmt.Sprintf("127.0.0.1:%d", s.postgres.port)
+	} else {
+		address = s.rabbitmq.address()
+	}
+	s.options.Progress(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s",
+		service.Name, address, service.Pid(), time.Since(began).Seconds()))
+	return nil
+}
+
+// connectExternal looks whether the services that were named can be reached.
+func (s *Stack) connectExternal(ctx context.Context) error {
+	o := s.options
+	if o.PostgresDSN != "" && !o.SkipPostgres {
+		if _, err := url.Parse(o.PostgresDSN); err != nil || !strings.Contains(o.PostgresDSN, "://") {
+			return errors.New("the Postgres DSN must be a URL: postgres://user:password@host:port/database")
+		}
+		if err := ping(ctx, o.PostgresDSN); err != nil {
+			return fmt.Errorf("the given Postgres: %w", err)
+		}
+		s.Postgres = &Service{Name: "postgres"}
+		o.Progress("postgres   the given one is used")
+	}
+	if o.AMQPURL != "" && !o.SkipRabbitMQ {
+		target, err := url.Parse(o.AMQPURL)
+		if err != nil {
+			return errors.New("the AMQP URL must look like amqp://user:password@host:port/vhost")
+		}
+		address := target.Host
+		if target.Port() == "" {
+			address = net.JoinHostPort(target.Hostname(), "5672")
+		}
+		if target.Scheme == "amqp" { // over TLS the first connection will tell
+			if err := greets(ctx, address); err != nil {
+				return fmt.Errorf("the given RabbitMQ: %w", err)
+			}
+		}
+		s.RabbitMQ = &Service{Name: "rabbitmq"}
+		o.Progress("rabbitmq   the given one is used")
+	}
+	return nil
+}
+
+// PostgresDSN addresses one database as the superuser payonce; on a Postgres
+// that was given, as the user that was given.
+func (s *Stack) PostgresDSN(database string) string {
+	if s.postgres != nil {
+		return s.postgres.dsn(database)
+	}
+	given, err := url.Parse(s.options.PostgresDSN)
+	if err != nil {
+		return s.options.PostgresDSN // Start has parsed it: cannot happen
+	}
+	given.Path = "/" + database
+	return given.String()
+}
+
+// AMQPURL addresses one virtual host; "/" is the one that always exists.
+func (s *Stack) AMQPURL(vhost string) string {
+	if s.rabbitmq != nil {
+		return s.rabbitmq.url(vhost)
+	}
+	given, err := url.Parse(s.options.AMQPURL)
+	if err != nil || vhost == "/" {
+		return s.options.AMQPURL // "/" means: where the given URL leads
+	}
+	given.Path, given.RawPath = "/"+vhost, "/"+url.PathEscape(vhost)
+	return given.String()
+}
+
+// BrokerAPI is the URL, with credentials, under which PUT and DELETE
+// /api/vhosts/{name} make and delete virtual hosts; empty unless asked for.
+func (s *Stack) BrokerAPI() string {
+	if s.rabbitmq == nil || !s.options.BrokerAPI {
+		return ""
+	}
+	return fmt.Sprintf("http://%s@127.0.0.1:%d", url.UserPassword(superuser, s.rabbitmq.password), s.rabbitmq.ports.BrokerAPI)
+}
+
+// Dir is the folder that holds the data; as root it may not be the one asked for.
+func (s *Stack) Dir() string { return s.dir }
+
+// Marker is an environment variable for processes that use the stack and should
+// be ended with it when a launcher crashed: the next Start looks for it.
+func (s *Stack) Marker() string { return marker + "=" + s.dir }
+
+// Close stops both services at the same time and gives the folder back. Nothing
+// of them runs or listens afterwards. It may be called twice.
+func (s *Stack) Close() error {
+	err := s.stopAll()
+	if s.release == nil {
+		return err
+	}
+	if s.options.Scratch {
+		err = errors.Join(err, s.discard(), os.RemoveAll(filepath.Join(s.dir, "log")))
+	}
+	s.release()
+	s.release = nil
+	return err
+}
+
+func (s *Stack) stopAll() error {
+	// Whoever closes is often being cancelled; stopping must go on all the same.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	services := s.private()
+	results := make(chan error, len(services))
+	for _, service := range services {
+		go func() { results <- service.Stop(ctx) }()
+	}
+	var problems []error
+	for range services {
+		problems = append(problems, <-results)
+	}
+	return errors.Join(problems...)
+}
+
+func (s *Stack) private() []*Service {
+	var services []*Service
+	for _, service := range []*Service{s.Postgres, s.RabbitMQ} {
+		if service != nil && !service.External() {
+			services = append(services, service)
+		}
+	}
+	return services
+}
+
+// discard removes all data but not the lock, which this process holds.
+func (s *Stack) discard() error {
+	for _, name := range []string{"postgres", "rabbitmq", "ports.json", "password"} {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return fmt.Errorf("discard: %w", err)
+		}
+	}
+	return nil
+}
+
+// keptPassword reads the password that the first start made up.
+func keptPassword(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err == nil && len(text) > 0 {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	password := rand.Text()
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	return password, nil
+}

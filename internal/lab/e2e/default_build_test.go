@@ -1,0 +1,43 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/stage"
+)
+
+// TestDefaultBinariesHoldNoLabCode reads the production binaries: no crash
+// point, no route of the laboratory, no simulator. The lab build is read too,
+// so that the test knows what it looks for.
+func TestDefaultBinariesHoldNoLabCode(t *testing.T) {
+	t.Parallel()
+	build := func(tags string) string {
+		dir := t.TempDir()
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-tags", tags, "-o", dir+"/", "./cmd/api", "./cmd/relay", "./cmd/worker")
+		cmd.Dir = stage.Root()
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return dir
+	}
+	// The page knows the laboratory's routes and hides what does not answer, so
+	// these are names that only code has.
+	traces := []string{"capture.before_finalise", "no crash point is called", "payonce/internal/lab/"}
+	holds := func(dir, program, trace string) bool {
+		b, err := os.ReadFile(filepath.Join(dir, program))
+		require.NoError(t, err)
+		return bytes.Contains(b, []byte(trace))
+	}
+	production, lab := build(""), build("lab")
+	for _, trace := range traces {
+		require.True(t, holds(lab, "api", trace), "the lab build does not hold %q: look for something else", trace)
+		for _, program := range []string{"api", "relay", "worker"} {
+			require.False(t, holds(production, program, trace), "the default %s holds %q", program, trace)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Buyer is a program that buys: a sandbox of its own and an API key. It knows
+// the API's documentation and nothing else.
+type Buyer struct {
+	Stage      *Stage
+	MerchantID string
+	APIKey     string
+	client     *http.Client
+}
+
+// Response is an answer as it came over the wire.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Field reads one top-level field of a JSON body.
+func (r Response) Field(name string) any {
+	var body map[string]any
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return fmt.Sprintf("no JSON: %v", err)
+	}
+	return body[name]
+}
+
+// Buyer makes a sandbox.
+func (s *Stage) Buyer() *Buyer {
+	s.T.Helper()
+	b := &Buyer{Stage: s, client: &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s.T.Cleanup(b.client.CloseIdleConnections)
+	r, err := b.Do(s.T.Context(), http.MethodPost, "/v1/sandboxes", "", map[string]any{})
+	require.NoError(s.T, err)
+	require.Equal(s.T, 201, r.Status, "%s", r.Body)
+	b.MerchantID, b.APIKey = r.Field("merchant_id").(string), r.Field("api_key").(string)
+	return b
+}
+
+// Do sends one request.
+func (b *Buyer) Do(ctx context.Context, method, path, key string, body any) (Response, error) {
+	var payload io.Reader = http.NoBody
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return Response{}, err
+		}
+		payload = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, b.Stage.URL+path, payload)
+	if err != nil {
+		return Response{}, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	if b.APIKey != "" {
+		req.Header.Set("Authorization", "Bearer "+b.APIKey)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return Response{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	return Response{Status: resp.StatusCode, Header: resp.Header, Body: raw}, err
+}
+
+// Get reads one resource and requires that it is there.
+func (b *Buyer) Get(path string) Response {
+	b.Stage.T.Helper()
+	r, err := b.Do(context.Background(), http.MethodGet, path, "", nil)
+	require.NoError(b.Stage.T, err)
+	require.Equal(b.Stage.T, 200, r.Status, "%s: %s", path, r.Body)
+	return r
+}
+
+// Checkout is an order that waits for its payment.
+type Checkout struct {
+	OrderID, PaymentID, Email string
+	AmountMinor               int64
+	Currency                  string
+}
+
+var orders atomic.Int64
+
+// Order places an order for two tickets.
+func (b *Buyer) Order() Checkout {
+	b.Stage.T.Helper()
+	email := fmt.Sprintf("buyer-%d@example.org", orders.Add(1))
+	r, err := b.Do(context.Background(), http.MethodPost, "/v1/orders", "order-"+email, map[string]any{
+		"items": []map[string]any{{"sku": "concert-a", "quantity": 2}}, "email": email,
+	})
+	require.NoError(b.Stage.T, err)
+	require.Equal(b.Stage.T, 201, r.Status, "%s", r.Body)
+	payment := r.Field("payment").(map[string]any)
+	return Checkout{
+		OrderID: r.Field("id").(string), PaymentID: payment["id"].(string), Email: email,
+		AmountMinor: int64(r.Field("amount_minor").(float64)), Currency: r.Field("currency").(string),
+	}
+}
+
+// Capture clicks Pay once.
+func (b *Buyer) Capture(ctx context.Context, c Checkout, key, token string) (Response, error) {
+	return b.Do(ctx, http.MethodPost, "/v1/payments/"+c.PaymentID+"/capture", key,
+		map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token})
+}
+
+// MustCapture clicks Pay as a careful client does: with the same key until
+// there is an outcome. It returns the outcome and how often it had to ask.
+func (b *Buyer) MustCapture(c Checkout, key, token string) (Response, int) {
+	b.Stage.T.Helper()
+	var last Response
+	for tries := 1; ; tries++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		r, err := b.Capture(ctx, c, key, token)
+		cancel()
+		if err == nil && (r.Status == 200 || r.Status == 402) {
+			return r, tries
+		}
+		require.Less(b.Stage.T, tries, 400, "no outcome: %v, last answer %d %s", err, last.Status, last.Body)
+		last = r
+		time.Sleep(100 * time.Millisecond) // a client's pause between retries
+	}
+}
+
+// Effects is what the world and the shop saw of a checkout.
+type Effects struct{ Charges, Mails, Deliveries, Tickets, LedgerTransactions, CapturedEvents int }
+
+// Once is what one captured order for two tickets looks like.
+var Once = Effects{Charges: 1, Mails: 1, Tickets: 2, LedgerTransactions: 1, CapturedEvents: 1}
+
+// Effects counts, at the provider and at the mailbox, and in the shop's books.
+// Deliveries of mails are left out of the comparison with Once.
+func (b *Buyer) Effects(c Checkout) (e Effects) {
+	b.Stage.T.Helper()
+	for _, charge := range b.Stage.world(b.Stage.T, "/v1/charges?reference="+url.QueryEscape(c.PaymentID)) {
+		if charge["status"] == "succeeded" {
+			e.Charges++
+		}
+	}
+	e.Mails = len(b.Stage.world(b.Stage.T, "/mailbox/messages?to="+url.QueryEscape(c.Email)))
+	e.Tickets = b.Stage.Count(`SELECT count(*) FROM tickets t JOIN orders o ON o.id = t.order_id WHERE 'ord_' || replace(o.id::text, '-', '') = $1`, c.OrderID)
+	e.LedgerTransactions = b.Stage.Count(`SELECT count(*) FROM ledger_transactions WHERE 'pay_' || replace(payment_id::text, '-', '') = $1`, c.PaymentID)
+	e.CapturedEvents = b.Stage.Count(`SELECT count(*) FROM outbox_events WHERE type = 'payment.captured' AND 'pay_' || replace(aggregate_id::text, '-', '') = $1`, c.PaymentID)
+	return e
+}
+
+// Settles waits until a checkout has exactly its effects, each once.
+func (b *Buyer) Settles(c Checkout) {
+	b.Stage.T.Helper()
+	var got Effects
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		if got = b.Effects(c); got == Once {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.Equal(b.Stage.T, Once, got, "the effects of %s", c.PaymentID)
+}
+
+func (s *Stage) world(t testing.TB, path string) []map[string]any {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.SimulatorURL+path, http.NoBody)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	var out struct {
+		Data []map[string]any `json:"data"`
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&out))
+	return out.Data
+}
+
+// Count runs a counting query on the shop's database.
+func (s *Stage) Count(query string, args ...any) (n int) {
+	s.T.Helper()
+	require.NoError(s.T, s.DB.Get(context.Background(), &n, query, args...))
+	return n
+}
+
+// Arm sets a crash point in the api for one payment.
+func (b *Buyer) Arm(point string, c Checkout) {
+	b.Stage.T.Helper()
+	r, err := b.Do(context.Background(), http.MethodPost, "/v1/lab/faults", "", map[string]any{"point": point, "action": "kill", "payment_id": c.PaymentID})
+	require.NoError(b.Stage.T, err)
+	require.Equal(b.Stage.T, 202, r.Status, "%s", r.Body)
+}

@@ -1,0 +1,51 @@
+// Package world is what the shop cannot roll back: a card provider and the
+// mailboxes of its customers, on one HTTP address, one SMTP address and a
+// database of their own.
+//
+// # Why it must be believable
+//
+// The promise of payonce is judged by what the outside world can see, so the
+// outside world is not allowed to help. Called twice with two keys, or without
+// a key, the provider charges twice. It keeps every charge it ever made, also
+// the ones that the shop would like to forget. It loses answers, stumbles and
+// goes down, and it does not know the shop: nothing here imports it, and
+// nothing in the shop reads this database.
+//
+// # What it promises
+//
+//   - One Idempotency-Key, one charge: the answer is stored with the charge in
+//     one statement and replayed byte for byte (Idempotent-Replayed: true).
+//   - A key with another request is refused with 422, a twin of a running
+//     request with 409. Neither says anything about the charge.
+//   - Only outcomes are stored: a charge, a decline, a cancelled key. After
+//     400, 402 invalid_token, 409, 422, 429, 5xx or silence the key is as it was.
+//   - POST /v1/charges/cancel leaves a tombstone that refuses a late arrival
+//     for ever (410), or says what the key has already done.
+//   - A mail is answered with 250 after it is committed. Mailboxes dedupe on
+//     Message-ID and count the deliveries.
+//
+// It does not promise that a 500 means nothing happened. Like with any real
+// provider, the caller asks by its key.
+//
+// # Its tables
+//
+// charges and charge_keys are the provider's books; card_tries remembers which
+// first tries the misbehaving cards have spoilt. mail_arrivals holds every
+// delivery, mail_messages what a person sees of them, mail_greylist who has
+// been sent away once. All are one migration in this folder.
+//
+// # Killed at any moment
+//
+//	killed                          then
+//	while a slow card waits         nothing was charged; the next try charges
+//	before the charge's statement   the same
+//	after it, before the answer     the next try with the key gets the answer
+//	after a lost answer             the same; without a key it charges again
+//	between two cancels             the tombstone is there or it is not
+//	before a mail's statement       no 250 was sent: the sender tries again
+//	after it, before the 250        one message, and a second delivery
+//
+// The package opens no transaction: each change is one statement, whole or
+// not at all, and each is idempotent by construction because database/sql may
+// run it twice.
+package world

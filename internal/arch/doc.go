@@ -1,0 +1,51 @@
+// Package arch holds the rules of the house and the test that keeps them.
+//
+// # The problem
+//
+// A drawing of layers says what was meant; only imports say what is. The first
+// convenient import from a pattern up into the shop turns a package that could
+// be copied out alone into one that cannot, and no compiler objects.
+//
+// # The promise
+//
+// The folder is the rule. A package stands on the floor that its path names,
+// may import the floors below, and never one above:
+//
+//	cmd                wiring; nobody imports it
+//	internal/edge      3  where the world comes in; its packages know each other,
+//	                      outside of it only cmd and the laboratory do
+//	internal/shop      2  the business; siblings meet only in money, event, provider
+//	internal/pattern   1  the patterns; know no business word
+//	internal/platform  0  the frame; knows nobody of ours
+//	migrations api web    embedded files, beside floor 0
+//
+//	internal/lab       the teaching side: imports every floor, no floor imports it
+//	docs deploy        tests about texts and manifests; nothing but _test.go
+//
+// A package on none of these is refused rather than ignored, so that a new
+// folder is a decision and not an accident. The same goes for the libraries
+// that must not spread (gin, amqp091), for transactions (opened by
+// platform/postgres only), for test helpers (never in a binary), and for the
+// words of the business inside pattern/.
+//
+// # How it looks
+//
+// Check reads source with go/parser and looks at every .go file whatever its
+// build tags. A test that shelled out to `go list` would see one set of tags
+// only, and would stay green from the test cache after the tree had changed;
+// files opened by the test itself are part of its cache key.
+//
+// Test files obey the floors too. They get three freedoms: they may import the
+// laboratory (a private Postgres and RabbitMQ), the provider's adapter, and
+// may open a transaction to play the rival.
+//
+// # What is not promised
+//
+// Nothing here resolves types: an interface smuggled through a value is not
+// seen, and a method of another type that happens to be called Begin is. The
+// linter's depguard says the same rules in the editor (.golangci.yml); where
+// the two differ, this package is right.
+//
+// The rules are themselves under test: planted_test.go adds one offending file
+// at a time to the real tree and expects the named rule to fire.
+package arch

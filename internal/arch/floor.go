@@ -1,0 +1,98 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+)
+
+// A floor is a storey of the house, or one of the places beside it.
+type floor string
+
+const (
+	nowhere  floor = ""
+	platform floor = "platform"
+	pattern  floor = "pattern"
+	shop     floor = "shop"
+	edge     floor = "edge"
+	command  floor = "cmd"
+	lab      floor = "lab"
+	beside   floor = "beside" // embedded files, next to floor 0
+	judge    floor = "arch"   // this package: reads the house, imports none of it
+	texts    floor = "texts"  // tests about documents and manifests
+)
+
+// below lists what each floor may import. Its own name among them means that
+// packages of that floor may import each other; shop and pattern narrow that
+// further, see siblings.
+var below = map[floor][]floor{
+	nowhere:  {},
+	beside:   {},
+	judge:    {},
+	platform: {beside, platform},
+	pattern:  {beside, platform, pattern},
+	shop:     {beside, platform, pattern, shop},
+	edge:     {beside, platform, pattern, shop, edge},
+	command:  {beside, platform, pattern, shop, edge},
+	lab:      {beside, platform, pattern, shop, edge, lab},
+	texts:    {beside, judge, platform},
+}
+
+// floorOf says where a folder stands. The folder is the rule: nothing but its
+// path is looked at.
+func floorOf(dir string) floor {
+	switch parts := strings.Split(dir, "/"); {
+	case dir == "migrations", dir == "api", dir == "web":
+		return beside
+	case dir == "docs", dir == "deploy":
+		return texts
+	case dir == "internal/arch":
+		return judge
+	case parts[0] == "cmd" && len(parts) > 1:
+		return command
+	case parts[0] == "internal" && len(parts) > 2:
+		named := floor(parts[1])
+		if slices.Contains([]floor{platform, pattern, shop, edge, lab}, named) {
+			return named
+		}
+	}
+	return nowhere
+}
+
+// unitOf names the pattern or the part of the shop a folder belongs to:
+// "inbox" for internal/pattern/inbox/inboxtest.
+func unitOf(dir string) string {
+	parts := strings.Split(dir, "/")
+	if len(parts) < 3 {
+		return dir
+	}
+	return parts[2]
+}
+
+// contracts are the packages of the shop that exist to be shared: values, wire
+// events and the provider's port.
+var contracts = []string{"money", "event", "provider"}
+
+// adapter is the folder of implementations of the provider's port. Who
+// imports it has chosen a provider, and choosing is wiring.
+const adapter = "internal/shop/provider/"
+
+// friends lists which pattern may stand on which other one. Copied out, it
+// goes together with these.
+var friends = map[string][]string{
+	"inbox": {"retry"},
+	"saga":  {"outbox", "inbox"},
+}
+
+// siblings says whether two packages on one floor may know each other.
+func siblings(where floor, from, to string) bool {
+	a, b := unitOf(from), unitOf(to)
+	switch {
+	case a == b:
+		return true
+	case where == shop:
+		return slices.Contains(contracts, b)
+	case where == pattern:
+		return slices.Contains(friends[a], b)
+	}
+	return true
+}

@@ -1,0 +1,118 @@
+package arch
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// checkGin keeps the web framework in the one package that speaks HTTP to the
+// world, because everything else must also run without a request.
+func checkGin(tree Tree) []Violation {
+	return checkImports(tree, func(file *File, i imported) string {
+		if !isGin(i.path) || under(file.Dir(), "internal/edge/httpapi") {
+			return ""
+		}
+		return "gin stays in internal/edge/httpapi; take an http.Handler or a plain function"
+	})
+}
+
+func isGin(name string) bool {
+	return strings.Contains(name, "gin-gonic/") || strings.Contains(name, "gin-contrib/") ||
+		strings.HasSuffix(name, "strictmiddleware/gin") || strings.HasSuffix(name, "/gin-middleware")
+}
+
+// checkAMQP keeps the broker's client behind platform/rabbit, because its
+// automatic recovery and its delivery tags are traps that only one package
+// should have to know.
+func checkAMQP(tree Tree) []Violation {
+	return checkImports(tree, func(file *File, i imported) string {
+		if !strings.HasPrefix(i.path, "github.com/rabbitmq/amqp091-go") || under(file.Dir(), "internal/platform/rabbit") {
+			return ""
+		}
+		return "amqp091 stays in internal/platform/rabbit; use its Publisher and Consumer"
+	})
+}
+
+// stateless are the commands that only wire; they get a pool from
+// platform/postgres and hand it on.
+var stateless = []string{"cmd/api", "cmd/relay", "cmd/worker"}
+
+// checkWiring refuses SQL in the processes' main packages.
+func checkWiring(tree Tree) []Violation {
+	drivers := []string{"database/sql", "github.com/jmoiron/sqlx", "github.com/lib/pq"}
+	return checkImports(tree, func(file *File, i imported) string {
+		if file.IsTest() || !slices.Contains(stateless, file.Dir()) || !slices.Contains(drivers, i.path) {
+			return ""
+		}
+		return fmt.Sprintf("%s wires and nothing else; %s belongs to the package that owns the query", file.Dir(), i.path)
+	})
+}
+
+// openers are the methods of database/sql and sqlx that open a transaction.
+var openers = []string{"Begin", "BeginTx", "Beginx", "BeginTxx", "MustBegin", "MustBeginTx"}
+
+// checkTransactions leaves postgres.InTx the only way into a transaction, with
+// its rollback on panic and its bounded retries. Tests are free: they play the
+// rival who holds a lock.
+func checkTransactions(tree Tree) []Violation {
+	var found []Violation
+	for _, file := range tree.goFiles() {
+		if file.IsTest() || file.IsSuite() || under(file.Dir(), "internal/platform/postgres") {
+			continue
+		}
+		for _, selector := range file.selectors {
+			if slices.Contains(openers, selector.text) {
+				found = append(found, Violation{Path: file.Path, Line: selector.line,
+					Detail: fmt.Sprintf("%s opens a transaction; only postgres.InTx does", selector.text)})
+			}
+		}
+	}
+	return found
+}
+
+// checkTestHelpers keeps everything that exists for tests out of what is
+// shipped: importing testing registers its flags in the binary. On the floors
+// such a package says so by its name; in the laboratory, where the stages of
+// whole-house tests stand, importing testing is enough to be one.
+func checkTestHelpers(tree Tree) []Violation {
+	stages := map[string]bool{}
+	for _, file := range tree.goFiles() {
+		for _, each := range file.imports {
+			if each.path == "testing" && !file.IsTest() && floorOf(file.Dir()) == lab {
+				stages[file.Dir()] = true
+			}
+		}
+	}
+	return checkImports(tree, func(file *File, i imported) string {
+		dir, ours := i.ours()
+		helper := isTestHelper(i.path) || ours && stages[dir]
+		if !helper || file.IsTest() || file.IsSuite() || stages[file.Dir()] {
+			return ""
+		}
+		return fmt.Sprintf("%s is for tests; only _test.go files and packages named …test import it", i.path)
+	})
+}
+
+func isTestHelper(name string) bool {
+	for _, root := range []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid"} {
+		if under(name, root) {
+			return true
+		}
+	}
+	return isSuite(name)
+}
+
+// checkNames refuses the drawers into which everything falls.
+func checkNames(tree Tree) []Violation {
+	var found []Violation
+	for _, file := range tree.goFiles() {
+		switch base := path.Base(file.Dir()); base {
+		case "util", "utils", "common", "helper", "helpers", "types", "misc":
+			found = append(found, Violation{Path: file.Path, Line: 1,
+				Detail: fmt.Sprintf("a package named %q says nothing about what it promises; name what it does", base)})
+		}
+	}
+	return found
+}

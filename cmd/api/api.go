@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/oklog/run"
+
+	"payonce/internal/edge/audit"
+	"payonce/internal/edge/httpapi"
+	"payonce/internal/edge/journal"
+	"payonce/internal/edge/retention"
+	"payonce/internal/edge/wire"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/config"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/provider/simulated"
+	"payonce/web"
+)
+
+// api is every part of the process, wired.
+type api struct {
+	cfg     config.API
+	log     *slog.Logger
+	db      *postgres.DB
+	journal *journal.Journal
+	tail    *journal.Tail
+	waker   *outbox.Waker
+	handler http.Handler
+}
+
+// newAPI wires. It connects to nothing: the process may start before its
+// database, and says so on /readyz.
+func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error) {
+	if err := windowsFit(cfg); err != nil {
+		return nil, err
+	}
+	pg := postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-api"}
+	db, err := postgres.Open(ctx, pg)
+	if err != nil {
+		return nil, err
+	}
+	waker, err := outbox.NewWaker(ctx, pg, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	a := &api{
+		cfg: cfg, log: log, db: db, waker: waker,
+		journal: journal.New(journal.Options{DB: db, Log: log}),
+		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log}),
+	}
+	keys := &idempotency.Keys{DB: db, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease}
+	gateway := simulated.New(simulated.Config{URL: cfg.ProviderURL, APIKey: cfg.ProviderKey, ConnectTimeout: cfg.ProviderConnect})
+	mailbox := mailboxOf(cfg)
+	checkouts := checkout.New(checkout.Config{
+		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log,
+		ProviderDeadline: cfg.ProviderDeadline, Finalise: cfg.Finalise, Lease: cfg.Lease,
+		Wait: cfg.Wait, MaxWait: cfg.MaxWait, Doubt: checkout.Doubt(cfg.Schedule),
+	})
+	a.handler = httpapi.New(httpapi.Options{
+		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
+		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),
+		Books: gateway, Mailbox: mailbox,
+		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, Production: cfg.Mode == config.Production,
+		Pages: web.FS(), Lab: laboratory(cfg, db, log), Registry: telemetry.Registry(), Log: log,
+		Ready: []telemetry.Check{
+			{Name: "postgres", Ask: db.Ping}, {Name: "migrations", Ask: schema(pg)}, {Name: "partitions", Ask: partitions(db)},
+		},
+	})
+	return a, nil
+}
+
+// windowsFit refuses to start with a dedupe window that is shorter than the way
+// back that it guards.
+func windowsFit(cfg config.API) error {
+	schedule, err := retry.Named(cfg.Schedule)
+	if err != nil {
+		return err
+	}
+	windows := retention.Defaults()
+	windows.Keys, windows.Retries = cfg.KeyTTL, schedule.Whole()
+	return retention.Lint(windows)
+}
+
+// run serves until ctx ends, then drains: no new connection, the requests under
+// way to their end, and last what they told the journal.
+func (a *api) run(ctx context.Context) error {
+	defer func() { _ = a.db.Close() }()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	a.log.Info("serving", "url", "http://"+listener.Addr().String())
+
+	var g run.Group
+	a.serve(ctx, &g, listener)
+	for _, work := range []func(context.Context) error{a.streams(ctx), a.waker.Run, a.heartbeat().Run, a.journal.Run} {
+		a.support(ctx, &g, work)
+	}
+	return g.Run()
+}
+
+// serve adds the server. It is the first of the group to be interrupted and
+// keeps the others waiting until it has drained.
+func (a *api) serve(ctx context.Context, g *run.Group, listener net.Listener) {
+	server := &http.Server{
+		Handler: a.handler, ReadHeaderTimeout: headerPatience, IdleTimeout: 2 * time.Minute,
+	}
+	stopped := make(chan error, 1)
+	interrupted, interrupt := context.WithCancel(ctx)
+	g.Add(func() error {
+		go func() {
+			<-interrupted.Done()
+			patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Drain)
+			defer cancel()
+			err := server.Shutdown(patience)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = errors.Join(errDrain, server.Close())
+			}
+			stopped <- err
+		}()
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return <-stopped
+	}, func(error) { interrupt() })
+}
+
+// streams feeds the live view until ctx ends: the first to go, because a stream
+// that stays open would hold up the drain. Its clients resume elsewhere.
+func (a *api) streams(ctx context.Context) func(context.Context) error {
+	return func(own context.Context) error {
+		feeding, end := context.WithCancel(ctx)
+		defer end()
+		defer context.AfterFunc(own, end)()
+		err := a.tail.Run(feeding)
+		if err == nil {
+			<-own.Done()
+		}
+		return err
+	}
+}
+
+// support adds an actor that works until the server has drained.
+func (a *api) support(ctx context.Context, g *run.Group, work func(context.Context) error) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	g.Add(func() error { return work(own) }, func(error) { cancel() })
+}
+
+func (a *api) heartbeat() telemetry.Heartbeat {
+	return telemetry.Heartbeat{DB: a.db, Process: "api", Log: a.log}
+}

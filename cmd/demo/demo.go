@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/devstack/proc"
+)
+
+// demo is everything that runs.
+type demo struct {
+	cfg   config
+	say   func(string)
+	bin   string
+	stack *devstack.Stack
+	addr  addresses
+	kept  secrets
+
+	file       runFile
+	supervisor *supervisor
+	unwatch    context.CancelFunc
+}
+
+// addresses are chosen once: a part that is killed comes back where it was.
+type addresses struct {
+	listen, public          string
+	simulator, smtp         string
+	adminRelay, adminWorker string
+	dev                     string
+}
+
+// prepare builds the programs and starts the services, side by side.
+func prepare(ctx context.Context, cfg config, say func(string)) (*demo, error) {
+	d := &demo{cfg: cfg, say: say}
+	var err error
+	if d.kept, err = keptSecrets(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	if d.addr, err = chooseAddresses(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := d.buildAndStart(ctx); err != nil {
+		return nil, err
+	}
+	d.file = d.describe()
+	d.supervisor = newSupervisor(say)
+	return d, nil
+}
+
+// buildAndStart gives up the one as soon as the other has failed.
+func (d *demo) buildAndStart(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var both sync.WaitGroup
+	both.Go(func() {
+		var err error
+		if d.bin, err = build(ctx, d.cfg, d.say); err != nil {
+			cancel(err)
+		}
+	})
+	both.Go(func() {
+		options := devstack.Options{Dir: d.cfg.DataDir, Fresh: d.cfg.Fresh, Progress: d.say}
+		var err error
+		if d.stack, err = devstack.Start(ctx, options.External()); err != nil {
+			cancel(err)
+		}
+	})
+	both.Wait()
+	err := context.Cause(ctx) // of two failures the first is the reason
+	if err != nil && d.stack != nil {
+		err = errors.Join(err, d.stack.Close())
+	}
+	return err
+}
+
+func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
+	if a.listen, a.public, err = address(ctx, cfg); err != nil {
+		return a, err
+	}
+	for _, target := range []*string{&a.simulator, &a.smtp, &a.adminRelay, &a.adminWorker, &a.dev} {
+		port, err := devstack.FreePort(ctx)
+		if err != nil {
+			return a, err
+		}
+		*target = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	}
+	return a, nil
+}
+
+func (d *demo) describe() runFile {
+	f := runFile{
+		URL:           d.addr.public,
+		SimulatorURL:  "http://" + d.addr.simulator,
+		MailboxURL:    "http://" + d.addr.simulator + "/mailbox",
+		PostgresDSN:   os.Getenv("PAYONCE_POSTGRES_DSN"),
+		SimulatorDSN:  os.Getenv("PAYONCE_SIMULATOR_POSTGRES_DSN"),
+		AMQPURL:       d.stack.AMQPURL("/"),
+		WebhookSecret: d.kept.WebhookSecret,
+		OperatorToken: d.kept.OperatorToken,
+	}
+	if f.PostgresDSN == "" {
+		f.PostgresDSN = d.stack.PostgresDSN(devstack.MainDatabase)
+	}
+	if f.SimulatorDSN == "" {
+		f.SimulatorDSN = d.stack.PostgresDSN(devstack.SimulatorDatabase)
+	}
+	if d.cfg.Dev {
+		f.DevURL = "http://" + d.addr.dev
+	}
+	return f
+}
+
+// start migrates, then brings up one part after the other: the outside world
+// first, so that nobody finds it missing.
+func (d *demo) start(ctx context.Context) error {
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	d.unwatch = cancel
+	for _, service := range []*devstack.Service{d.stack.Postgres, d.stack.RabbitMQ} {
+		d.supervise(watching, service)
+	}
+	if err := proc.Run(ctx, d.spec("api", "--migrate")); err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	parts, err := d.parts()
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		began := time.Now()
+		process, err := p.launch(ctx)
+		if err != nil {
+			return err
+		}
+		d.say(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s", p.name, p.at, process.Pid(), time.Since(began).Seconds()))
+		d.supervisor.watch(watching, p.part, process)
+	}
+	d.supervisor.follow(d.pidsChanged)
+	return nil
+}
+
+func (d *demo) supervise(ctx context.Context, service *devstack.Service) {
+	if service.External() {
+		return
+	}
+	launch := func(ctx context.Context) (*proc.Process, error) {
+		err := service.Start(ctx)
+		return service.Process(), err
+	}
+	d.supervisor.watch(ctx, part{name: service.Name, launch: launch}, service.Process())
+}
+
+// located is a part with the place where it can be reached.
+type located struct {
+	part
+	at string
+}
+
+func (d *demo) parts() ([]located, error) {
+	all := []located{
+		d.program("simulator", "http://"+d.addr.simulator, "/healthz"),
+		d.program("api", d.localURL(), "/readyz"),
+		d.program("relay", "http://"+d.addr.adminRelay, "/readyz"),
+		d.program("worker", "http://"+d.addr.adminWorker, "/readyz"),
+	}
+	if !d.cfg.Dev {
+		return all, nil
+	}
+	vite, err := d.vite()
+	return append(all, vite), err
+}
+
+// localURL is the page as this machine sees it, wherever it listens.
+func (d *demo) localURL() string {
+	host, port, err := net.SplitHostPort(d.addr.listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return "http://" + d.addr.listen
+	}
+	return "http://" + net.JoinHostPort("127.0.0.1", port)
+}
+
+func (d *demo) program(name, at, readiness string) located {
+	return located{at: at, part: part{name: name, launch: func(ctx context.Context) (*proc.Process, error) {
+		process, err := proc.Start(d.spec(name))
+		if err != nil {
+			return nil, err
+		}
+		return process, process.UntilReady(ctx, 30*time.Second, answers(at+readiness))
+	}}}
+}
+
+// vite serves web/ from its sources and hands API calls on to the api.
+func (d *demo) vite() (located, error) {
+	root, err := repository()
+	if err != nil {
+		return located{}, err
+	}
+	host, port, err := net.SplitHostPort(d.addr.dev)
+	if err != nil {
+		return located{}, fmt.Errorf("address of vite: %w", err)
+	}
+	spec := proc.Spec{
+		Name: "vite", Path: filepath.Join(root, "web", "node_modules", ".bin", "vite"),
+		Args: []string{"--host", host, "--port", port, "--strictPort"},
+		Env:  append(os.Environ(), "PAYONCE_URL="+d.localURL(), d.stack.Marker()),
+		Dir:  filepath.Join(root, "web"), LogFile: d.log("vite"),
+	}
+	return located{at: "http://" + d.addr.dev, part: part{name: "vite", launch: func(ctx context.Context) (*proc.Process, error) {
+		process, err := proc.Start(spec)
+		if err != nil {
+			return nil, err
+		}
+		return process, process.UntilReady(ctx, 30*time.Second, answers("http://"+d.addr.dev))
+	}}}, nil
+}
+
+func (d *demo) log(name string) string { return filepath.Join(d.cfg.DataDir, "log", name+".log") }
+
+// spec is how one of our programs is run.
+func (d *demo) spec(name string, args ...string) proc.Spec {
+	admin := map[string]string{"relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
+	return proc.Spec{
+		Name: name, Path: filepath.Join(d.bin, name), Args: args, Dir: d.cfg.DataDir, LogFile: d.log(name),
+		Env: append(inherited(),
+			d.stack.Marker(),
+			"PAYONCE_MODE=sandbox",
+			"PAYONCE_SCHEDULE="+d.cfg.Schedule,
+			"PAYONCE_LOG_FORMAT=json",
+			"PAYONCE_POSTGRES_DSN="+d.file.PostgresDSN,
+			"PAYONCE_AMQP_URL="+d.file.AMQPURL,
+			"PAYONCE_PROVIDER_URL="+d.file.SimulatorURL,
+			"PAYONCE_SMTP_ADDR="+d.addr.smtp,
+			"PAYONCE_MAILBOX_URL="+d.file.SimulatorURL,
+			"PAYONCE_WEBHOOK_SECRET="+d.kept.WebhookSecret,
+			"PAYONCE_OPERATOR_TOKEN="+d.kept.OperatorToken,
+			"PAYONCE_SECRET="+d.kept.Secret,
+			"PAYONCE_LISTEN="+d.addr.listen,
+			"PAYONCE_ADMIN_LISTEN="+admin[name],
+			"PAYONCE_PUBLIC_URL="+d.addr.public,
+			"PAYONCE_SIMULATOR_POSTGRES_DSN="+d.file.SimulatorDSN,
+			"PAYONCE_SIMULATOR_LISTEN="+d.addr.simulator,
+			"PAYONCE_SIMULATOR_SMTP_LISTEN="+d.addr.smtp,
+			"PAYONCE_SIMULATOR_WEBHOOK_URL="+d.localURL()+"/v1/webhooks/provider",
+		),
+	}
+}
+
+// inherited is what a person may set for all parts, such as crash points.
+func inherited() (env []string) {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL", "GOCOVERDIR"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// answers asks an URL until it says 200.
+func answers(target string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", target, err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			var failed *url.Error
+			if errors.As(err, &failed) {
+				err = failed.Err
+			}
+			return fmt.Errorf("ask %s: %w", target, err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", target, response.Status)
+		}
+		return nil
+	}
+}
+
+// pidsChanged writes run.json, which therefore appears when all is ready.
+func (d *demo) pidsChanged(pids map[string]int) {
+	d.file.Pids = pids
+	if err := d.file.write(d.cfg.DataDir); err != nil {
+		d.say(err.Error())
+	}
+}
+
+// stop ends everything in the order in which nobody misses anybody: first those
+// who take work in, last the services.
+func (d *demo) stop() error {
+	problems := []error{removeRunFile(d.cfg.DataDir)}
+	d.say("stopping")
+	if d.unwatch != nil {
+		d.unwatch()
+	}
+	d.supervisor.watchers.Wait()
+	problems = append(problems, removeRunFile(d.cfg.DataDir)) // a last change may have come in between
+	for _, group := range [][]string{{"vite", "api"}, {"relay", "worker"}, {"simulator"}} {
+		problems = append(problems, d.end(group))
+	}
+	problems = append(problems, d.stack.Close())
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	d.say("stopped; nothing of it runs any more")
+	return nil
+}
+
+// end stops some parts at the same time. They have the time that they promise
+// to need, and a little more.
+func (d *demo) end(names []string) error {
+	var all sync.WaitGroup
+	problems := make([]error, len(names))
+	for i, name := range names {
+		if process := d.supervisor.process(name); process != nil {
+			all.Go(func() { problems[i] = process.Stop(syscall.SIGTERM, 22*time.Second) })
+		}
+	}
+	all.Wait()
+	return errors.Join(problems...)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"payonce/internal/lab/devstack/proc"
+)
+
+// part is something that runs and is started again when it ends.
+type part struct {
+	name string
+	// launch starts it and returns when it is ready; after an error it does not
+	// run.
+	launch func(context.Context) (*proc.Process, error)
+}
+
+// supervisor watches parts until its context ends.
+type supervisor struct {
+	say      func(string)
+	watchers sync.WaitGroup
+
+	mu      sync.Mutex
+	current map[string]*proc.Process
+	pids    map[string]int
+	changed func(pids map[string]int) // nil until follow
+}
+
+func newSupervisor(say func(string)) *supervisor {
+	return &supervisor{say: say, current: map[string]*proc.Process{}, pids: map[string]int{}}
+}
+
+// follow tells changed the present ids, now and at every start and end of a
+// part. It is not called twice at the same time.
+func (s *supervisor) follow(changed func(pids map[string]int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed = changed
+	s.changed(s.pids)
+}
+
+// watch takes a part that was started and starts it again, until ctx ends,
+// whenever it ends.
+func (s *supervisor) watch(ctx context.Context, p part, process *proc.Process) {
+	s.set(p.name, process)
+	s.watchers.Go(func() {
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-process.Done():
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			s.say(fmt.Sprintf("%s (pid %d) %s, restarting", p.name, process.Pid(), process.Ending()))
+			s.set(p.name, nil)
+			began := time.Now()
+			if process = s.again(ctx, p); process == nil {
+				return
+			}
+			s.set(p.name, process)
+			s.say(fmt.Sprintf("%s (pid %d) is back after %.1f s", p.name, process.Pid(), time.Since(began).Seconds()))
+		}
+	})
+}
+
+// again launches until it succeeds, with pauses that grow from a tenth of a
+// second to five seconds. It returns nil when ctx ends first.
+func (s *supervisor) again(ctx context.Context, p part) *proc.Process {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		process, err := p.launch(ctx)
+		if err == nil {
+			return process
+		}
+		if ctx.Err() == nil {
+			s.say(fmt.Sprintf("%s does not start, trying again: %v", p.name, err))
+		}
+	}
+}
+
+func (s *supervisor) set(name string, process *proc.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current[name] = process; process == nil {
+		s.pids[name] = 0
+	} else {
+		s.pids[name] = process.Pid()
+	}
+	if s.changed != nil {
+		s.changed(s.pids)
+	}
+}
+
+// process is the part's present process, nil while it is down.
+func (s *supervisor) process(name string) *proc.Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current[name]
+}

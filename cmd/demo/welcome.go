@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+)
+
+// welcome says where everything is.
+func (d *demo) welcome() {
+	d.say("")
+	d.say("  The shop    " + d.file.URL)
+	if d.file.DevURL != "" {
+		d.say("  from source " + d.file.DevURL)
+	}
+	d.say("  Mailbox     " + d.file.MailboxURL)
+	d.say("  Simulator   " + d.file.SimulatorURL)
+	d.say("  Postgres    psql '" + d.file.PostgresDSN + "'")
+	d.say("  Addresses   " + runFilePath(d.cfg.DataDir))
+	d.say("  Logs        " + d.log("*"))
+	d.say("")
+	d.say("Kill what you like, it comes back. Ctrl-C stops everything; the data stay.")
+	if !d.cfg.NoBrowser {
+		openBrowser(d.file.URL)
+	}
+}
+
+// openBrowser tries once; whoever has no desktop reads the address.
+func openBrowser(url string) {
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	} else if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+		return
+	}
+	browser := exec.CommandContext(context.Background(), opener, url)
+	if browser.Start() == nil {
+		go func() { _ = browser.Wait() }() // whether it worked, the person sees
+	}
+}

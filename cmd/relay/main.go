@@ -1,0 +1,170 @@
+// Command relay moves events from the outbox to RabbitMQ, each at least once.
+// Any number may run: one publishes, the others stand by. Killing it at any
+// moment costs a few events sent twice, which every consumer's inbox absorbs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/google/uuid"
+	"github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"payonce/internal/edge/journal"
+	"payonce/internal/edge/retention"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/config"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/telemetry"
+	"payonce/internal/shop/event"
+)
+
+const about = "Moves events from the outbox to RabbitMQ, each at least once. Any number may run: one publishes, the others stand by."
+
+func main() {
+	var cfg config.Relay
+	config.MustParse("relay", about, &cfg)
+	log := telemetry.Logger("relay", cfg.LogFormat, cfg.LogLevel)
+	if err := relay(context.Background(), cfg, log); err != nil {
+		log.Error("the relay stopped", "error", err)
+		os.Exit(1)
+	}
+}
+
+// relay runs until SIGTERM or Ctrl-C, then waits for the confirms under way.
+func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
+	telemetry.Traces()
+	schedule, err := prepare(cfg, log)
+	if err != nil {
+		return err
+	}
+	database := postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-relay"}
+	db, err := postgres.Open(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	topology := event.Topology(schedule)
+	broker, err := rabbit.Open(rabbit.Config{URLs: cfg.AMQPURL, Name: "payonce-relay", Topology: topology, Log: log})
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	// A connection of its own: while the broker is out of memory it reads
+	// nothing from one that publishes, and the depths are wanted just then.
+	eye, err := rabbit.Open(rabbit.Config{URLs: cfg.AMQPURL, Name: "payonce-relay-depths", Log: log})
+	if err != nil {
+		return err
+	}
+	defer eye.Close()
+
+	seen := journal.New(journal.Options{DB: db, Log: log})
+	r, err := outbox.NewRelay(outbox.Config{
+		DB: db, Postgres: database, Publisher: broker.Publisher(rabbit.PublisherConfig{Window: 2 * cfg.Batch}),
+		Source: "/payonce/shop", Observer: seen, Log: log, Batch: cfg.Batch, Poll: cfg.Poll, Drain: cfg.Drain / 2,
+	})
+	if err != nil {
+		return err
+	}
+	// The journal ends last, so that it hears of the confirms waited for.
+	defer background(ctx, seen.Run)()
+	return supervise(ctx, cfg, log, parts{db, broker, eye, topology, r})
+}
+
+// prepare refuses settings that cannot keep the promise.
+func prepare(cfg config.Relay, log *slog.Logger) (retry.Schedule, error) {
+	if err := armFaults(cfg.Base); err != nil {
+		return nil, err
+	}
+	schedule, err := retry.Named(cfg.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	windows := retention.Defaults()
+	windows.Retries = schedule.Whole()
+	log.Info("retries", "schedule", cfg.Schedule, "longest_way_back", schedule.Whole().String())
+	return schedule, retention.Lint(windows)
+}
+
+type parts struct {
+	db          *postgres.DB
+	broker, eye *rabbit.Conn
+	topology    rabbit.Topology
+	relay       *outbox.Relay
+}
+
+// supervise runs the process's actors until one ends or a signal comes.
+func supervise(ctx context.Context, cfg config.Relay, log *slog.Logger, p parts) error {
+	registry := telemetry.Registry()
+	measure(registry, p.relay)
+	var g run.Group
+	g.Add(run.SignalHandler(ctx, os.Interrupt, syscall.SIGTERM))
+	actor(ctx, &g, p.relay.Run)
+	actor(ctx, &g, outbox.Sampler{DB: p.db, Broker: p.eye, Queues: p.topology.QueueNames(), Log: log}.Run)
+	actor(ctx, &g, telemetry.Heartbeat{DB: p.db, Process: "relay", Instance: instance(), BrokerOK: p.broker.Healthy, Log: log}.Run)
+	actor(ctx, &g, func(ctx context.Context) error {
+		checks := []telemetry.Check{{Name: "postgres", Ask: p.db.Ping}, {Name: "rabbitmq", Ask: p.broker.Ready}}
+		return telemetry.Admin{Registry: registry, Checks: checks, Log: log}.Run(ctx, cfg.AdminListen)
+	})
+	err := g.Run()
+	if errors.Is(err, run.ErrSignal) {
+		log.Info("stopped as asked", "events_published", p.relay.Counts().Published)
+		return nil
+	}
+	return err
+}
+
+// actor runs work until another actor of the group ends.
+func actor(ctx context.Context, g *run.Group, work func(context.Context) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	g.Add(func() error { return work(ctx) }, func(error) { cancel() })
+}
+
+// background starts work and returns how to end it and wait for its end.
+func background(ctx context.Context, work func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = work(ctx) // It ends with its context and has no other way to.
+	}()
+	return func() { cancel(); <-ended }
+}
+
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%s", host, uuid.NewString()[:8])
+}
+
+// measure shows what the relay counts.
+func measure(registry *prometheus.Registry, r *outbox.Relay) {
+	counter := func(name, help string, value func(outbox.Counts) int64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(value(r.Counts())) }))
+	}
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter("payonce_relay_published_total", "Events the broker confirmed in every queue bound.", func(c outbox.Counts) int64 { return c.Published })
+	counter("payonce_relay_marked_total", "Events marked published in the table.", func(c outbox.Counts) int64 { return c.Marked })
+	counter("payonce_relay_unroutable_total", "Events returned because no queue is bound; they stay unpublished.", func(c outbox.Counts) int64 { return c.Returned })
+	counter("payonce_relay_nacked_total", "Events the broker refused; they stay unpublished.", func(c outbox.Counts) int64 { return c.Nacked })
+	counter("payonce_relay_unconfirmed_total", "Events whose fate was unknown and that were sent again.", func(c outbox.Counts) int64 { return c.Lost })
+	gauge("payonce_relay_held_aggregates", "Aggregates held back behind an event the broker does not take.", func() float64 { return float64(r.Counts().Held) })
+	gauge("payonce_relay_owner", "1 while this relay is the one that publishes.", func() float64 {
+		if r.Owner() {
+			return 1
+		}
+		return 0
+	})
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+	"payonce/internal/shop/event"
+)
+
+// asRelay makes the test binary be the relay: a real process that can be
+// killed, without building one.
+const asRelay = "PAYONCE_TEST_AS_RELAY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asRelay) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// shop is a database, a broker and what arrives for one consumer.
+type shop struct {
+	t        *testing.T
+	dsn, url string
+	db       *postgres.DB
+
+	mu      sync.Mutex
+	arrived map[uuid.UUID]int
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	s := &shop{t: t, dsn: devtest.DSN(t), url: devtest.Broker(t), arrived: map[uuid.UUID]int{}}
+	db, err := postgres.Open(t.Context(), postgres.Config{DSN: s.dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s.db = db
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{s.url}, Topology: event.Topology(retry.Demo)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- conn.Consume(ctx, rabbit.ConsumerConfig{Queue: event.ConsumerLedger}, func(_ context.Context, batch []rabbit.Delivery) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, d := range batch {
+				e, err := rabbit.ParseEnvelope(d.Message)
+				if err != nil {
+					t.Error(err)
+				}
+				s.arrived[e.EventID]++
+			}
+			_ = rabbit.Ack(batch...)
+		})
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	return s
+}
+
+func (s *shop) relay() *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asRelay+"=1", "PAYONCE_POSTGRES_DSN="+s.dsn, "PAYONCE_AMQP_URL="+s.url,
+		"PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json", "PAYONCE_RELAY_BATCH=100")
+	if testing.Verbose() {
+		cmd.Stderr = os.Stderr
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+func (s *shop) distinct() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.arrived)
+}
+
+func (s *shop) count(query string) (n int) {
+	s.t.Helper()
+	if err := s.db.Get(s.t.Context(), &n, query); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *shop) eventually(what string, condition func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("gave up waiting: %s (%d arrived)", what, s.distinct())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// pay appends n captured payments, twenty to a transaction.
+func (s *shop) pay(n int) {
+	var events []outbox.Event
+	for range n {
+		payment := uuid.New()
+		e, err := outbox.New(uuid.New(), payment, "payment", payment, event.TypePaymentCaptured, event.PaymentCaptured{Schema: event.SchemaVersion, PaymentID: payment})
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		e.AggregateVersion = 1
+		events = append(events, e)
+	}
+	for batch := range slices.Chunk(events, 20) {
+		if err := postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error { return outbox.Append(context.Background(), tx, batch...) }); err != nil {
+			s.t.Error(err)
+			return
+		}
+	}
+}
+
+func TestKillingRelaysFourTimesWhileTwoThousandPaymentsAreCapturedLosesNone(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	relays := []*exec.Cmd{s.relay(), s.relay()}
+	paid := make(chan struct{})
+	go func() { defer close(paid); s.pay(2000) }()
+	for kill := range 4 {
+		s.eventually("some progress", func() bool { return s.distinct() > kill*400 })
+		victim := relays[kill%2]
+		if err := victim.Process.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = victim.Wait()
+		relays[kill%2] = s.relay()
+	}
+	<-paid
+	s.eventually("2,000 events, all marked", func() bool {
+		return s.distinct() == 2000 && s.count(`SELECT count(*) FROM outbox_events WHERE published_at IS NULL`) == 0
+	})
+}
+
+func TestARelayBeatsSamplesDepthsAndEndsWellOnSIGTERM(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	relay := s.relay()
+	s.pay(20)
+	s.eventually("20 events", func() bool { return s.distinct() == 20 })
+	s.eventually("a heartbeat with a healthy broker", func() bool {
+		return s.count(`SELECT count(*) FROM heartbeats WHERE process = 'relay' AND broker_ok`) == 1
+	})
+	s.eventually("a sample of each queue", func() bool {
+		return s.count(`SELECT count(*) FROM queue_samples`) == len(event.Topology(retry.Demo).Queues)
+	})
+	if n := s.count(`SELECT consumers FROM queue_samples WHERE queue = 'ledger'`); n != 1 {
+		t.Errorf("the ledger's queue has %d consumers", n)
+	}
+	if err := relay.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := s.count(`SELECT count(*) FROM activity WHERE kind = 'published' AND node = 'relay'`); n != 20 {
+		t.Errorf("the journal shows %d of 20 events published", n)
+	}
+	if n := s.count(`SELECT count(*) FROM heartbeats`); n != 0 {
+		t.Error("it left its heartbeat behind")
+	}
+}

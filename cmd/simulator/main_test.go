@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/world"
+)
+
+// simulator is the real binary as a process of its own.
+type simulator struct {
+	t         *testing.T
+	binary    string
+	dsn       string
+	web, mail string
+	command   *exec.Cmd
+	output    *bytes.Buffer
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "simulator")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+func prepare(t *testing.T) *simulator {
+	t.Helper()
+	return &simulator{t: t, binary: build(t), dsn: devtest.EmptyDSN(t), web: freeAddr(t), mail: freeAddr(t)}
+}
+
+// start returns when the simulator is healthy.
+func (s *simulator) start() {
+	s.t.Helper()
+	s.output = &bytes.Buffer{}
+	s.command = exec.Command(s.binary)
+	s.command.Env = append(os.Environ(), "PAYONCE_SIMULATOR_POSTGRES_DSN="+s.dsn,
+		"PAYONCE_SIMULATOR_LISTEN="+s.web, "PAYONCE_SIMULATOR_SMTP_LISTEN="+s.mail)
+	s.command.Stdout, s.command.Stderr = s.output, s.output
+	if err := s.command.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	command := s.command
+	s.t.Cleanup(func() { _ = command.Process.Kill() })
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		response, err := client.Get("http://" + s.web + "/healthz")
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not healthy within 30 s: %v", err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// stop signals the process and returns its output and how it ended.
+func (s *simulator) stop(signal syscall.Signal) (string, error) {
+	s.t.Helper()
+	if err := s.command.Process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+	err := s.command.Wait()
+	return s.output.String(), err
+}
+
+var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// charge makes one attempt under a key; an empty body is no answer.
+func (s *simulator) charge(key string) (status int, body string) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+s.web+"/v1/charges",
+		strings.NewReader(`{"reference":"pay_1","amount_minor":4200,"currency":"EUR","token":"tok_ok"}`))
+	if err != nil {
+		s.t.Error(err)
+		return 0, ""
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", key)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, ""
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return response.StatusCode, string(text)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestKilledFiveTimesUnderLoadEveryKeyIsOneChargeAndItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := prepare(t)
+	s.start()
+	answers := sync.Map{} // key to the first body seen
+	var charged atomic.Int64
+	done := make(chan struct{})
+	var buyers sync.WaitGroup
+	for buyer := range 8 {
+		buyers.Go(func() {
+			for n := 0; ; n++ {
+				key := fmt.Sprintf("k-%d-%d", buyer, n)
+				for status := 0; status != http.StatusCreated; { // the same key until it is answered
+					select {
+					case <-done:
+						return
+					default:
+					}
+					var body string
+					if status, body = s.charge(key); status == http.StatusCreated {
+						answers.Store(key, body)
+						charged.Add(1)
+					}
+				}
+			}
+		})
+	}
+	for range 5 {
+		reached := charged.Load() + 100
+		waitUntil(t, func() bool { return charged.Load() >= reached })
+		_, _ = s.stop(syscall.SIGKILL)
+		s.start()
+	}
+	close(done)
+	buyers.Wait()
+	s.checkBooks(&answers)
+}
+
+// checkBooks compares what the clients were told with what is written.
+func (s *simulator) checkBooks(answers *sync.Map) {
+	s.t.Helper()
+	db, err := sql.Open("postgres", s.dsn)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	for query, want := range map[string]int{
+		`SELECT count(*) FROM (SELECT 1 FROM charges GROUP BY idempotency_key HAVING count(*) > 1) AS twice`:       0,
+		`SELECT count(*) FROM charges WHERE NOT EXISTS (SELECT FROM charge_keys WHERE charge_id = charges.id)`:     0,
+		`SELECT count(*) FROM charge_keys WHERE NOT EXISTS (SELECT FROM charges WHERE charge_keys.charge_id = id)`: 0,
+	} {
+		var n int
+		if err := db.QueryRow(query).Scan(&n); err != nil || n != want {
+			s.t.Errorf("%s: %d, %v", query, n, err)
+		}
+	}
+	told := 0
+	answers.Range(func(key, body any) bool {
+		told++
+		if status, again := s.charge(fmt.Sprint(key)); status != http.StatusCreated || again != body {
+			s.t.Errorf("%v was answered %v, and now %d %s", key, body, status, again)
+		}
+		return told < 1000
+	})
+	s.t.Logf("%d answers compared", told)
+}
+
+func TestAFirstTryThatWasSpoiltBeforeTheKillIsNotSpoiltAgainAfterIt(t *testing.T) {
+	t.Parallel()
+	s := prepare(t)
+	s.start()
+	body := `{"reference":"pay_1","amount_minor":1,"currency":"EUR","token":"tok_500_then_ok"}`
+	for _, want := range []int{http.StatusInternalServerError, http.StatusCreated} {
+		response, err := client.Post("http://"+s.web+"/v1/charges", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("got %d, want %d", response.StatusCode, want)
+		}
+		_, _ = s.stop(syscall.SIGKILL)
+		s.start()
+	}
+	response, err := client.Get("http://" + s.web + "/v1/charges")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var listed struct{ Data []world.Charge }
+	if err := json.NewDecoder(response.Body).Decode(&listed); err != nil || len(listed.Data) != 1 {
+		t.Errorf("%d charges, want 1 (%v)", len(listed.Data), err)
+	}
+}
+
+func TestSIGTERMEndsItWithStatus0AndNothingListens(t *testing.T) {
+	t.Parallel()
+	s := prepare(t)
+	s.start()
+	if out, err := s.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("ended with %v:\n%s", err, out)
+	}
+	for _, addr := range []string{s.web, s.mail} {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			_ = conn.Close()
+			t.Errorf("%s still listens", addr)
+		}
+	}
+}
+
+func TestHelpNamesEverySettingWithItsVariableAndItsDefault(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command(build(t), "--help").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"PAYONCE_SIMULATOR_POSTGRES_DSN", "PAYONCE_SIMULATOR_LISTEN", "PAYONCE_SIMULATOR_SMTP_LISTEN",
+		"127.0.0.1:8090", "127.0.0.1:2525"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("--help does not say %s:\n%s", want, out)
+		}
+	}
+}
+
+func TestWithoutADatabaseItSaysWhatIsMissingAndEndsWithAnError(t *testing.T) {
+	t.Parallel()
+	binary := build(t)
+	command := exec.Command(binary)
+	command.Env = []string{}
+	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "postgres-dsn") {
+		t.Errorf("without a DSN: %v\n%s", err, out)
+	}
+	command = exec.Command(binary, "--postgres-dsn", "postgres://u:secret-word@127.0.0.1:1/none?sslmode=disable")
+	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "database") || strings.Contains(string(out), "secret-word") {
+		t.Errorf("with an unreachable one: %v\n%s", err, out)
+	}
+}
+
+func waitUntil(t *testing.T, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 60 s")
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/platform/telemetry"
+)
+
+// metrics shows what the parts count of themselves.
+func (w *worker) metrics() *prometheus.Registry {
+	registry := telemetry.Registry()
+	counter := func(name, help string, labels prometheus.Labels, value func() int64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(value()) }))
+	}
+	gauge := func(name, help string, value func() int64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(value()) }))
+	}
+	for _, c := range w.consumers {
+		for outcome, of := range map[string]func(inbox.Counts) int64{
+			"delivered": func(n inbox.Counts) int64 { return n.Delivered },
+			"applied":   func(n inbox.Counts) int64 { return n.Applied },
+			"absorbed":  func(n inbox.Counts) int64 { return n.Absorbed },
+			"retried":   func(n inbox.Counts) int64 { return n.Retried },
+			"dead":      func(n inbox.Counts) int64 { return n.Dead },
+		} {
+			counter("payonce_consumer_messages_total", "Messages of a consumer, by what became of them.",
+				prometheus.Labels{"consumer": c.name, "outcome": outcome},
+				func() int64 { return of(c.runner.Counts()) })
+		}
+	}
+	for outcome, of := range map[string]func() int64{
+		"sent": func() int64 { return w.mailer.Counts().Sent }, "delayed": func() int64 { return w.mailer.Counts().Delayed },
+		"failed": func() int64 { return w.mailer.Counts().Failed }, "lost": func() int64 { return w.mailer.Counts().Lost },
+	} {
+		counter("payonce_mails_total", "Mails, by what became of a try; lost means that the lease was taken over.",
+			prometheus.Labels{"outcome": outcome}, of)
+	}
+	gauge("payonce_dead_letters_open", "Dead letters that wait for a person.", w.collector.Open)
+	gauge("payonce_postgres_connections_in_use", "Connections to Postgres in use.", func() int64 { return int64(w.db.Stats().InUse) })
+	counter("payonce_postgres_waits_total", "Times somebody waited for a connection of the pool.", nil, func() int64 { return w.db.Stats().WaitCount })
+	counter("payonce_journal_dropped_total", "Records that the live view lost.", nil, w.journal.Dropped)
+	return registry
+}

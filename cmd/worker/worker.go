@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"payonce/internal/edge/journal"
+	"payonce/internal/edge/retention"
+	"payonce/internal/edge/wire"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/config"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/telemetry"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/email"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/ledger"
+	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/tickets"
+)
+
+// worker is every part of the process, wired.
+type worker struct {
+	cfg      config.Worker
+	log      *slog.Logger
+	pg       postgres.Config
+	schedule retry.Schedule
+	migrated atomic.Bool
+
+	db *postgres.DB
+	// Two connections: one that the broker blocks, because it is short of
+	// memory, must not keep another's acknowledgements back.
+	reading, writing *rabbit.Conn
+
+	journal   *journal.Journal
+	observer  observe.Observer
+	waker     *outbox.Waker
+	consumers []consumer
+	mailer    *email.Mailer
+	collector *retry.Collector
+	sweeper   checkout.Sweeper
+}
+
+type consumer struct {
+	name   string
+	runner *inbox.Runner
+}
+
+// newWorker wires. It connects to nothing: the process may start before its
+// database, its broker and everybody else.
+func newWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) (*worker, error) {
+	w := &worker{cfg: cfg, log: log, pg: postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-worker"}}
+	for _, wire := range []func(context.Context) error{w.wireServices, w.wireMailer, w.wireConsumers, w.wireSweeper} {
+		if err := wire(ctx); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *worker) wireServices(ctx context.Context) (err error) {
+	if w.schedule, err = retry.Named(w.cfg.Schedule); err != nil {
+		return err
+	}
+	windows := retention.Defaults()
+	windows.Keys, windows.Retries = w.cfg.KeyTTL, w.schedule.Whole()
+	if err := retention.Lint(windows); err != nil {
+		return err
+	}
+	w.log.Info("retries", "schedule", w.cfg.Schedule, "longest_way_back", w.schedule.Whole().String())
+	if w.db, err = postgres.Open(ctx, w.pg); err != nil {
+		return err
+	}
+	if w.waker, err = outbox.NewWaker(ctx, w.pg, w.log); err != nil {
+		return err
+	}
+	topology := event.Topology(w.schedule)
+	if w.reading, err = rabbit.Open(rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker reading", Topology: topology, Log: w.log}); err != nil {
+		return err
+	}
+	if w.writing, err = rabbit.Open(rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker writing", Topology: topology, Log: w.log}); err != nil {
+		return err
+	}
+	w.journal = journal.New(journal.Options{DB: w.db, Log: w.log})
+	w.observer = observe.All(w.journal, observe.Func(w.hurry))
+	return nil
+}
+
+// hurry wakes who has work after a commit. A wake-up that gets lost costs a poll
+// interval and nothing else.
+func (w *worker) hurry(_ context.Context, e observe.Event) {
+	if e.Kind != observe.Applied {
+		return
+	}
+	switch e.Node {
+	case email.Name:
+		w.mailer.Wake()
+	case tickets.Name:
+		w.waker.Wake() // tickets.issued is in the outbox
+	}
+}
+
+func (w *worker) wireMailer(context.Context) error {
+	timeout := 10 * time.Second
+	if w.cfg.Schedule == "demo" {
+		timeout = 2 * time.Second // so that a visitor sees a killed mailer's lease run out
+	}
+	sender, err := email.NewSMTP(email.SMTPConfig{
+		Addr: w.cfg.SMTPAddr, TLS: w.cfg.SMTPTLS, User: w.cfg.SMTPUser, Password: w.cfg.SMTPPass, From: w.cfg.MailFrom, Timeout: timeout,
+	})
+	if err != nil {
+		return err
+	}
+	w.mailer = email.NewMailer(email.Config{
+		DB: w.db, Sender: sender, Schedule: w.schedule, Observer: w.observer, Log: w.log,
+		Lease: 5 * timeout, // half of it holds connecting and one mail, with some to spare
+	})
+	return nil
+}
+
+func (w *worker) wireConsumers(context.Context) error {
+	publisher := w.writing.Publisher(rabbit.PublisherConfig{})
+	for _, c := range []struct {
+		name    string
+		types   []string
+		handler inbox.Handler
+	}{
+		{ledger.Name, ledger.Types, ledger.Consumer{}.Handle},
+		{tickets.Name, tickets.Types, tickets.Consumer{}.Handle},
+		{email.Name, email.Types, email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
+	} {
+		runner, err := inbox.New(inbox.Config{
+			Consumer: c.name, Types: c.types, Handler: c.handler, DB: w.db, Broker: w.reading, Publisher: publisher,
+			Schedule: w.schedule, Observer: w.observer, Log: w.log, Now: time.Now,
+		})
+		if err != nil {
+			return err
+		}
+		w.consumers = append(w.consumers, consumer{c.name, runner})
+	}
+	var err error
+	w.collector, err = retry.NewCollector(retry.CollectorConfig{
+		DB: w.db, Broker: w.reading, Applied: inbox.Applied, Observer: w.observer, Log: w.log, Now: time.Now,
+	})
+	return err
+}
+
+func (w *worker) wireSweeper(context.Context) error {
+	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Log: w.log, Service: checkout.New(checkout.Config{
+		DB:       w.db,
+		Keys:     &idempotency.Keys{DB: w.db, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease},
+		Provider: simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect}),
+		Render:   wire.Renderer{},
+		Observer: w.observer,
+		Wake:     w.waker.Wake,
+		Log:      w.log,
+
+		ProviderDeadline: w.cfg.ProviderDeadline, Finalise: w.cfg.Finalise, Lease: w.cfg.Lease,
+		Wait: w.cfg.Wait, MaxWait: w.cfg.MaxWait, Doubt: checkout.Doubt(w.cfg.Schedule),
+	})}
+	return nil
+}
+
+// workers take on work; each can be killed at any moment.
+func (w *worker) workers() []actor {
+	all := []actor{
+		{"mailer", w.mailer.Run},
+		{"dead letters", w.collector.Run},
+		{"sweeper", w.sweeper.Run},
+		w.every("partitions", time.Hour, func(ctx context.Context) error { return retention.MakeAhead(ctx, w.db) }),
+	}
+	for _, c := range w.consumers {
+		all = append(all, actor{"consumer " + c.name, c.runner.Run})
+	}
+	return all
+}
+
+// support shows and tells; it stays until the last worker is done.
+func (w *worker) support() []actor {
+	beat := telemetry.Heartbeat{
+		DB: w.db, Process: "worker", Log: w.log,
+		BrokerOK: func() bool { return w.reading.Healthy() && w.writing.Healthy() },
+	}
+	admin := telemetry.Admin{Registry: w.metrics(), Checks: w.checks(), Log: w.log}
+	return []actor{
+		{"admin server", func(ctx context.Context) error { return admin.Run(ctx, w.cfg.AdminListen) }},
+		{"heartbeat", beat.Run},
+		{"journal", w.journal.Run},
+		{"waker", w.waker.Run},
+	}
+}
+
+var (
+	errNotMigrated   = errors.New("the schema is not up to date")
+	errFewPartitions = errors.New("fewer than three days of partitions are left")
+)
+
+func (w *worker) checks() []telemetry.Check {
+	return []telemetry.Check{
+		{Name: "postgres", Ask: w.db.Ping},
+		{Name: "migrations", Ask: func(context.Context) error {
+			if !w.migrated.Load() {
+				return errNotMigrated
+			}
+			return nil
+		}},
+		{Name: "partitions", Ask: w.partitions},
+		{Name: "rabbitmq", Ask: func(ctx context.Context) error { return errors.Join(w.reading.Ready(ctx), w.writing.Ready(ctx)) }},
+	}
+}
+
+// partitions says no while there is still time to make some.
+func (w *worker) partitions(ctx context.Context) error {
+	left, err := retention.DaysLeft(ctx, w.db)
+	if err == nil && left < 3 {
+		return errFewPartitions
+	}
+	return err
+}
+
+// close gives back what newWorker took; parts that were not reached are nil.
+func (w *worker) close() {
+	for _, conn := range []*rabbit.Conn{w.reading, w.writing} {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	if w.db != nil {
+		_ = w.db.Close()
+	}
+}

@@ -1,0 +1,23 @@
+import svelte from 'eslint-plugin-svelte';
+import globals from 'globals';
+import ts from 'typescript-eslint';
+
+export default ts.config(
+  { ignores: ['dist/', 'test-results/', 'pictures/', 'src/api/*schema.ts'] },
+  ts.configs.strict,
+  svelte.configs.recommended,
+  {
+    languageOptions: { globals: { ...globals.browser, ...globals.node } },
+    rules: {
+      // The content security policy forbids inline styles; say so in the editor already.
+      'svelte/no-inline-styles': ['error', { allowTransitions: false }],
+      'svelte/no-at-html-tags': 'error',
+      // Maps and URLs here are plain bookkeeping; what the page shows is copied into $state.
+      'svelte/prefer-svelte-reactivity': 'off',
+    },
+  },
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: { parserOptions: { parser: ts.parser } },
+  },
+);

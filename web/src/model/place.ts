@@ -1,0 +1,40 @@
+/** The fixed nodes of the X-ray, in reading order. */
+export const nodes = [
+  'browser',
+  'gateway',
+  'api',
+  'provider',
+  'postgres',
+  'relay',
+  'rabbitmq',
+  'ledger',
+  'email',
+  'tickets',
+] as const;
+
+export type Node = (typeof nodes)[number];
+
+/** Where a token can be: on a node, at the key gate before the api, or in the tray beneath it. */
+export type Place = Node | 'gate' | 'tray';
+
+export const nodeNames: Record<Node, string> = {
+  browser: 'Browser',
+  gateway: 'Gateway',
+  api: 'API',
+  provider: 'Provider',
+  postgres: 'Postgres',
+  relay: 'Relay',
+  rabbitmq: 'RabbitMQ',
+  ledger: 'Ledger',
+  email: 'E-mail',
+  tickets: 'Tickets',
+};
+
+export const consumers: readonly Node[] = ['ledger', 'email', 'tickets'];
+
+/** A process may be one node, or, like the worker, the home of three. */
+export function nodesOf(process: string): readonly Node[] {
+  if (process === 'worker') return consumers;
+  if (process === 'simulator') return ['provider'];
+  return nodes.filter((node) => node === process);
+}

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import type { Activity } from '../api/shapes';
+import { proof } from './proof.example';
+import { describe as words, Tally } from './station';
+
+const event = (kind: Activity['kind'], node: string, trace: string, at = 0): Activity => ({
+  id: `${kind}${trace}${node}`,
+  at: new Date(1_700_000_000_000 + at).toISOString(),
+  kind,
+  node,
+  trace_id: trace,
+});
+
+test('2 clicks are 2 in, 1 through and 1 absorbed at the api', () => {
+  const tally = new Tally();
+  tally.add(event('attempt.received', 'browser', 'a'), 'browser');
+  tally.add(event('attempt.received', 'browser', 'b'), 'browser');
+  tally.add(event('claimed', 'api', 'a'), 'browser');
+  tally.add(event('replayed', 'api', 'b'), 'browser');
+  const read = tally.read(null);
+  expect(read.of.browser.out).toBe(2);
+  expect(read.of.api).toEqual({ in: 2, out: 1, absorbed: 1 });
+  expect(read.tray).toEqual({ replayed: 1 });
+});
+
+test('a twin that waited and was then replayed is absorbed once, under its last fate', () => {
+  const tally = new Tally();
+  tally.add(event('waited', 'api', 'b'), 'browser');
+  tally.add(event('replayed', 'api', 'b'), 'browser');
+  expect(tally.read(null).tray).toEqual({ replayed: 1 });
+  expect(tally.read(null).of.api.absorbed).toBe(1);
+});
+
+test('charges and mails are those of the proof, not the events', () => {
+  const tally = new Tally();
+  for (const trace of ['a', 'b', 'c'])
+    tally.add(event('charge.sent', 'provider', trace), 'browser');
+  expect(tally.read(proof()).of.provider).toMatchObject({ in: 3, out: 1 });
+  expect(tally.read(proof()).of.email.out).toBe(1);
+});
+
+test('a worker that dies takes 3 consumers down, and brings 3 back', () => {
+  const tally = new Tally();
+  tally.process('worker', false);
+  expect([...tally.read(null).down]).toEqual(['ledger', 'email', 'tickets']);
+  expect(words(tally.read(null))).toContain('Ledger is down and restarting');
+  tally.process('worker', true);
+  expect(tally.read(null).down.size).toBe(0);
+});
+
+test('the real time runs from the first arrival to the commit: 31 ms', () => {
+  const tally = new Tally();
+  tally.add(event('attempt.received', 'browser', 'a', 100), 'browser');
+  tally.add(event('attempt.received', 'browser', 'b', 101), 'browser');
+  tally.add(event('committed', 'postgres', 'a', 131), 'browser');
+  expect(tally.read(null).realMs).toBe(31);
+});
+
+test('after a reload what the proof cannot tell is unknown, never 0', () => {
+  const tally = new Tally();
+  tally.reset(proof());
+  const read = tally.read(proof());
+  expect(read.of.api).toEqual({ in: 2, out: 1, absorbed: 1 });
+  expect(read.of.relay.in).toBeNull();
+  expect(words(read)).toContain('Relay: – in');
+});

@@ -1,0 +1,197 @@
+import { lab, shop } from '../api/client';
+import type {
+  Activity,
+  Attempt,
+  Audit,
+  Catalogue,
+  Mailbox,
+  Order,
+  Proof,
+  Sandbox,
+} from '../api/shapes';
+import { firstChoice, join, load as loadCheckout, open } from '../model/checkout';
+import { total } from '../model/fate';
+import { arrived } from '../model/proof';
+import { verdict, type Verdict } from '../model/verdict';
+import { Live } from './live.svelte';
+import { Purchase } from './purchase.svelte';
+import { Resource } from './resource.svelte';
+
+const refreshAfter = 150;
+/** An attempt is journalled up to 100 ms after its answer. */
+const settleAfter = 400;
+const auditEvery = 15_000;
+
+/**
+ * Everything the Shop page knows. The truth is read from the API (attempts,
+ * proof, audit); the stream only says when to read it again, and what to draw.
+ */
+export class Shop {
+  readonly catalogue = new Resource<Catalogue>(() => shop.catalogue());
+  readonly sandbox = new Resource<Sandbox>(() => shop.sandbox());
+  readonly audit = new Resource<Audit>(() => shop.audit());
+  readonly mailbox = new Resource<Mailbox>(() => lab.mailbox());
+  readonly attempts = new Resource<Attempt[]>(() => shop.attempts(this.#paymentId()));
+  readonly proof = new Resource<Proof>(() => shop.proof(this.#paymentId()));
+  readonly live = new Live(
+    (event) => this.#heard(event),
+    () => void this.refresh(true),
+    () => void this.refresh(),
+  );
+  readonly purchase = new Purchase({
+    opened: () => this.#opened(),
+    placed: (order) => this.#placed(order),
+    sending: (key) => this.live.senders.clicked(key),
+    settled: () => {
+      void this.refresh();
+      this.#soon(settleAfter);
+    },
+  });
+  /** How far the crash on purpose has come; null when none was asked for. */
+  crash = $state<'arming' | 'armed' | 'fired' | 'refused' | null>(null);
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  #expected = 0;
+  #incompleteReads = 0;
+
+  /** The concert on sale. There is one. */
+  readonly concert = $derived(this.catalogue.data?.data[0] ?? null);
+  readonly attemptCount = $derived(total(this.proof.data?.attempts ?? {}));
+  /** Lab builds have a mailbox to look into, a gateway and faults; production has none. */
+  readonly hasLab = $derived(this.mailbox.condition !== 'absent');
+  readonly mailboxUrl = $derived(this.mailbox.data?.mailbox_url ?? null);
+  readonly verdict = $derived.by((): Verdict | null => {
+    const proof = this.proof.data;
+    const payment = this.purchase.payment;
+    if (proof === null || payment === null || this.attemptCount === 0) return null;
+    if (payment.status === 'requires_capture') return null;
+    return verdict(proof, payment.status, payment.decline_code, this.purchase.checkout);
+  });
+
+  start(): () => void {
+    const stopLive = this.live.start();
+    const ticking = setInterval(() => {
+      if (!document.hidden) void this.audit.load();
+    }, auditEvery);
+    void this.#begin();
+    return () => {
+      stopLive();
+      clearInterval(ticking);
+      clearTimeout(this.#refreshTimer);
+    };
+  }
+
+  async #begin(): Promise<void> {
+    void this.audit.load();
+    void this.mailbox.load();
+    const asked = new URLSearchParams(location.search).get('order');
+    const kept = loadCheckout(sessionStorage) ?? open(firstChoice);
+    await Promise.all([
+      this.catalogue.load(),
+      this.sandbox.load(),
+      this.purchase.resume(asked !== null && kept.orderId !== asked ? join(kept, asked) : kept),
+    ]);
+    const { sku, email, orderId } = this.purchase.checkout;
+    if (orderId !== null) return;
+    this.purchase.choose({
+      sku: this.concert?.sku ?? sku,
+      email: email === '' ? (this.sandbox.data?.email ?? '') : email,
+    });
+  }
+
+  /** Reads attempts, proof, order and mail again; `restart` also forgets what was drawn. */
+  async refresh(restart = false): Promise<void> {
+    const order = this.purchase.order;
+    if (order === null) return;
+    const [, , fresh] = await Promise.all([
+      this.attempts.load(),
+      this.proof.load(),
+      shop.order(order.id),
+      this.mailbox.load(),
+      this.audit.load(),
+    ]);
+    if (order.id !== this.purchase.order?.id) return;
+    if (fresh.kind === 'ok') {
+      this.purchase.order = fresh.body;
+      this.purchase.know(fresh.body.payment);
+    }
+    if (restart) this.live.watch(order.payment.id, this.proof.data);
+    else this.live.learn(this.proof.data);
+    this.#lookAgain();
+  }
+
+  async burst(attempts: number, keys: 'same' | 'fresh'): Promise<void> {
+    const order = await this.purchase.place();
+    if (order === null) return;
+    const before = this.attemptCount;
+    this.purchase.usedGateway();
+    this.live.senders.burst(attempts);
+    const key = this.purchase.checkout.captureKey;
+    const answer = await lab.burst({
+      payment_id: order.payment.id,
+      attempts,
+      keys,
+      card_token: this.purchase.checkout.card,
+      ...(keys === 'same' ? { key } : {}),
+    });
+    if (answer.kind === 'problem') this.purchase.problem = answer.problem;
+    else this.#expected = before + attempts;
+    this.#incompleteReads = 0;
+    await this.refresh();
+  }
+
+  /** A fresh checkout, a crash armed for it alone, and one click. */
+  async killAfterCharge(): Promise<void> {
+    this.purchase.open({ card: 'tok_ok' });
+    this.crash = 'arming';
+    const order = await this.purchase.place();
+    if (order === null) return;
+    const answer = await lab.killAfterCharge(order.payment.id);
+    if (answer.kind === 'problem') {
+      this.purchase.problem = answer.problem;
+      this.crash = 'refused';
+      return;
+    }
+    this.crash = 'armed';
+    await this.purchase.pay();
+  }
+
+  #paymentId = () => this.purchase.order?.payment.id ?? '';
+
+  #opened(): void {
+    this.attempts.clear();
+    this.proof.clear();
+    this.#expected = 0;
+    this.#incompleteReads = 0;
+    this.crash = null;
+    this.live.watch(null, null);
+    if (location.search !== '') history.replaceState(null, '', '/');
+  }
+
+  #placed(order: Order): void {
+    this.live.watch(order.payment.id, null);
+    // Only a payment that somebody has touched has a past to read.
+    if (order.payment.status !== 'requires_capture') void this.refresh(true);
+  }
+
+  #heard(event: Activity): void {
+    const ours = event.payment_id === this.#paymentId() && event.payment_id !== '';
+    if (ours) this.#incompleteReads = 0;
+    if (this.crash === 'armed' && event.kind === 'process.down') this.crash = 'fired';
+    if (ours || event.kind === 'mail.sent') this.#soon(refreshAfter);
+  }
+
+  #soon(ms: number): void {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = setTimeout(() => void this.refresh(), ms);
+  }
+
+  /** The journal is written in batches, so the last word may come a moment late. */
+  #lookAgain(): void {
+    const proof = this.proof.data;
+    const touched = this.attemptCount > 0 || this.purchase.checkout.clicks > 0;
+    const settled = proof !== null && arrived(proof) && this.attemptCount >= this.#expected;
+    if (!touched || settled) return;
+    const pause = Math.min(400 * 1.5 ** this.#incompleteReads++, 5_000);
+    this.#soon(pause);
+  }
+}

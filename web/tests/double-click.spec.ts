@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from '@playwright/test';
+import { run } from './demo.ts';
+import { expect, test } from './visitor.ts';
+
+const axeSource = readFileSync(
+  createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
+  'utf8',
+);
+
+interface Finding {
+  id: string;
+  nodes: { html: string }[];
+}
+
+/** Evaluated, not injected as a tag: the page's policy allows no foreign script. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  const violations = await page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run: (options: object) => Promise<{ violations: Finding[] }> };
+    };
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    return (await axe.run({ runOnly: tags })).violations;
+  });
+  return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
+}
+
+for (const [width, height] of [
+  [390, 844],
+  [1280, 800],
+  [1920, 1080],
+] as const) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test.describe(`at ${width} px, ${colorScheme}`, () => {
+      test.use({ viewport: { width, height }, colorScheme });
+
+      test('a double-click is 2 attempts and 1 of everything; axe finds 0', async ({ visitor }) => {
+        await visitor.open();
+        await expect(visitor.page.getByRole('heading', { name: 'Double-click it.' })).toBeVisible();
+        expect(await findings(visitor.page)).toEqual([]);
+
+        await visitor.pay.dblclick();
+        await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
+        await visitor.oneOfEverything();
+        if (width < 1600) {
+          await expect(visitor.attempts).toHaveCount(2);
+          const fates = await visitor.fates();
+          expect(fates.filter((fate) => fate === 'executed')).toHaveLength(1);
+          expect(['replayed', 'waited']).toContain(fates.find((fate) => fate !== 'executed'));
+        } else {
+          await expect(visitor.attempts).toHaveCount(0); // the projector hides the list
+        }
+        await expect(visitor.audit).toHaveAttribute('data-ok', 'true');
+        await expect(visitor.pay).toHaveText('Pay €84.00 again (same key)');
+        expect(await findings(visitor.page)).toEqual([]);
+
+        const receipts = await visitor.receipts();
+        await expect(receipts).toHaveCount(1);
+        await expect(receipts).toContainText('delivered once');
+        const mailbox = visitor.page.getByRole('link', { name: 'Open the mailbox itself' });
+        await expect(mailbox).toHaveAttribute('href', run().mailbox_url);
+        expect(await findings(visitor.page)).toEqual([]);
+      });
+    });
+  }
+}
+
+test('7 clicks, counted by the proof, are 1 charge, and the X-ray counted the same', async ({
+  visitor,
+}) => {
+  await visitor.open();
+  for (let click = 0; click < 7; click++) await visitor.pay.click({ delay: 0 });
+  await expect(visitor.verdict).toHaveText('You clicked 7 times. You were charged once.');
+  await expect(visitor.attempts).toHaveCount(7);
+  await expect(visitor.node('browser')).toContainText('7 sent');
+  await expect(visitor.node('api')).toContainText('7 in · 1 out · 6 absorbed');
+  for (const consumer of ['ledger', 'email', 'tickets']) {
+    await expect(visitor.node(consumer)).toContainText(/[1-9] in · [12] out/);
+  }
+});
+
+test('after a reload the page still knows the checkout, its key and its 2 attempts', async ({
+  visitor,
+}) => {
+  await visitor.open();
+  await visitor.pay.dblclick();
+  await visitor.chargedOnce();
+  await visitor.page.reload();
+  await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
+  await expect(visitor.attempts).toHaveCount(2);
+  await visitor.pay.click();
+  await expect(visitor.verdict).toHaveText('You clicked 3 times. You were charged once.');
+});
+
+test('New checkout is a new payment: 0 attempts, another key', async ({ visitor }) => {
+  await visitor.open();
+  await visitor.pay.click();
+  await visitor.chargedOnce();
+  const key = (await visitor.page.getByText(/^key …/).textContent()) ?? '';
+  await visitor.page.getByRole('button', { name: 'New checkout' }).click();
+  await expect(visitor.attempts).toHaveCount(0);
+  await expect(visitor.page.getByText(/^key …/)).not.toHaveText(key);
+  await visitor.pay.click();
+  await expect(visitor.verdict).toHaveText('You clicked once. You were charged once.');
+});

@@ -1,0 +1,190 @@
+import { expect, test } from './visitor.ts';
+
+test('with the keyboard alone: space pays, letters work, and can be switched off', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  await visitor.open();
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Space');
+  await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
+
+  await page.keyboard.press('b');
+  await expect(visitor.verdict).toHaveText(
+    'You and the gateway tried 12 times. You were charged once.',
+  );
+
+  await page.keyboard.press('p');
+  await expect(page.locator('html')).toHaveAttribute('data-projector', 'on');
+  await page.keyboard.press('p');
+  await expect(page.locator('html')).toHaveAttribute('data-projector', 'off');
+
+  await page.keyboard.press('?');
+  const sheet = page.getByRole('dialog', { name: 'Keys' });
+  await expect(sheet).toBeVisible();
+  await sheet.getByRole('checkbox', { name: 'Single-letter keys' }).focus();
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Escape');
+  await expect(sheet).toBeHidden();
+  await page.locator('body').click({ position: { x: 5, y: 5 } });
+  await page.keyboard.press('p');
+  await expect(page.locator('html')).toHaveAttribute('data-projector', 'off');
+});
+
+test('tabbing reaches Pay, shows where it is, and Enter pays', async ({ visitor }) => {
+  const { page } = visitor;
+  await visitor.open();
+  for (let step = 0; step < 30; step++) {
+    await page.keyboard.press('Tab');
+    if (await visitor.pay.evaluate((button) => button === document.activeElement)) break;
+  }
+  await expect(visitor.pay).toBeFocused();
+  expect(await visitor.pay.evaluate((b) => getComputedStyle(b).boxShadow)).not.toBe('none');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
+});
+
+test.describe('with reduced motion', () => {
+  test.use({ contextOptions: { reducedMotion: 'reduce' } });
+
+  test('tokens jump from place to place: 0 positions in between', async ({ visitor }) => {
+    await visitor.open();
+    await visitor.page.evaluate(() => {
+      const seen = new Set<string>();
+      (window as unknown as { seen: Set<string> }).seen = seen;
+      const look = () => {
+        for (const token of document.querySelectorAll('svg[role="img"] g[transform]')) {
+          seen.add(token.getAttribute('transform') ?? '');
+        }
+        requestAnimationFrame(look);
+      };
+      look();
+    });
+    await visitor.pay.dblclick();
+    await visitor.oneOfEverything();
+    await expect(visitor.page.getByText(/^live/)).toBeVisible();
+    const places = await visitor.page.evaluate(
+      () => (window as unknown as { seen: Set<string> }).seen.size,
+    );
+    expect(places).toBeGreaterThan(3);
+    expect(places).toBeLessThan(25);
+  });
+});
+
+test.describe('a hostile address', () => {
+  test.use({ failuresExpected: true });
+
+  test('that is refused is shown as text, beside the field that is wrong', async ({ visitor }) => {
+    const { page } = visitor;
+    const hostile = '<img/src=x/onerror=alert(1)>@example.org';
+    await visitor.open();
+    await page.getByLabel('Receipt to').fill(hostile);
+    await visitor.pay.click();
+    await expect(page.getByRole('alert')).toContainText('/email');
+    await expect(page.getByLabel('Receipt to')).toHaveAttribute('aria-invalid', 'true');
+    await expect(page.getByLabel('Receipt to')).toHaveValue(hostile);
+    await expect(page.locator('img')).toHaveCount(0);
+  });
+
+  test('that is accepted is shown letter by letter in the mailbox', async ({ visitor }) => {
+    const { page } = visitor;
+    const hostile = "&ltimg/src=x/onerror='alert`1`'&gt{{7*7}}${7*7}@example.org";
+    page.on('dialog', () => expect(true, 'a dialog was opened').toBe(false));
+    await visitor.open();
+    await page.getByLabel('Receipt to').fill(hostile);
+    await visitor.pay.click();
+    await visitor.oneOfEverything();
+    await expect(await visitor.receipts()).toContainText(`to ${hostile}`);
+    await expect(page.locator('img')).toHaveCount(0);
+  });
+});
+
+test('2 visitors never see each other: no order, no mail, no event', async ({
+  visitor,
+  browser,
+}) => {
+  await visitor.open();
+  const other = await browser.newContext();
+  const stranger = new (await import('./visitor.ts')).Visitor(await other.newPage());
+  await stranger.open();
+
+  await visitor.pay.dblclick();
+  await visitor.chargedOnce();
+  await visitor.oneOfEverything();
+  const order = await visitor.page.getByRole('link', { name: 'second tab' }).getAttribute('href');
+
+  await expect(stranger.node('api')).toContainText('0 in');
+  await expect(stranger.attempts).toHaveCount(0);
+  await expect(await stranger.receipts()).toHaveCount(0);
+  await stranger.page.goto(new URL(order ?? '', stranger.page.url()).href);
+  await expect(stranger.page.getByRole('alert')).toBeVisible();
+  await expect(stranger.attempts).toHaveCount(0);
+  await other.close();
+});
+
+test('2 tabs on one order have a key each and make 1 charge', async ({ visitor, context }) => {
+  await visitor.open();
+  await visitor.pay.click();
+  await visitor.chargedOnce();
+  const opened = context.waitForEvent('page');
+  await visitor.page.getByRole('link', { name: 'second tab' }).click();
+  const second = new (await import('./visitor.ts')).Visitor(await opened);
+  await expect(second.verdict).toContainText('You were charged once.');
+  await second.pay.click();
+  await expect(second.attempts).toHaveCount(2);
+  expect((await second.fates()).sort()).toEqual(['executed', 'matched']);
+  await expect(second.effects).toHaveAttribute('data-charges', '1');
+  await expect(visitor.attempts).toHaveCount(2); // the first tab hears of it too
+});
+
+test('the first load is at most 250 KiB', async ({ visitor }) => {
+  const sizes: Promise<number>[] = [];
+  visitor.page.on('requestfinished', (request) => {
+    if (!request.url().includes('/v1/stream')) {
+      sizes.push(request.sizes().then((s) => s.responseBodySize));
+    }
+  });
+  await visitor.open();
+  await visitor.page.waitForLoadState('load');
+  await expect(visitor.audit).toHaveAttribute('data-ok', 'true');
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThanOrEqual(250 * 1024);
+});
+
+for (const [width, height] of [
+  [390, 844],
+  [1280, 800],
+] as const) {
+  test.describe(`at ${width} px`, () => {
+    test.use({ viewport: { width, height } });
+
+    test('nothing in view moves by itself while a double-click becomes a verdict', async ({
+      visitor,
+    }) => {
+      await visitor.page.addInitScript(() => {
+        const shifts: string[] = [];
+        (window as unknown as { shifts: string[] }).shifts = shifts;
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) {
+            const { value, sources } = entry as PerformanceEntry & {
+              value: number;
+              sources: { node?: Element }[];
+            };
+            const who = sources.map((s) => s.node?.outerHTML?.slice(0, 80) ?? '?').join(' | ');
+            if (value > 0.005) shifts.push(`${value.toFixed(3)} ${who}`);
+          }
+        }).observe({ type: 'layout-shift', buffered: true });
+      });
+      await visitor.open();
+      await visitor.pay.dblclick();
+      await visitor.chargedOnce();
+      await visitor.oneOfEverything();
+      const shifts = await visitor.page.evaluate(
+        () => (window as unknown as { shifts: string[] }).shifts,
+      );
+      expect(shifts).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/edge/wire"
+)
+
+const cardToken = "tok_ok" //nolint:gosec // the name of a test card
+
+// sandbox is a merchant with its API key.
+type sandbox struct {
+	merchant uuid.UUID
+	key      string
+}
+
+func merchantsOf(all []sandbox) []uuid.UUID {
+	ids := make([]uuid.UUID, len(all))
+	for i, s := range all {
+		ids[i] = s.merchant
+	}
+	return ids
+}
+
+// addresses counts the loopback addresses that were used. Linux answers on all
+// of 127.0.0.0/8, so one machine can be a crowd to a limit per address.
+var addresses atomic.Int64
+
+func nextAddress() *net.TCPAddr {
+	const side = 250
+	n := int(addresses.Add(1))
+	return &net.TCPAddr{IP: net.IPv4(127, byte(1+n/(side*side)%side), byte(n/side%side), byte(1+n%side))}
+}
+
+// newSandboxes asks for them as everybody has to.
+func newSandboxes(ctx context.Context, url string, n int) ([]sandbox, error) {
+	dialer := &net.Dialer{LocalAddr: nextAddress()}
+	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}, Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	all := make([]sandbox, n)
+	for i := range all {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/sandboxes", strings.NewReader("{}"))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		var made struct {
+			MerchantID string `json:"merchant_id"`
+			APIKey     string `json:"api_key"`
+		}
+		err = json.NewDecoder(resp.Body).Decode(&made)
+		_ = resp.Body.Close()
+		id, ok := wire.PrefixMerchant.Parse(made.MerchantID)
+		if err != nil || resp.StatusCode != http.StatusCreated || !ok {
+			return nil, fmt.Errorf("a sandbox was answered with %s, merchant %q: %w", resp.Status, made.MerchantID, err)
+		}
+		all[i] = sandbox{merchant: id, key: made.APIKey}
+	}
+	return all, nil
+}
+
+// load is a closed loop of captures. Requests are rendered before the clock
+// starts and written to plain connections, because a client that takes a tenth
+// of the machine takes it from what it measures.
+type load struct {
+	address  string
+	requests [][]byte
+	next     atomic.Int64
+	workers  []worker
+}
+
+// worker is one client's share of the outcome.
+type worker struct {
+	latency  []time.Duration
+	captured int
+	problem  error
+}
+
+func newLoad(url string, sandboxes []sandbox, jobs []job) *load {
+	l := &load{address: strings.TrimPrefix(url, "http://"), requests: make([][]byte, len(jobs))}
+	keys := make(map[uuid.UUID]string, len(sandboxes))
+	for _, s := range sandboxes {
+		keys[s.merchant] = s.key
+	}
+	body := fmt.Sprintf(`{"amount_minor":%d,"currency":%q,"card_token":%q}`, amount(), item.Price.Currency, cardToken)
+	for i, j := range jobs {
+		l.requests[i] = fmt.Appendf(nil, "POST /v1/payments/%s/capture HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
+			"Idempotency-Key: %q\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			wire.PrefixPayment.ID(j.payment), l.address, keys[j.merchant], uuid.NewString(), len(body), body)
+	}
+	return l
+}
+
+// run lets the clients ask for as long as that.
+func (l *load) run(clients int, length time.Duration) {
+	l.workers = make([]worker, clients)
+	until := time.Now().Add(length)
+	var all sync.WaitGroup
+	for i := range l.workers {
+		all.Go(func() { l.workers[i].problem = l.client(&l.workers[i], until) })
+	}
+	all.Wait()
+}
+
+// client asks, waits for the answer, and asks again. After as many requests as
+// an address may send it comes back from another one.
+func (l *load) client(w *worker, until time.Time) error {
+	for time.Now().Before(until) {
+		conn, err := (&net.Dialer{LocalAddr: nextAddress()}).Dial("tcp", l.address)
+		if err != nil {
+			return err
+		}
+		_ = conn.SetDeadline(until.Add(30 * time.Second))
+		more, err := l.visit(w, conn, until)
+		_ = conn.Close()
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit uses one connection up; more is false when no request is left.
+func (l *load) visit(w *worker, conn net.Conn, until time.Time) (more bool, err error) {
+	answers := bufio.NewReader(conn)
+	for range perSandbox {
+		began := time.Now()
+		if !began.Before(until) {
+			return false, nil
+		}
+		n := int(l.next.Add(1)) - 1
+		if n >= len(l.requests) {
+			return false, nil
+		}
+		if _, err := conn.Write(l.requests[n]); err != nil {
+			return false, err
+		}
+		if err := readCaptured(answers); err != nil {
+			return false, err
+		}
+		w.captured++
+		w.latency = append(w.latency, time.Since(began))
+	}
+	return true, nil
+}
+
+var errAnswer = errors.New("the answer is no capture")
+
+// readCaptured reads one answer, which must say that the payment is captured.
+func readCaptured(from *bufio.Reader) error {
+	resp, err := http.ReadResponse(from, nil)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"status":"captured"`)) {
+		return fmt.Errorf("%w: %s: %s", errAnswer, resp.Status, body)
+	}
+	return nil
+}
+
+func (l *load) captured() (n int) {
+	for _, w := range l.workers {
+		n += w.captured
+	}
+	return n
+}
+
+func (l *load) latencies() (all []time.Duration) {
+	for _, w := range l.workers {
+		all = append(all, w.latency...)
+	}
+	return all
+}
+
+func (l *load) problem() error {
+	problems := make([]error, len(l.workers))
+	for i, w := range l.workers {
+		problems[i] = w.problem
+	}
+	return errors.Join(problems...)
+}

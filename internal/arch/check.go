@@ -35,6 +35,7 @@ var rules = []struct {
 	{"texts", checkTexts},
 	{"gin", checkGin},
 	{"amqp", checkAMQP},
+	{"toxiproxy", checkToxiproxy},
 	{"wiring", checkWiring},
 	{"transaction", checkTransactions},
 	{"notify", checkNotify},

@@ -80,7 +80,7 @@ const adapter = "internal/shop/provider/"
 // goes together with these.
 var friends = map[string][]string{
 	"inbox": {"retry"},
-	"saga":  {"outbox", "inbox"},
+	"saga":  {"outbox", "inbox", "retry"}, // retry comes along with inbox
 }
 
 // siblings says whether two packages on one floor may know each other.

@@ -35,6 +35,17 @@ func checkAMQP(tree Tree) []Violation {
 	})
 }
 
+// checkToxiproxy keeps what breaks connections in the laboratory, because a
+// process that carries payments must not hold it.
+func checkToxiproxy(tree Tree) []Violation {
+	return checkImports(tree, func(file *File, i imported) string {
+		if !strings.HasPrefix(i.path, "github.com/Shopify/toxiproxy") || floorOf(file.Dir()) == lab {
+			return ""
+		}
+		return "toxiproxy stays in internal/lab; tests of a floor use internal/platform/nettest"
+	})
+}
+
 // stateless are the commands that only wire; they get a pool from
 // platform/postgres and hand it on.
 var stateless = []string{"cmd/api", "cmd/relay", "cmd/worker"}

@@ -87,6 +87,11 @@ var planted = []struct {
 	{"amqp091 in a command", "amqp",
 		"cmd/relay/planted.go", importing("main", "github.com/rabbitmq/amqp091-go")},
 
+	{"toxiproxy on a floor", "toxiproxy",
+		"internal/platform/rabbit/planted.go", importing("rabbit", "github.com/Shopify/toxiproxy/v2")},
+	{"toxiproxy in a command's tests", "toxiproxy",
+		"cmd/relay/planted_test.go", importing("main", "github.com/Shopify/toxiproxy/v2")},
+
 	{"a database driver in a command", "wiring",
 		"cmd/api/planted.go", importing("main", "github.com/jmoiron/sqlx")},
 

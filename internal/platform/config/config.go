@@ -41,8 +41,12 @@ type Base struct {
 
 	Drain time.Duration `help:"How long a process may take to finish what it has begun after SIGTERM." default:"20s" env:"PAYONCE_DRAIN"`
 	// Faults arms crash points; only lab builds listen to it.
-	Faults string `help:"Lab builds only: crash points to arm, point:kill[:nth[:id]], comma separated." env:"PAYONCE_FAULTS"`
+	Faults string `help:"Lab builds only: crash points to arm, point:action[:nth[:id]], comma separated; actions: kill, stop, panic, error, delay." env:"PAYONCE_FAULTS"`
 }
+
+// DefaultWebhookSecret is what a sandbox's provider signs with when nothing is
+// given; production refuses it.
+const DefaultWebhookSecret = "whsec_cGF5b25jZSBzYW5kYm94LCBub3QgZm9yIHByb2R1Y3Rpb24=" //nolint:gosec // refused in production
 
 // Broker is what a process needs that talks to RabbitMQ.
 type Broker struct {
@@ -70,23 +74,42 @@ type Windows struct {
 	KeyTTL           time.Duration `help:"How long an idempotency key and its answer are kept." default:"72h" env:"PAYONCE_KEY_TTL"`
 }
 
+// Retention is how long rows live that guard against their duplicates. Every
+// process compares them with each other at start; the worker removes what is
+// over.
+type Retention struct {
+	RetainOutbox   time.Duration `help:"How long a published event stays in the outbox." default:"168h" env:"PAYONCE_RETAIN_OUTBOX"`
+	RetainInbox    time.Duration `help:"How long a consumer remembers an event: the dedupe window." default:"720h" env:"PAYONCE_RETAIN_INBOX"`
+	RetainReceipts time.Duration `help:"How long the receipt of a webhook is kept." default:"720h" env:"PAYONCE_RETAIN_RECEIPTS"`
+	RetainLetters  time.Duration `help:"How long a dead letter stays readable after it was closed; open ones never expire." default:"2160h" env:"PAYONCE_RETAIN_LETTERS"`
+	RetainAttempts time.Duration `help:"How long the attempts of clients are kept." default:"720h" env:"PAYONCE_RETAIN_ATTEMPTS"`
+	ReplayLimit    time.Duration `help:"How old an event may be, by its own time, when a person replays its dead letter." default:"336h" env:"PAYONCE_REPLAY_LIMIT"`
+	OutboxAlarm    time.Duration `help:"The age at which an unpublished event alarms." default:"1h" env:"PAYONCE_OUTBOX_ALARM"`
+}
+
 // API is the configuration of cmd/api.
 type API struct {
 	Base
 	Provider
 	Windows
-	Listen        string `help:"Where the API and the page are served." default:"127.0.0.1:8080" env:"PAYONCE_LISTEN"`
-	PublicURL     string `help:"How the world reaches this API; used in links." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
-	Secret        string `help:"Keys the hashes of requests and the sandboxes' API keys." default:"${default_secret}" env:"PAYONCE_SECRET"`
-	OperatorToken string `help:"Opens what is global to an operator; required in production." env:"PAYONCE_OPERATOR_TOKEN"`
-	MailboxURL    string `help:"Lab builds only: the simulator's mailbox, shown beside the shop." env:"PAYONCE_MAILBOX_URL"`
-	Migrate       bool   `help:"Bring the schema up to date and exit." env:"PAYONCE_MIGRATE"`
+	Retention
+	Notice        time.Duration `help:"How long the api still serves after SIGTERM while /readyz already says no, so that a load balancer learns it before the door is shut; twice its probe interval." default:"0s" env:"PAYONCE_NOTICE"`
+	Listen        string        `help:"Where the API and the page are served." default:"127.0.0.1:8080" env:"PAYONCE_LISTEN"`
+	PublicURL     string        `help:"How the world reaches this API; used in links." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
+	RecordingTTL  time.Duration `help:"How long a run that was shared can be watched." default:"720h" env:"PAYONCE_RECORDING_TTL"`
+	Secret        string        `help:"Keys the hashes of requests and the sandboxes' API keys." default:"${default_secret}" env:"PAYONCE_SECRET"`
+	OperatorToken string        `help:"Opens what is global to an operator; required in production." env:"PAYONCE_OPERATOR_TOKEN"`
+	WebhookSecret []string      `help:"What the provider signs its webhooks with; two while one is replaced by the other." default:"${default_webhook_secret}" env:"PAYONCE_WEBHOOK_SECRET" sep:"," placeholder:"whsec_…"`
+	MailboxURL    string        `help:"Lab builds only: the simulator's mailbox, shown beside the shop." env:"PAYONCE_MAILBOX_URL"`
+	NaiveAMQPURL  []string      `name:"naive-amqp-url" help:"Lab builds only: RabbitMQ nodes, where the naive shop publishes by itself; the api needs no broker." env:"PAYONCE_NAIVE_AMQP_URL" sep:"," placeholder:"amqp://user:password@host/vhost"`
+	Migrate       bool          `help:"Bring the schema up to date and exit." env:"PAYONCE_MIGRATE"`
 }
 
 // Relay is the configuration of cmd/relay.
 type Relay struct {
 	Base
 	Broker
+	Retention
 	Batch int           `help:"Events fetched, published and marked together." default:"500" env:"PAYONCE_RELAY_BATCH"`
 	Poll  time.Duration `help:"How long an event can wait when its wake-up was lost." default:"200ms" env:"PAYONCE_RELAY_POLL"`
 }
@@ -97,13 +120,15 @@ type Worker struct {
 	Broker
 	Provider
 	Windows
-	PublicURL string `help:"How the world reaches the shop; used in mails." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
-	Secret    string `help:"The same secret as the API's." default:"${default_secret}" env:"PAYONCE_SECRET"`
-	SMTPAddr  string `help:"The mail server, host:port." required:"" env:"PAYONCE_SMTP_ADDR" placeholder:"host:port"`
-	SMTPTLS   string `name:"smtp-tls" help:"How the connection to the mail server is protected." enum:"none,starttls,tls" default:"none" env:"PAYONCE_SMTP_TLS"`
-	SMTPUser  string `help:"Account at the mail server, if it wants one." env:"PAYONCE_SMTP_USER"`
-	SMTPPass  string `help:"Password at the mail server." env:"PAYONCE_SMTP_PASSWORD"`
-	MailFrom  string `help:"Sender of every mail." default:"tickets@payonce.example" env:"PAYONCE_MAIL_FROM"`
+	Retention
+	ArchiveDir string `help:"Where the ledger's source events are kept before their partition is dropped; empty means that they are not." env:"PAYONCE_ARCHIVE_DIR" placeholder:"folder"`
+	PublicURL  string `help:"How the world reaches the shop; used in mails." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
+	Secret     string `help:"The same secret as the API's." default:"${default_secret}" env:"PAYONCE_SECRET"`
+	SMTPAddr   string `help:"The mail server, host:port." required:"" env:"PAYONCE_SMTP_ADDR" placeholder:"host:port"`
+	SMTPTLS    string `name:"smtp-tls" help:"How the connection to the mail server is protected." enum:"none,starttls,tls" default:"none" env:"PAYONCE_SMTP_TLS"`
+	SMTPUser   string `help:"Account at the mail server, if it wants one." env:"PAYONCE_SMTP_USER"`
+	SMTPPass   string `help:"Password at the mail server." env:"PAYONCE_SMTP_PASSWORD"`
+	MailFrom   string `help:"Sender of every mail." default:"tickets@payonce.example" env:"PAYONCE_MAIL_FROM"`
 }
 
 // checker is a configuration that can find its own mistakes.
@@ -116,7 +141,7 @@ var ErrHelp = errors.New("help was shown")
 func Parse(name, about string, cfg any, args []string, out io.Writer) error {
 	helped := false
 	parser, err := kong.New(cfg, kong.Name(name), kong.Description(about), kong.Writers(out, out),
-		kong.Vars{"default_secret": DefaultSecret},
+		kong.Vars{"default_secret": DefaultSecret, "default_webhook_secret": DefaultWebhookSecret},
 		kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		return err
@@ -154,9 +179,16 @@ func (c *API) check() []error {
 	e = append(e, c.Provider.check(c.Mode)...)
 	e = append(e, secret(c.Mode, c.Secret)...)
 	e = append(e, httpURL("PAYONCE_PUBLIC_URL", c.PublicURL)...)
+	if c.Notice < 0 {
+		e = append(e, errors.New("PAYONCE_NOTICE: cannot be negative"))
+	}
+	if c.RecordingTTL <= 0 {
+		e = append(e, fmt.Errorf("PAYONCE_RECORDING_TTL: must be longer than nothing, is %s", c.RecordingTTL))
+	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		e = append(e, fmt.Errorf("PAYONCE_LISTEN: %q is no host:port", c.Listen))
 	}
+	e = append(e, webhookSecrets(c.Mode, c.WebhookSecret)...)
 	if c.Mode == Production && len(c.OperatorToken) < 16 {
 		e = append(e, errors.New("PAYONCE_OPERATOR_TOKEN: production needs one of at least 16 characters"))
 	}
@@ -235,6 +267,23 @@ func secret(mode, s string) []error {
 		return []error{errors.New("PAYONCE_SECRET: production needs one of at least 32 characters, for example from `openssl rand -hex 32`")}
 	}
 	return nil
+}
+
+// webhookSecrets looks at the form only as far as a mistake can be named without
+// quoting a secret; package webhook decodes them.
+func webhookSecrets(mode string, secrets []string) (e []error) {
+	if len(secrets) == 0 {
+		e = append(e, errors.New("PAYONCE_WEBHOOK_SECRET: must not be empty, or anybody could speak for the provider"))
+	}
+	for i, s := range secrets {
+		switch {
+		case !strings.HasPrefix(s, "whsec_"):
+			e = append(e, fmt.Errorf("PAYONCE_WEBHOOK_SECRET: number %d does not begin with whsec_", i+1))
+		case mode == Production && s == DefaultWebhookSecret:
+			e = append(e, errors.New("PAYONCE_WEBHOOK_SECRET: production needs a secret of its own, for example whsec_ and the output of `openssl rand -base64 32`"))
+		}
+	}
+	return e
 }
 
 func httpURL(name, s string) []error {

@@ -58,3 +58,30 @@ func SchemaVersion(ctx context.Context, cfg Config, files fs.FS) (current, newes
 	defer func() { _ = db.Close() }()
 	return p.GetVersions(ctx)
 }
+
+// Step is one migration and whether this database has it.
+type Step struct {
+	Version int64
+	Name    string
+	// AppliedAt is zero when it is pending.
+	AppliedAt time.Time
+}
+
+// Steps lists every migration in files, in order. On a database that has none
+// yet it makes the table in which they will be noted, and nothing else.
+func Steps(ctx context.Context, cfg Config, files fs.FS) ([]Step, error) {
+	p, db, err := migrator(cfg, files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	all, err := p.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("state of the migrations: %w", err)
+	}
+	steps := make([]Step, 0, len(all))
+	for _, one := range all {
+		steps = append(steps, Step{Version: one.Source.Version, Name: one.Source.Path, AppliedAt: one.AppliedAt})
+	}
+	return steps, nil
+}

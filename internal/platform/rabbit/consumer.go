@@ -20,6 +20,9 @@ type ConsumerConfig struct {
 	Prefetch int
 	BatchMax int           // 0 means 100
 	Linger   time.Duration // how long a batch waits for company; 0 means 1 ms
+	// Drain waits for what handle has left under way; it is called once ctx has
+	// ended, while deliveries can still be acknowledged. Nil means nothing.
+	Drain func()
 }
 
 func (c *ConsumerConfig) setDefaults() error {
@@ -100,25 +103,82 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 		return 0, err
 	}
 	defer func() { _ = ch.Close() }() // What was not acknowledged goes back to the queue.
-	if err := ch.Qos(cfg.Prefetch, 0, false); err != nil {
+	defer func() {
+		if ctx.Err() != nil && cfg.Drain != nil {
+			cfg.Drain()
+		}
+	}()
+	in := &intake{link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
+	defer in.end()
+	handed, err = in.read(ctx, cfg.careful(), handle, trust)
+	if err != nil {
+		return handed, err
+	}
+	more, err := in.read(ctx, cfg, handle, 0)
+	return handed + more, err
+}
+
+// A consumer that begins may be one that has just died of a message. Whatever it
+// holds when it dies again is counted a delivery, and the broker gives up what
+// was counted too often: so it begins with little in hand, and takes its whole
+// share after so many messages in a row that nobody had held before.
+const (
+	little = 10
+	trust  = 100
+)
+
+func (c ConsumerConfig) careful() ConsumerConfig {
+	c.Prefetch, c.BatchMax = min(c.Prefetch, little), min(c.BatchMax, little)
+	return c
+}
+
+// read hands over until the channel ends, which is an error, or until so many
+// fresh messages came in a row, if that is not 0.
+func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(context.Context, []Delivery), until int) (handed int, err error) {
+	if err := in.ch.Qos(cfg.Prefetch, 0, false); err != nil {
 		return 0, err
 	}
-	deliveries, err := ch.Consume(cfg.Queue, "", false, false, false, false, nil)
+	const careful, whole = "careful", "whole"
+	tag := whole
+	if until > 0 {
+		tag = careful
+	}
+	deliveries, err := in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
 	if err != nil {
 		return 0, err
 	}
-	in := &intake{link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
-	defer in.end()
-	for {
+	for fresh, leaving := 0, false; ; {
 		batch, more := in.collect(ctx, deliveries, cfg)
 		if len(batch) > 0 && ctx.Err() == nil {
 			handle(ctx, batch)
 			handed += len(batch)
+			fresh = inARow(fresh, batch)
 		}
-		if !more {
+		switch {
+		case !more && leaving && ctx.Err() == nil && !in.ch.IsClosed():
+			return handed, nil
+		case !more:
 			return handed, fmt.Errorf("the channel of queue %s ended", cfg.Queue)
+		case until > 0 && fresh >= until && !leaving:
+			// What is here already is still handed over; then deliveries ends.
+			if err := in.ch.Cancel(tag, false); err != nil {
+				return handed, err
+			}
+			leaving = true
 		}
 	}
+}
+
+// inARow counts messages that were handed out for the first time, since the last
+// one that was not.
+func inARow(before int, batch []Delivery) int {
+	for _, d := range batch {
+		before++
+		if d.Count > 0 {
+			before = 0
+		}
+	}
+	return before
 }
 
 // intake is a consumer's channel in one generation of the connection.

@@ -42,7 +42,9 @@
 // acknowledges with one frame where that is safe: when every older delivery of
 // the channel is settled too. It never requeues: a nack with requeue spins more
 // than a thousand times a second and starves the rest. What is not acknowledged
-// comes again when the channel ends.
+// comes again when the channel ends, and is counted: the broker gives up what it
+// has handed out too often. A consumer therefore begins with ten in hand, and
+// takes its whole share after a hundred in a row that nobody had held before.
 //
 // # What is not promised
 //

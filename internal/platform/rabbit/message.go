@@ -47,6 +47,7 @@ const (
 	HeaderAggregateVersion = "payonce-aggregate-version"
 	HeaderAttempt          = "payonce-attempt"
 	HeaderReplay           = "payonce-replay"
+	HeaderPastWindow       = "payonce-past-window"
 	HeaderMerchant         = "payonce-merchant"
 	HeaderCorrelation      = "payonce-correlation"
 	HeaderTraceparent      = "traceparent"
@@ -69,9 +70,11 @@ type Envelope struct {
 	Traceparent string
 	// Attempt counts the deliveries that a consumer asked for, from 1.
 	Attempt int
-	// Replay counts how often a person sent the event again.
-	Replay  int
-	Payload []byte
+	// Replay counts how often a person sent the event again. PastWindow says that
+	// the person knew that dedupe may have forgotten it.
+	Replay     int
+	PastWindow bool
+	Payload    []byte
 }
 
 // Message puts the envelope on a message to exchange with the given key.
@@ -86,6 +89,9 @@ func (e Envelope) Message(exchange, key string) Message {
 		HeaderAggregateVersion: e.AggregateVersion,
 		HeaderAttempt:          int64(e.Attempt),
 		HeaderReplay:           int64(e.Replay),
+	}
+	if e.PastWindow {
+		headers[HeaderPastWindow] = true
 	}
 	if e.Scope != uuid.Nil {
 		headers[HeaderMerchant] = e.Scope.String()
@@ -114,6 +120,7 @@ func ParseEnvelope(m Message) (Envelope, error) {
 		Replay:           int(m.number(HeaderReplay)),
 		Payload:          m.Body,
 	}
+	e.PastWindow, _ = m.Headers[HeaderPastWindow].(bool)
 	var firstErr error
 	note := func(header string, err error) {
 		if err != nil && firstErr == nil {

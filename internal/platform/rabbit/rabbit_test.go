@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/rabbit"
-	"payonce/internal/platform/rabbit/rabbittest"
 )
 
 const (
@@ -97,7 +97,7 @@ func TestAReturnFailsThatMessageOnly(t *testing.T) {
 
 func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T) {
 	t.Parallel()
-	proxy := rabbittest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, devtest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 4, ConfirmTimeout: 400 * time.Millisecond})
 	if err := publisher.Publish(soon(t), message("known", 0)); err != nil {
@@ -119,7 +119,7 @@ func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T
 
 func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testing.T) {
 	t.Parallel()
-	proxy := rabbittest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, devtest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 20, ConfirmTimeout: 2 * time.Second})
 	var confirmed, told atomic.Int64
@@ -151,7 +151,7 @@ func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testi
 
 func TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain(t *testing.T) {
 	t.Parallel()
-	proxy := rabbittest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, devtest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
 	for i := range 2 {
@@ -235,7 +235,7 @@ func TestAckingManyIsOneFrameOnlyWhereEveryOlderDeliveryIsSettled(t *testing.T) 
 func TestAnOutageEndsWithANewGenerationThatPublishes(t *testing.T) {
 	t.Parallel()
 	url := devtest.Broker(t)
-	proxy := rabbittest.NewProxy(t, url)
+	proxy := nettest.NewProxy(t, url)
 	conn := open(t, proxy.URL())
 	generation := conn.Generation()
 	proxy.Down()
@@ -276,7 +276,7 @@ func TestDepthTellsAQueueThatIsNotThere(t *testing.T) {
 
 func TestOfSeveralNodesTheOneThatAnswersIsUsed(t *testing.T) {
 	t.Parallel()
-	away := rabbittest.NewProxy(t, devtest.Broker(t))
+	away := nettest.NewProxy(t, devtest.Broker(t))
 	away.Down()
 	conn, err := rabbit.Open(rabbit.Config{URLs: []string{away.URL(), devtest.Broker(t)}, BackoffMin: time.Millisecond})
 	if err != nil {

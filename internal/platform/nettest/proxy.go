@@ -1,7 +1,4 @@
-// Package rabbittest stands between a test and its broker: a proxy that can cut
-// every connection, refuse new ones, and stop carrying bytes, which is what a
-// restart, an outage and a broken network look like from a client.
-package rabbittest
+package nettest
 
 import (
 	"net"
@@ -10,7 +7,7 @@ import (
 	"testing"
 )
 
-// Proxy carries bytes between clients and one broker.
+// Proxy carries bytes between clients and one server.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -19,15 +16,16 @@ type Proxy struct {
 	mu       sync.Mutex
 	down     bool
 	conns    map[net.Conn]struct{}
-	mute     chan struct{} // closed while the broker's answers pass
+	mute     chan struct{} // closed while the server's answers pass
+	losses   []*Loss
 	carriers sync.WaitGroup
 }
 
-// NewProxy starts a proxy in front of the broker at amqpURL; it ends with the
-// test.
-func NewProxy(t testing.TB, amqpURL string) *Proxy {
+// NewProxy starts a proxy in front of the server at address, a URL; it ends
+// with the test.
+func NewProxy(t testing.TB, address string) *Proxy {
 	t.Helper()
-	u, err := url.Parse(amqpURL)
+	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +46,11 @@ func NewProxy(t testing.TB, amqpURL string) *Proxy {
 	return p
 }
 
-// URL is where clients connect.
+// URL is where clients connect: the server's own, by way of the proxy.
 func (p *Proxy) URL() string { return p.url.String() }
+
+// Addr is the host and port of URL.
+func (p *Proxy) Addr() string { return p.url.Host }
 
 // Cut breaks every connection at once.
 func (p *Proxy) Cut() {
@@ -76,8 +77,8 @@ func (p *Proxy) Up() {
 	p.down = false
 }
 
-// Answer says whether what the broker says reaches its clients. Muted, the
-// broker hears everything and confirms into the void.
+// Answer says whether what the server says reaches its clients. Muted, a broker
+// hears everything and confirms into the void.
 func (p *Proxy) Answer(yes bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,30 +107,44 @@ func (p *Proxy) serve() {
 			_ = client.Close()
 			continue
 		}
-		broker, err := net.Dial("tcp", p.target)
+		server, err := net.Dial("tcp", p.target)
 		if err != nil {
 			_ = client.Close()
 			continue
 		}
 		p.mu.Lock()
-		p.conns[client], p.conns[broker] = struct{}{}, struct{}{}
+		p.conns[client], p.conns[server] = struct{}{}, struct{}{}
 		p.mu.Unlock()
-		p.carriers.Go(func() { p.carry(broker, client, false) })
-		p.carriers.Go(func() { p.carry(client, broker, true) })
+		talk := p.overhear()
+		p.carriers.Go(func() { p.carry(server, client, client, talk.asks) })
+		p.carriers.Go(func() { p.carry(client, server, client, talk.answers) })
 	}
 }
 
-// carry copies until one side ends, and then ends the other.
-func (p *Proxy) carry(to, from net.Conn, answers bool) {
-	defer func() { _, _ = to.Close(), from.Close() }()
+// carry copies until one side ends, and then ends the other. What filter holds
+// back does not go on; when it says that a loss has happened, the connection
+// ends in that loss's way.
+func (p *Proxy) carry(to, from, client net.Conn, filter func([]byte) ([]byte, *Loss)) {
+	defer func() {
+		_, _ = to.Close(), from.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.conns, to)
+		delete(p.conns, from)
+	}()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			if answers {
+			if from != client {
 				<-p.answering()
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			passes, lost := filter(buffer[:n])
+			if lost != nil {
+				lost.happen(client)
+				return
+			}
+			if _, err := to.Write(passes); err != nil {
 				return
 			}
 		}

@@ -37,15 +37,24 @@ func ParseKey(values []string) (string, error) {
 	} else if strings.ContainsRune(raw, '"') {
 		return "", ErrKeyInvalid
 	}
-	if len(key) > MaxKeyLength {
+	if !Possible(key) {
 		return "", ErrKeyInvalid
+	}
+	return key, nil
+}
+
+// Possible says whether [ParseKey] could have returned key. Any other text names
+// nothing, and need not reach a database that may refuse its bytes.
+func Possible(key string) bool {
+	if key == "" || len(key) > MaxKeyLength {
+		return false
 	}
 	for i := range len(key) {
 		if key[i] < 0x21 || key[i] > 0x7E {
-			return "", ErrKeyInvalid
+			return false
 		}
 	}
-	return key, nil
+	return true
 }
 
 // unquote reads a structured-field string: backslash may escape only itself and

@@ -46,6 +46,15 @@
 // what kills its consumer, and the broker counts a delivery for everything that
 // was prefetched with it.
 //
+// # Ask, then record
+//
+// A consumer whose effect is outside (a call to somebody else's system) has an
+// [Around] instead of, or beside, its handler: the intent commits first, without
+// an inbox row; then the call, under a key made of the intent, while no
+// transaction is open; then inbox row and what was learnt, together. Whatever
+// dies between the two commits repeats the call under the same key. Such
+// messages are handled one by one.
+//
 // # Killed here, then what
 //
 //	before the handler               redelivered, applied then
@@ -53,6 +62,10 @@
 //	during the commit                unknown; the redelivery finds out: the row
 //	                                 is there (absorbed) or is not (applied)
 //	after commit, before ack         redelivered, absorbed
+//	a panic before the ack           like an error: rolled back if nothing was
+//	                                 committed, put back, applied or absorbed then
+//	asking, before the call          redelivered, asked then
+//	asking, after the call           redelivered, asked again under the same key
 //	after the copy, before ack       two copies; both dedupe by the same id
 //	after ack                        nothing is left to do
 //

@@ -31,9 +31,11 @@ type Message struct {
 	Time             time.Time
 	Traceparent      string
 	// Attempt counts the tries that a schedule granted, from 1; Replay counts
-	// the times that a person sent the event again.
+	// the times that a person sent the event again. PastWindow says that the
+	// person knew that the inbox may have forgotten it.
 	Attempt     int
 	Replay      int
+	PastWindow  bool
 	Redelivered bool
 }
 
@@ -106,11 +108,13 @@ func noPartition(err error) bool {
 // outside names why the window does not hold an event.
 func outside(event uuid.UUID, now time.Time) error {
 	reason := "older_than_dedupe_window"
-	if bornAt(event).After(now) {
+	if fromTheFuture(event, now) {
 		reason = "event id from the future"
 	}
 	return retry.Permanent(fmt.Errorf("%s: %w", reason, errOutsideWindow))
 }
+
+func fromTheFuture(event uuid.UUID, now time.Time) bool { return bornAt(event).After(now) }
 
 // bornAt reads the time that a UUIDv7 begins with.
 func bornAt(id uuid.UUID) time.Time {
@@ -129,11 +133,11 @@ func (r *Runner) open(d rabbit.Delivery) (item, error) {
 	it := item{delivery: d, message: Message{
 		EventID: e.EventID, Type: e.Type, Payload: e.Payload, Scope: e.Scope, Correlation: e.Correlation,
 		AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Time: e.Time, Traceparent: e.Traceparent,
-		Attempt: e.Attempt, Replay: e.Replay, Redelivered: d.Redelivered,
+		Attempt: e.Attempt, Replay: e.Replay, PastWindow: e.PastWindow, Redelivered: d.Redelivered,
 	}}
 	switch {
 	case err != nil:
-		return it, retry.Permanent(fmt.Errorf("the envelope cannot be read: %w", err))
+		return it, retry.Poison(fmt.Errorf("the envelope cannot be read: %w", err))
 	case len(r.cfg.Types) > 0 && !slices.Contains(r.cfg.Types, e.Type):
 		return it, retry.Permanent(fmt.Errorf("events of type %q are unknown here", e.Type))
 	}

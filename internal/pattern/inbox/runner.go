@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,72 +20,26 @@ import (
 	"payonce/internal/platform/rabbit"
 )
 
-// Config wires a [Runner].
-type Config struct {
-	// Consumer names the consumer; its queue has the same name.
-	Consumer string
-	// Types are the events it understands; another one is a permanent error.
-	// Empty means that the handler decides.
-	Types   []string
-	Handler Handler
-
-	DB *postgres.DB
-	// Broker is the connection that is consumed from; Publisher belongs to
-	// another one (see package rabbit).
-	Broker    *rabbit.Conn
-	Publisher retry.Publisher
-	Schedule  retry.Schedule
-
-	Observer observe.Observer // nil means nobody
-	Log      *slog.Logger     // nil means silence
-	Now      func() time.Time
-
-	BatchMax int           // 0 means 100
-	Prefetch int           // 0 means twice BatchMax
-	Linger   time.Duration // 0 means 1 ms
-	// Deadline bounds one transaction, also after the process was asked to
-	// end; 0 means 10 s.
-	Deadline time.Duration
-}
-
-func (c *Config) setDefaults() error {
-	switch {
-	case c.Consumer == "" || c.Handler == nil:
-		return errors.New("inbox: a consumer needs a name and a handler")
-	case c.DB == nil || c.Broker == nil || c.Publisher == nil || len(c.Schedule) == 0:
-		return fmt.Errorf("inbox: consumer %s needs a database, a broker, a publisher and a schedule", c.Consumer)
-	case c.Now == nil:
-		return fmt.Errorf("inbox: consumer %s needs a clock", c.Consumer)
-	}
-	if c.Observer == nil {
-		c.Observer = observe.Nobody{}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.BatchMax == 0 {
-		c.BatchMax = 100
-	}
-	if c.Deadline == 0 {
-		c.Deadline = 10 * time.Second
-	}
-	return nil
-}
-
 // Runner feeds a [Handler] from a queue, each event once.
 type Runner struct {
 	cfg    Config
 	router retry.Router
+	asks   map[string]bool // the types of cfg.Around
+	asking sync.WaitGroup  // what was asked and is not settled yet
+	places chan struct{}   // one for each call that is under way
 	counts counters
+	failed [5]atomic.Int64 // by class, in the order of [retry.Classes]
 }
 
 type counters struct {
-	delivered, applied, absorbed, retried, dead atomic.Int64
+	delivered, applied, absorbed, retried, dead, returned atomic.Int64
 }
 
 // Counts is what a runner has done since it was made.
 type Counts struct {
 	Delivered, Applied, Absorbed, Retried, Dead int64
+	// Returned are failed messages for which the broker had no queue.
+	Returned int64
 }
 
 // New checks the wiring.
@@ -93,7 +47,19 @@ func New(cfg Config) (*Runner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	return &Runner{cfg: cfg, router: retry.Router{Publisher: cfg.Publisher, Schedule: cfg.Schedule, Now: cfg.Now}}, nil
+	r := &Runner{cfg: cfg, router: retry.Router{Publisher: cfg.Publisher, Schedule: cfg.Schedule, Now: cfg.Now},
+		places: make(chan struct{}, cfg.Calls)}
+	r.learn()
+	return r, nil
+}
+
+func (r *Runner) learn() {
+	r.asks = map[string]bool{}
+	if r.cfg.Around != nil {
+		for _, kind := range r.cfg.Around.Types {
+			r.asks[kind] = true
+		}
+	}
 }
 
 // Counts tells what happened so far, for metrics and tests.
@@ -101,14 +67,17 @@ func (r *Runner) Counts() Counts {
 	return Counts{
 		Delivered: r.counts.delivered.Load(), Applied: r.counts.applied.Load(), Absorbed: r.counts.absorbed.Load(),
 		Retried: r.counts.retried.Load(), Dead: r.counts.dead.Load(),
+		Returned: r.counts.returned.Load(),
 	}
 }
 
 // Run consumes until ctx ends and the batch in hand is finished.
 func (r *Runner) Run(ctx context.Context) error {
-	return r.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{
-		Queue: r.cfg.Consumer, BatchMax: r.cfg.BatchMax, Prefetch: r.cfg.Prefetch, Linger: r.cfg.Linger,
+	err := r.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{
+		Queue: r.cfg.Consumer, BatchMax: r.cfg.BatchMax, Prefetch: r.cfg.Prefetch, Linger: r.cfg.Linger, Drain: r.asking.Wait,
 	}, r.handle)
+	r.asking.Wait()
+	return err
 }
 
 // suspect is the number of earlier deliveries from which on a message is
@@ -117,7 +86,7 @@ func (r *Runner) Run(ctx context.Context) error {
 const suspect = 2
 
 func (r *Runner) handle(ctx context.Context, batch []rabbit.Delivery) {
-	var together, alone []item
+	var together, asked, alone []item
 	for _, d := range batch {
 		it, err := r.open(d)
 		r.counts.delivered.Add(1)
@@ -125,8 +94,10 @@ func (r *Runner) handle(ctx context.Context, batch []rabbit.Delivery) {
 		switch {
 		case err != nil:
 			r.giveUp(ctx, it, err)
-		case d.Count >= suspect:
+		case d.Count >= suspect, it.message.PastWindow:
 			alone = append(alone, it)
+		case r.outside(it):
+			asked = append(asked, it)
 		default:
 			together = append(together, it)
 		}
@@ -134,6 +105,7 @@ func (r *Runner) handle(ctx context.Context, batch []rabbit.Delivery) {
 	if len(together) > 0 {
 		r.process(ctx, together)
 	}
+	r.ask(ctx, asked)
 	// In another order each time: were the killer always first, those behind it
 	// would be given up together with it.
 	rand.Shuffle(len(alone), func(i, j int) { alone[i], alone[j] = alone[j], alone[i] })
@@ -147,9 +119,13 @@ func (r *Runner) handle(ctx context.Context, batch []rabbit.Delivery) {
 // with them in hand, which is all the pause a queue needs.
 func (r *Runner) process(ctx context.Context, items []item) {
 	pause := newPause()
+	var instead Handler // of the consumer's own
 	for {
-		fresh, err := r.apply(ctx, items)
+		fresh, err := r.apply(ctx, items, instead)
 		switch {
+		case err == nil && instead != nil:
+			r.settle(ctx, items, nil)
+			return
 		case err == nil:
 			r.settle(ctx, items, fresh)
 			return
@@ -165,6 +141,9 @@ func (r *Runner) process(ctx context.Context, items []item) {
 				r.process(ctx, []item{it})
 			}
 			return
+		case retry.ClassOf(err).Fate() == retry.Absorb:
+			r.fails(err)
+			instead = doneBefore
 		default:
 			r.giveUp(ctx, items[0], err)
 			return
@@ -185,8 +164,9 @@ func (r *Runner) away(ctx context.Context, err error) bool {
 
 // apply runs the handler for the items that are new, in one transaction with
 // their inbox rows, and returns the ids of the new ones. Deadlocks and
-// serialization failures have been repeated when it returns.
-func (r *Runner) apply(ctx context.Context, items []item) (fresh []uuid.UUID, err error) {
+// serialization failures have been repeated when it returns. A handler given
+// instead is run in the place of the consumer's own.
+func (r *Runner) apply(ctx context.Context, items []item, instead Handler) (fresh []uuid.UUID, err error) {
 	// Once begun it is finished, even when the process was asked to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Deadline)
 	defer cancel()
@@ -199,6 +179,32 @@ func (r *Runner) apply(ctx context.Context, items []item) (fresh []uuid.UUID, er
 			err = fmt.Errorf("the handler panicked: %v", p)
 		}
 	}()
+	fresh, err = r.run(ctx, items, instead)
+	if errors.Is(err, errOutsideWindow) && len(items) == 1 {
+		fresh, err = r.pastWindow(ctx, items[0])
+	}
+	if err == nil {
+		// Injected to fail here, an applied message is put back and absorbed.
+		err = r.point("after_commit", items)
+	}
+	if err == nil && len(fresh) > 0 && r.cfg.Committed != nil {
+		r.cfg.Committed(ctx, pick(items, fresh))
+	}
+	return fresh, err
+}
+
+// run applies items by asking or in one transaction.
+func (r *Runner) run(ctx context.Context, items []item, instead Handler) (fresh []uuid.UUID, err error) {
+	handler := instead
+	if handler == nil {
+		handler = r.cfg.Handler
+	}
+	switch {
+	case instead == nil && len(items) == 1 && r.outside(items[0]):
+		return r.around(ctx, items[0].message)
+	case handler == nil:
+		return nil, retry.Permanent(fmt.Errorf("events of type %q are unknown here", items[0].message.Type))
+	}
 	ids := make([]uuid.UUID, len(items))
 	for i, it := range items {
 		ids[i] = it.message.EventID
@@ -211,12 +217,20 @@ func (r *Runner) apply(ctx context.Context, items []item) (fresh []uuid.UUID, er
 		if len(fresh) == 0 {
 			return nil
 		}
-		return r.cfg.Handler(ctx, tx, pick(items, fresh))
+		return r.effect(ctx, tx, handler, items, pick(items, fresh))
 	})
-	if errors.Is(err, errOutsideWindow) && len(items) == 1 {
-		err = outside(ids[0], r.cfg.Now())
-	}
 	return fresh, err
+}
+
+// effect runs the handler between its crash points.
+func (r *Runner) effect(ctx context.Context, tx postgres.Tx, handler Handler, items []item, batch []Message) error {
+	if err := r.point("before_effect", items); err != nil {
+		return err
+	}
+	if err := handler(ctx, tx, batch); err != nil {
+		return err
+	}
+	return r.point("after_effect", items)
 }
 
 // pick selects the messages of the given events, one each, sorted by event id.
@@ -246,6 +260,7 @@ func (r *Runner) settle(ctx context.Context, items []item, fresh []uuid.UUID) {
 	if err := rabbit.Ack(deliveries...); err != nil {
 		r.cfg.Log.Info("applied but not acknowledged; the inbox will absorb them", "consumer", r.cfg.Consumer, "error", err)
 	}
+	r.acked(items)
 	isNew := make(map[uuid.UUID]bool, len(fresh))
 	for _, id := range fresh {
 		isNew[id] = true
@@ -265,7 +280,9 @@ func (r *Runner) settle(ctx context.Context, items []item, fresh []uuid.UUID) {
 // giveUp hands a message to the router and acknowledges it behind the broker's
 // confirm. It is never nacked: requeueing spins and starves the rest.
 func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
-	pause := newPause()
+	r.fails(cause)
+	pause, alarm := newPause(), alarm{runner: r}
+	defer alarm.off(ctx)
 	for !it.delivery.Lost() { // A lost one comes again by itself; a copy would be one too many.
 		verdict, err := r.router.Failed(ctx, it.delivery, cause)
 		if err == nil {
@@ -273,6 +290,7 @@ func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
 			return
 		}
 		r.cfg.Log.Error("a failed message cannot be put aside", "consumer", r.cfg.Consumer, "event", it.message.EventID, "error", err)
+		alarm.on(ctx, err)
 		if !wait(ctx, pause.NextBackOff()) {
 			return
 		}

@@ -13,10 +13,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
-	"payonce/internal/platform/rabbit/rabbittest"
 )
 
 var schedule = retry.Schedule{50 * time.Millisecond, 100 * time.Millisecond}
@@ -37,13 +37,17 @@ func connect(t *testing.T, url string) *rabbit.Conn {
 	return conn
 }
 
-func start(t *testing.T, url string, db *postgres.DB, handler inbox.Handler, o observe.Observer) (r *inbox.Runner, conn *rabbit.Conn, stop func()) {
+func start(t *testing.T, url string, db *postgres.DB, handler inbox.Handler, o observe.Observer, change ...func(*inbox.Config)) (r *inbox.Runner, conn *rabbit.Conn, stop func()) {
 	t.Helper()
 	conn = connect(t, url)
-	r, err := inbox.New(inbox.Config{
+	cfg := inbox.Config{
 		Consumer: "bank", Handler: handler, DB: db, Broker: conn, Publisher: connect(t, url).Publisher(rabbit.PublisherConfig{}),
 		Schedule: schedule, Observer: o, Now: time.Now, Linger: 50 * time.Millisecond,
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r, err := inbox.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +69,7 @@ func publish(t *testing.T, conn *rabbit.Conn, events ...inbox.Message) {
 	var messages []rabbit.Message
 	for _, m := range events {
 		messages = append(messages, rabbit.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
-			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Attempt: 1, Payload: m.Payload}.Message("", "bank"))
+			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Attempt: 1, Payload: m.Payload, PastWindow: m.PastWindow}.Message("", "bank"))
 	}
 	for _, err := range conn.Publisher(rabbit.PublisherConfig{}).PublishAll(t.Context(), messages) {
 		if err != nil {
@@ -88,7 +92,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 func TestWhileTheDatabaseIsAwayTwentyMessagesWaitInHandAndNoneIsRetriedOrDead(t *testing.T) {
 	t.Parallel()
 	dsn, url := devtest.DSN(t), devtest.Broker(t)
-	outage := rabbittest.NewProxy(t, dsn)
+	outage := nettest.NewProxy(t, dsn)
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: outage.URL()})
 	if err != nil {
 		t.Fatal(err)

@@ -23,14 +23,17 @@
 //
 // # What is not promised
 //
-// Once: consumers dedupe (see package inbox). Order between aggregates, and
-// order after a hand-over between relays: a relay that is stopped for seconds
-// and wakes up may send a copy of an old event after a newer one. Facts are
-// applied whatever their version; projections compare versions.
+// Once: consumers dedupe (see package inbox). Order between aggregates, and order
+// of copies after a relay crashed or slept. Facts are applied whatever their
+// version; projections compare versions.
+//
+// That every partition moves whatever happens to one relay: a relay that lives
+// but cannot reach the broker keeps its share and publishes nothing of it. The age
+// of the oldest event ([BacklogGauge]) says so.
 //
 // # An event's way
 //
-//	 business transaction           relay (one owner, others stand by)
+//	 business transaction           relay (for the partitions it owns)
 //	┌─────────────────────┐   ┌────────────────────────────────────────┐
 //	│ change              │   │ fetch ──▶ publish ──▶ confirmed ──▶ mark│
 //	│ INSERT outbox_events│──▶│   ▲          │ returned, nacked         │
@@ -43,7 +46,7 @@
 // seq is drawn when a row is written and seen when its transaction commits, so
 // a relay that pages by "seq > last seen" loses what commits late (347 of 1,881
 // events in a test). The relay asks for unpublished rows and marks them by id.
-// The last seen position is used as a hint, because an old open transaction
+// The last seen position of each partition is used as a hint, because an old open transaction
 // makes the index keep what was published; a scan from the start, every poll
 // interval, is the guarantee. And since the hint may hide version 1 while
 // showing version 2, behind it only an aggregate's certain next version is
@@ -58,12 +61,33 @@
 // commit: 5,100 commits a second became 1,600. The wake-up is only the hurry; a
 // poll is the guarantee.
 //
-// # One owner
+// # Who owns what
 //
-// The owner holds an advisory lock on a session of its own. Losing the session
-// is losing the lock, and sending stops at once; the server ends a session that
-// says nothing for four beats, so that a stopped owner is replaced. Two owners
-// for a moment cost copies, never events.
+// Every row names one of sixteen partitions, by a hash of its aggregate. Each
+// partition has at most one owner, a relay of N owns ⌈16 / N⌉ of them at most, and
+// nobody deals them out:
+//
+//	a relay lives      its session holds one lock that all living relays share
+//	it owns p          the same session holds lock p, alone
+//	four times a beat  it counts the living, takes what is free up to its share,
+//	                   or lets go of what is more than that
+//
+// All its locks belong to one session that does nothing else. Losing the session
+// is losing the locks and no longer being counted, in the same moment: no table
+// and no clock can say one without the other. What is free is taken at the next
+// look of whoever has room.
+//
+// Letting go is orderly: nothing more of the partition leaves, what left is
+// confirmed and marked, and then it is unlocked. So relays that come and go under
+// load make no copies and no inversions. One that cannot finish within
+// [Config].Drain, because its broker is away, ends its session instead.
+//
+// A crash and a long sleep are not orderly. The server ends a session that has
+// said nothing for four beats. The sleeper's own lease is three beats by its
+// monotonic clock, looked at before each event, so when it wakes up it sends
+// nothing. What was already handed to the network may still arrive: that is the
+// hand-over's overlap. It costs copies, which inboxes absorb, and may show a copy
+// of an old event after a newer one.
 //
 // # Killed here, then what
 //
@@ -82,5 +106,5 @@
 // draws queues. See schema.sql.
 //
 // Read first: outbox.go (writing), lanes.go (what may leave when), engine.go
-// (the loop), fate.go (what each answer means).
+// (the loop), fate.go (what each answer means), share.go (who owns what).
 package outbox

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type engine struct {
 	*Relay
 	lanes *lanes
+	desk  *desk
 
 	fetched  chan page
 	fates    chan fate
@@ -25,13 +27,18 @@ type engine struct {
 	marked   chan []row
 	toClerk  chan note
 	failing  map[string]bool // routes with an open alert
+	unheard  map[int64]error // by seq: confirms that a crash point lets get lost
 	fetching bool
-	more     bool // a fetch from the hint is due
-	scan     bool // a scan from the start is due
-	empty    bool // the last scan from the start found nothing new
+	more     []int // partitions of which a fetch from the hint is due
+	scan     []int // partitions of which a scan from the start is due
+	found    bool  // the running scan from the start has found something new
+	empty    bool  // the last one found nothing
+	turn     int   // where the next scan begins
+	leaving  []int // partitions asked back, of which something is still under way
 }
 
 type page struct {
+	asked     []int
 	rows      []row
 	fromStart bool
 	full      bool
@@ -47,10 +54,10 @@ type fate struct {
 // and one is being sent, the others wait for confirms and slow commits of marks.
 const memory = 8
 
-func newEngine(r *Relay) *engine {
+func newEngine(r *Relay, d *desk) *engine {
 	capacity := memory*r.cfg.Batch + 1
 	return &engine{
-		Relay: r, lanes: newLanes(), scan: true,
+		Relay: r, lanes: newLanes(), desk: d, unheard: map[int64]error{},
 		fetched: make(chan page, 1), fates: make(chan fate, capacity), toMark: make(chan row, capacity),
 		marked: make(chan []row, capacity), toClerk: make(chan note, 64),
 	}
@@ -70,6 +77,7 @@ func (e *engine) run(ctx context.Context, once bool) {
 
 	poll := time.NewTicker(e.cfg.Poll)
 	defer poll.Stop()
+	defer e.stats.partitions.Store(0)
 	for ctx.Err() == nil && (!once || !e.idle()) {
 		e.startFetch(ctx)
 		if e.publish(ctx) {
@@ -86,7 +94,7 @@ func (e *engine) run(ctx context.Context, once bool) {
 }
 
 func (e *engine) idle() bool {
-	return e.empty && !e.fetching && !e.more && !e.scan && len(e.lanes.known) == 0
+	return e.empty && !e.fetching && len(e.more)+len(e.scan)+len(e.lanes.known)+len(e.desk.orders) == 0
 }
 
 // wait takes the next thing that happens.
@@ -99,52 +107,106 @@ func (e *engine) wait(ctx context.Context, poll <-chan time.Time) {
 		e.settle(ctx, f)
 	case rows := <-e.marked:
 		e.lanes.marked(rows)
+		e.sayGone()
+	case o := <-e.desk.orders:
+		e.obey(o)
 	case <-e.wake:
-		e.more = true
+		e.more = with(e.more, e.lanes.mine(e.turn)...)
 	case <-poll:
-		e.scan = true
+		e.scan = with(e.scan, e.lanes.mine(e.turn)...)
+		e.turn = (e.turn + 1) % partitions
 		e.lanes.tick()
 		e.stats.held.Store(int64(e.lanes.heldBack()))
 	}
 }
 
+// obey takes a partition, or begins to let go of one.
+func (e *engine) obey(o order) {
+	if o.take {
+		e.lanes.take(o.partition)
+		e.scan = with(e.scan, o.partition)
+		e.empty = false
+	} else {
+		e.lanes.give(o.partition)
+		e.leaving = append(e.leaving, o.partition)
+		e.sayGone()
+	}
+	e.stats.partitions.Store(int64(len(e.lanes.mine(0))))
+}
+
+// sayGone reports the partitions of which everything that left is confirmed and
+// marked.
+func (e *engine) sayGone() {
+	e.leaving = slices.DeleteFunc(e.leaving, func(p int) bool {
+		if !e.lanes.left(p) {
+			return false
+		}
+		e.desk.gone <- p
+		return true
+	})
+}
+
 // startFetch reads the next page if one is due and there is room for it.
 func (e *engine) startFetch(ctx context.Context) {
+	owned := func(list []int) []int { return slices.DeleteFunc(list, func(p int) bool { return !e.lanes.owned[p] }) }
+	e.scan, e.more = owned(e.scan), owned(e.more)
 	room := memory*e.cfg.Batch - len(e.lanes.known)
-	if e.fetching || !(e.more || e.scan) || room < e.cfg.Batch {
+	if e.fetching || len(e.scan)+len(e.more) == 0 || room < e.cfg.Batch {
 		return
 	}
-	seqs, held := e.lanes.beginFetch()
-	fromStart, after := e.scan, int64(0)
+	q := request{limit: e.cfg.Batch}
+	q.seqs, q.aggregates = e.lanes.beginFetch()
+	fromStart := len(e.scan) > 0
 	if fromStart {
-		e.scan = false
+		q.partitions, q.after = e.scan, make([]int64, len(e.scan))
+		e.more = slices.DeleteFunc(e.more, func(p int) bool { return slices.Contains(q.partitions, p) })
+		e.scan = nil
 	} else {
-		after, seqs = e.lanes.hint, seqs[:0] // Nothing that is known lies behind the hint.
+		q.partitions, q.seqs = e.more, q.seqs[:0] // Nothing that is known lies behind a hint.
+		for _, p := range q.partitions {
+			q.after = append(q.after, e.lanes.hints[p])
+		}
+		e.more = nil
 	}
-	e.more = false
 	e.fetching = true
 	go func() {
-		rows, err := fetch(ctx, e.cfg.DB, after, e.cfg.Batch, seqs, held)
-		e.fetched <- page{rows: rows, fromStart: fromStart, full: len(rows) == e.cfg.Batch, err: err}
+		rows, err := fetch(ctx, e.cfg.DB, q)
+		e.fetched <- page{asked: q.partitions, rows: rows, fromStart: fromStart, full: len(rows) == e.cfg.Batch, err: err}
 	}()
 }
 
 func (e *engine) take(p page) {
 	e.fetching = false
+	if p.err == nil {
+		p.err = point("relay.after_fetch", p.rows...)
+	}
 	if p.err != nil {
 		e.empty = false
 		e.cfg.Log.Warn("the outbox cannot be read", "error", p.err)
 		return // The poll tries again.
 	}
-	seen := e.lanes.hint
+	seen := e.lanes.hints
 	taken, gaps := e.lanes.accept(p.rows, p.fromStart)
 	e.stats.fetched.Add(int64(taken))
-	e.empty = p.fromStart && taken == 0
-	switch {
-	case gaps, p.full && p.fromStart && taken > 0 && p.rows[len(p.rows)-1].Seq <= seen:
-		e.scan = true // There is more behind the hint.
-	case p.full:
-		e.more = true
+	var rest []int // What the page had no room for: from its last row's partition on.
+	if p.full {
+		last := p.rows[len(p.rows)-1]
+		rest = p.asked[slices.Index(p.asked, last.Partition):]
+		if p.fromStart && (taken == 0 || last.Seq > seen[last.Partition]) {
+			e.more = with(e.more, last.Partition) // Nothing is left behind its hint.
+			rest = rest[1:]
+		}
+	}
+	if p.fromStart {
+		e.scan = with(rest, e.scan...)
+		e.found = e.found || taken > 0
+	} else {
+		e.more = with(rest, e.more...)
+		e.found = true
+	}
+	e.scan = with(e.scan, gaps...)
+	if len(e.scan)+len(e.more) == 0 {
+		e.empty, e.found = !e.found, false
 	}
 }
 
@@ -156,6 +218,9 @@ const publishBurst = 64
 func (e *engine) publish(ctx context.Context) (more bool) {
 	for range publishBurst {
 		e.absorb(ctx)
+		if !e.desk.lease.holds() {
+			return false // Stopped for a while, it seems: the next beat tells.
+		}
 		r, ok := e.lanes.next()
 		if !ok {
 			return false
@@ -165,6 +230,7 @@ func (e *engine) publish(ctx context.Context) (more bool) {
 			e.fates <- fate{r, errors.Join(rabbit.ErrUnconfirmed, err)}
 			return false
 		}
+		e.sent(r)
 	}
 	return true
 }

@@ -18,6 +18,9 @@ func (e *engine) absorb(ctx context.Context) {
 			e.settle(ctx, f)
 		case rows := <-e.marked:
 			e.lanes.marked(rows)
+			e.sayGone()
+		case o := <-e.desk.orders:
+			e.obey(o)
 		default:
 			return
 		}
@@ -27,7 +30,9 @@ func (e *engine) absorb(ctx context.Context) {
 // settle draws the consequence of one event's fate. Only a confirmed event is
 // ever marked.
 func (e *engine) settle(ctx context.Context, f fate) {
+	defer e.sayGone()
 	var returned rabbit.Returned
+	f.err = e.heard(f)
 	switch {
 	case f.err == nil:
 		e.lanes.confirmed(f.row)
@@ -148,6 +153,9 @@ func (e *engine) markLoop(ctx context.Context) {
 			n, err := mark(ctx, e.cfg.DB, rows)
 			if err == nil {
 				e.stats.marked.Add(n)
+				err = point("relay.after_mark", rows...)
+			}
+			if err == nil {
 				break
 			}
 			e.cfg.Log.Warn("published events cannot be marked", "events", len(rows), "error", err)

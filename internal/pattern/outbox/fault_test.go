@@ -2,10 +2,8 @@ package outbox
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -65,67 +63,8 @@ func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 		t.Error("marked without a confirm")
 	}
 	s.proxy.Answer(true)
-	s.eventually("it is marked", func() bool { return s.unpublished() == 0 })
-	if s.copies() < 3 {
-		t.Errorf("%d copies of 2 events: it was not sent again", s.copies())
-	}
-}
-
-func TestTwoRelaysPublishEachEventOnceAndTheSecondTakesOverWhenTheFirstLosesItsSession(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	relays := []*Relay{s.relay(nil), s.relay(nil)}
-	for _, r := range relays {
-		s.start(r)
-	}
-	one := func() *Relay {
-		if a, b := relays[0].Owner(), relays[1].Owner(); a != b {
-			return relays[slices.Index([]bool{a, b}, true)]
-		}
-		return nil
-	}
-	s.eventually("one owner", func() bool { return one() != nil })
-	s.append(story("thing.happened", 50, 4)...)
-	s.eventually("200 events", func() bool { return s.unpublished() == 0 && len(s.distinct()) == 200 })
-	if s.copies() != 200 {
-		t.Errorf("%d copies of 200 events: both published", s.copies())
-	}
-	first := one()
-	fed := s.feed(story("thing.happened", 50, 10))
-	s.eventually("half way", func() bool { return len(s.distinct()) > 300 })
-	s.endLockSession()
-	s.eventually("somebody else or the same owns it again", func() bool { return one() != nil })
-	<-fed
-	s.eventually("700 events", func() bool { return s.unpublished() == 0 && len(s.distinct()) == 700 })
-	t.Logf("the owner changed: %v; %d copies", one() != first, s.copies())
-}
-
-// endLockSession does what a failover or an administrator does to whoever holds
-// the relay's lock.
-func (s *stage) endLockSession() {
-	s.t.Helper()
-	s.exec(`SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-		WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database() AND (l.classid::bigint << 32) + l.objid::bigint = $1`, int64(lockKey))
-}
-
-func TestAStoppedOwnerIsReplacedBecauseTheServerEndsItsIdleSession(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	// An owner that takes the lock and then, stopped, never beats again.
-	asleep := owner{cfg: postgres.Config{DSN: s.dsn}, beat: 100 * time.Millisecond, retry: 20 * time.Millisecond, log: s.relay(nil).cfg.Log}
-	took, slept := make(chan struct{}), make(chan error, 1)
-	go func() {
-		slept <- asleep.hold(ctx, func(*sql.Conn) error { close(took); <-ctx.Done(); return nil })
-	}()
-	<-took
-	r := s.relay(nil)
-	s.start(r)
-	s.append(thing("thing.happened", uuid.New(), 1))
-	s.eventually("another relay publishes", func() bool { return s.unpublished() == 0 })
-	cancel()
-	<-slept
+	// The confirm that marks it and the delivery of its copy race each other.
+	s.eventually("it was sent again, and is marked", func() bool { return s.unpublished() == 0 && s.copies() >= 3 })
 }
 
 func TestADatabaseThatDropsEveryConnectionCostsNothingButTime(t *testing.T) {
@@ -190,12 +129,15 @@ func TestOfOneAggregateTheSecondEventLeavesOnlyAfterTheFirstIsConfirmed(t *testi
 	s.append(thing("thing.happened", busy, 1), thing("thing.happened", busy, 2), thing("thing.happened", uuid.New(), 1))
 	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
 	s.start(s.relay(func(c *Config) { c.Publisher = by }))
-	first, other := <-by.sent, <-by.sent
-	if first.Headers[rabbit.HeaderSubject] != busy.String() || other.Headers[rabbit.HeaderSubject] == busy.String() {
-		t.Fatalf("left: %v and %v", first.Headers, other.Headers)
+	one, other := <-by.sent, <-by.sent
+	confirmFirst, confirmOther := <-by.done, <-by.done
+	if other.Headers[rabbit.HeaderSubject] == busy.String() { // Partitions have no order among each other.
+		one, other, confirmFirst, confirmOther = other, one, confirmOther, confirmFirst
 	}
-	confirmFirst := <-by.done
-	(<-by.done)(nil)
+	if one.Headers[rabbit.HeaderSubject] != busy.String() || other.Headers[rabbit.HeaderSubject] == busy.String() {
+		t.Fatalf("left: %v and %v", one.Headers, other.Headers)
+	}
+	confirmOther(nil)
 	s.eventually("the other is marked, nothing else has left", func() bool { return s.unpublished() == 2 && len(by.sent) == 0 })
 	confirmFirst(nil)
 	second := <-by.sent

@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 )
 
@@ -10,29 +12,36 @@ import (
 //
 //   - of one aggregate at most one event is unconfirmed, and they leave in the
 //     order of their versions;
-//   - a refused event holds back its aggregate and nobody else.
+//   - a refused event holds back its aggregate and nobody else;
+//   - nothing leaves of a partition that is not owned, and a partition is gone
+//     when nothing of it is under way.
 type lanes struct {
 	byAggregate map[uuid.UUID]*lane
 	ready       []uuid.UUID        // aggregates whose next event may leave
 	known       map[int64]struct{} // seq of every row from its fetch to its mark
 	unconfirmed int
 
-	hint    int64 // the highest seq seen
+	owned   [partitions]bool
+	under   [partitions]int   // how many of the known rows are in each
+	hints   [partitions]int64 // the highest seq seen in each
 	recent  recent
 	held    map[uuid.UUID]*hold
 	tainted map[uuid.UUID]struct{} // forgotten since the running fetch began
+	fresh   [partitions]bool       // taken since then
 }
 
 type lane struct {
-	waiting []row
-	busy    bool // its first event is on its way
+	partition int
+	waiting   []row
+	busy      bool // its first event is on its way
 }
 
 // hold counts down until a held aggregate may try again; strikes make it wait
 // longer each time.
 type hold struct {
-	ticks   int
-	strikes int
+	partition int
+	ticks     int
+	strikes   int
 }
 
 // laneLength bounds what one busy aggregate may take of the relay's memory.
@@ -45,10 +54,57 @@ func newLanes() *lanes {
 	}
 }
 
+// take makes a partition ours. What was remembered of it from an earlier time is
+// worth nothing: others have published since.
+func (l *lanes) take(partition int) {
+	l.owned[partition], l.fresh[partition] = true, true
+	l.hints[partition] = 0
+	l.recent = recent{}
+}
+
+// give forgets what has not left yet of a partition. What is under way stays
+// until it is confirmed and marked; see [lanes.left].
+func (l *lanes) give(partition int) {
+	l.owned[partition] = false
+	for id, ln := range l.byAggregate {
+		if ln.partition != partition {
+			continue
+		}
+		for _, r := range ln.waiting {
+			l.forget(r)
+		}
+		ln.waiting = nil
+		if !ln.busy {
+			delete(l.byAggregate, id)
+		}
+	}
+	l.ready = slices.DeleteFunc(l.ready, func(id uuid.UUID) bool { return l.byAggregate[id] == nil })
+	for id, h := range l.held {
+		if h.partition == partition {
+			delete(l.held, id)
+		}
+	}
+}
+
+// left says that nothing of a partition is under way.
+func (l *lanes) left(partition int) bool { return l.under[partition] == 0 }
+
+// mine lists the owned partitions, beginning at one that changes from call to
+// call, so that none is always last.
+func (l *lanes) mine(first int) (list []int) {
+	for i := range partitions {
+		if p := (first + i) % partitions; l.owned[p] {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // beginFetch must be called before rows are read, and what it returns be left
 // out by the query.
 func (l *lanes) beginFetch() (seqs []int64, aggregates []uuid.UUID) {
 	clear(l.tainted)
+	clear(l.fresh[:])
 	// Never nil: an SQL array that is NULL compares as unknown to every row.
 	seqs, aggregates = make([]int64, 0, len(l.known)), make([]uuid.UUID, 0, len(l.held))
 	for seq := range l.known {
@@ -66,16 +122,19 @@ func (l *lanes) beginFetch() (seqs []int64, aggregates []uuid.UUID) {
 // have skipped an older event of the same aggregate that committed late behind
 // the hint. So from such a fetch only a row is taken that is sure to be its
 // aggregate's next: the first of all, or the successor of one that is here or
-// was here lately. gaps says that others were left for a scan from the start,
-// which sees all that committed.
-func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps bool) {
+// was here lately. gaps are the partitions of which others were left for a scan
+// from the start, which sees all that committed.
+func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps []int) {
 	for _, r := range rows {
-		l.hint = max(l.hint, r.Seq)
+		if !l.owned[r.Partition] || l.fresh[r.Partition] {
+			continue // It was somebody else's while this was being read.
+		}
+		l.hints[r.Partition] = max(l.hints[r.Partition], r.Seq)
 		if _, twice := l.known[r.Seq]; twice || l.mustWait(r.AggregateID) {
 			continue
 		}
 		if !fromStart && !l.isNext(r) {
-			gaps = true
+			gaps = with(gaps, r.Partition)
 			continue
 		}
 		if !l.enqueue(r) {
@@ -84,6 +143,16 @@ func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps bool) {
 		taken++
 	}
 	return taken, gaps
+}
+
+// with adds to a list what is not in it yet.
+func with(list []int, more ...int) []int {
+	for _, p := range more {
+		if !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 func (l *lanes) mustWait(aggregate uuid.UUID) bool {
@@ -107,7 +176,7 @@ func (l *lanes) isNext(r row) bool {
 func (l *lanes) enqueue(r row) bool {
 	ln := l.byAggregate[r.AggregateID]
 	if ln == nil {
-		ln = &lane{}
+		ln = &lane{partition: r.Partition}
 		l.byAggregate[r.AggregateID] = ln
 	}
 	if len(ln.waiting) >= laneLength {
@@ -118,6 +187,7 @@ func (l *lanes) enqueue(r row) bool {
 		l.ready = append(l.ready, r.AggregateID)
 	}
 	l.known[r.Seq] = struct{}{}
+	l.under[r.Partition]++
 	if !r.isReplay() {
 		l.recent.remember(r.AggregateID, r.AggregateVersion)
 	}
@@ -158,19 +228,19 @@ func (l *lanes) confirmed(r row) {
 // scan reads again, in order. With wait the aggregate is held back for a while.
 func (l *lanes) failed(r row, wait bool) {
 	l.unconfirmed--
-	delete(l.known, r.Seq)
+	l.forget(r)
 	for _, w := range l.byAggregate[r.AggregateID].waiting {
-		delete(l.known, w.Seq)
+		l.forget(w)
 	}
 	delete(l.byAggregate, r.AggregateID)
 	l.recent.forget(r.AggregateID)
 	l.tainted[r.AggregateID] = struct{}{}
-	if !wait {
+	if !wait || !l.owned[r.Partition] {
 		return
 	}
 	h := l.held[r.AggregateID]
 	if h == nil {
-		h = &hold{}
+		h = &hold{partition: r.Partition}
 		l.held[r.AggregateID] = h
 	}
 	h.ticks = holdTicks << h.strikes
@@ -193,8 +263,13 @@ func (l *lanes) tick() {
 // marked forgets rows that are published in the table as well.
 func (l *lanes) marked(rows []row) {
 	for _, r := range rows {
-		delete(l.known, r.Seq)
+		l.forget(r)
 	}
+}
+
+func (l *lanes) forget(r row) {
+	delete(l.known, r.Seq)
+	l.under[r.Partition]--
 }
 
 func (l *lanes) heldBack() (n int) {

@@ -22,6 +22,19 @@ type model struct {
 	seq     int64
 }
 
+// share deals the model's five aggregates into two partitions.
+func share(id uuid.UUID) int { return int(id[15]) % 2 }
+
+// ownAll makes a memory that owns every partition.
+func ownAll() *lanes {
+	l := newLanes()
+	for p := range partitions {
+		l.take(p)
+	}
+	l.beginFetch()
+	return l
+}
+
 func aggregate(n int) uuid.UUID {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[8:], uint64(n+1))
@@ -33,9 +46,10 @@ func aggregate(n int) uuid.UUID {
 func (m *model) fetch(fromStart bool, limit int) {
 	seqs, held := m.lanes.beginFetch()
 	skip, heldBack := map[int64]bool{}, map[uuid.UUID]bool{}
-	after := m.lanes.hint
+	after := m.lanes.hints
+	asked := m.lanes.owned
 	if fromStart {
-		after = 0
+		clear(after[:])
 		for _, s := range seqs {
 			skip[s] = true
 		}
@@ -45,7 +59,7 @@ func (m *model) fetch(fromStart bool, limit int) {
 	}
 	var rows []row
 	for _, r := range m.table {
-		if r.Seq > after && !m.done[r.Seq] && !skip[r.Seq] && !heldBack[r.AggregateID] && len(rows) < limit {
+		if asked[r.Partition] && r.Seq > after[r.Partition] && !m.done[r.Seq] && !skip[r.Seq] && !heldBack[r.AggregateID] && len(rows) < limit {
 			rows = append(rows, r)
 		}
 	}
@@ -53,8 +67,42 @@ func (m *model) fetch(fromStart bool, limit int) {
 	if rapid.Bool().Draw(m.t, "meanwhile") {
 		m.settleOne()
 		m.mark()
+		if rapid.Bool().Draw(m.t, "handed to and fro") {
+			p := rapid.IntRange(0, 1).Draw(m.t, "partition")
+			m.give(p)
+			m.rival(p)
+			m.takeBack(p)
+		}
 	}
 	m.lanes.accept(rows, fromStart)
+}
+
+func (m *model) give(p int) {
+	if m.lanes.owned[p] {
+		m.lanes.give(p)
+	}
+}
+
+// rival is another relay that owns p while we do not, and nothing of ours is
+// under way: it publishes and marks one event of each aggregate.
+func (m *model) rival(p int) {
+	if m.lanes.owned[p] || !m.lanes.left(p) {
+		return
+	}
+	served := map[uuid.UUID]bool{}
+	for _, r := range m.table {
+		if r.Partition == p && !m.done[r.Seq] && !served[r.AggregateID] {
+			served[r.AggregateID] = true
+			m.confirm(r)
+			m.done[r.Seq] = true
+		}
+	}
+}
+
+func (m *model) takeBack(p int) {
+	if !m.lanes.owned[p] && m.lanes.left(p) {
+		m.lanes.take(p)
+	}
 }
 
 func (m *model) settleOne() {
@@ -104,7 +152,7 @@ func (m *model) draw() {
 	}
 	m.seq++
 	m.version[id]++
-	m.pending = append(m.pending, row{RowID: uuid.New(), AggregateID: id, AggregateVersion: m.version[id], Seq: m.seq})
+	m.pending = append(m.pending, row{RowID: uuid.New(), AggregateID: id, AggregateVersion: m.version[id], Seq: m.seq, Partition: share(id)})
 }
 
 func (m *model) commit() {
@@ -134,10 +182,10 @@ func (m *model) send() {
 	m.flying = append(m.flying, r)
 }
 
-func TestWhateverCommitsLateOrFailsEachAggregateIsConfirmedInOrderAndNothingIsLost(t *testing.T) {
+func TestWhateverCommitsLateFailsOrChangesHandsEachAggregateIsConfirmedInOrderAndNothingIsLost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{t: t, lanes: newLanes(), done: map[int64]bool{}, version: map[uuid.UUID]int64{}, sent: map[uuid.UUID][]int64{}}
+		m := &model{t: t, lanes: ownAll(), done: map[int64]bool{}, version: map[uuid.UUID]int64{}, sent: map[uuid.UUID][]int64{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"draw":   func(*rapid.T) { m.draw() },
 			"commit": func(*rapid.T) { m.commit() },
@@ -147,6 +195,9 @@ func TestWhateverCommitsLateOrFailsEachAggregateIsConfirmedInOrderAndNothingIsLo
 			"settle": func(*rapid.T) { m.settleOne() },
 			"mark":   func(*rapid.T) { m.mark() },
 			"tick":   func(*rapid.T) { m.lanes.tick() },
+			"give":   func(t *rapid.T) { m.give(rapid.IntRange(0, 1).Draw(t, "partition")) },
+			"rival":  func(t *rapid.T) { m.rival(rapid.IntRange(0, 1).Draw(t, "partition")) },
+			"take":   func(t *rapid.T) { m.takeBack(rapid.IntRange(0, 1).Draw(t, "partition")) },
 		})
 		m.finish()
 	})
@@ -159,6 +210,8 @@ func (m *model) finish() {
 	}
 	for range 500 {
 		m.lanes.tick()
+		m.takeBack(0)
+		m.takeBack(1)
 		seqs, _ := m.lanes.beginFetch()
 		known := map[int64]bool{}
 		for _, s := range seqs {
@@ -194,7 +247,7 @@ func (m *model) finish() {
 
 func TestAHeldAggregateStopsNobodyElse(t *testing.T) {
 	t.Parallel()
-	l := newLanes()
+	l := ownAll()
 	bad, good := aggregate(1), aggregate(2)
 	l.accept([]row{
 		{AggregateID: bad, AggregateVersion: 1, Seq: 1}, {AggregateID: bad, AggregateVersion: 2, Seq: 2},
@@ -220,11 +273,11 @@ func TestAHeldAggregateStopsNobodyElse(t *testing.T) {
 
 func TestAfterTheHintAnAggregateOfUnknownPastWaitsForAScanFromTheStart(t *testing.T) {
 	t.Parallel()
-	l := newLanes()
+	l := ownAll()
 	late := aggregate(1)
 	// Version 1 (seq 1) commits behind the hint; version 2 is seen first.
 	taken, gaps := l.accept([]row{{AggregateID: aggregate(2), AggregateVersion: 1, Seq: 5}, {AggregateID: late, AggregateVersion: 2, Seq: 9}}, false)
-	if taken != 1 || !gaps {
+	if taken != 1 || len(gaps) != 1 {
 		t.Fatalf("taken %d, gaps %v: version 2 would overtake version 1", taken, gaps)
 	}
 	taken, _ = l.accept([]row{{AggregateID: late, AggregateVersion: 1, Seq: 1}, {AggregateID: late, AggregateVersion: 2, Seq: 9}}, true)

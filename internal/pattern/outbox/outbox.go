@@ -25,6 +25,10 @@ type Event struct {
 	// Destination is empty for an event that everybody bound may have. A replay
 	// names the one queue that it is for.
 	Destination string
+	// Replay counts how often a person has sent the event again; PastWindow says
+	// that the person knows that a reader's dedupe may have forgotten it.
+	Replay     int
+	PastWindow bool
 	// Scope is whose it is; Correlation is the story it belongs to, whatever
 	// its aggregate. Either may be the zero id.
 	Scope       uuid.UUID
@@ -52,10 +56,6 @@ func (e Event) check() error {
 	return nil
 }
 
-// partitions is how many shares the events are dealt into, so that several
-// relays can each own some. All events of an aggregate are in one.
-const partitions = 16
-
 func (e Event) partition() int {
 	h := fnv.New32a()
 	_, _ = h.Write(e.AggregateID[:])
@@ -73,13 +73,13 @@ func (e Event) trace(ctx context.Context) string {
 // easily than nulls. seq is drawn in the order of the arguments.
 const appendEvents = `
 INSERT INTO outbox_events (row_id, event_id, destination, merchant_id, correlation_id,
-  aggregate_type, aggregate_id, aggregate_version, type, payload, traceparent, partition_no)
+  aggregate_type, aggregate_id, aggregate_version, type, payload, traceparent, partition_no, replay_no, past_window)
 SELECT e.row_id, e.event_id, nullif(e.destination, ''), nullif(e.merchant_id, '')::uuid, nullif(e.correlation_id, '')::uuid,
-  e.aggregate_type, e.aggregate_id, e.aggregate_version, e.type, e.payload, e.traceparent, e.partition_no
+  e.aggregate_type, e.aggregate_id, e.aggregate_version, e.type, e.payload, e.traceparent, e.partition_no, e.replay_no, e.past_window
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::bigint[],
-  $9::text[], $10::bytea[], $11::text[], $12::smallint[]) WITH ORDINALITY AS e
+  $9::text[], $10::bytea[], $11::text[], $12::smallint[], $13::integer[], $14::boolean[]) WITH ORDINALITY AS e
   (row_id, event_id, destination, merchant_id, correlation_id, aggregate_type, aggregate_id, aggregate_version,
-   type, payload, traceparent, partition_no, place)
+   type, payload, traceparent, partition_no, replay_no, past_window, place)
 ORDER BY e.place`
 
 // Append writes events in the caller's transaction, in one round trip. When tx
@@ -95,6 +95,7 @@ func Append(ctx context.Context, tx postgres.Tx, events ...Event) error {
 	destinations, scopes, stories := make([]string, n), make([]string, n), make([]string, n)
 	kinds, types, traces := make([]string, n), make([]string, n), make([]string, n)
 	versions, shares, payloads := make([]int64, n), make([]int64, n), make([][]byte, n)
+	replays, past := make([]int64, n), make([]bool, n)
 	for i, e := range events {
 		if err := e.check(); err != nil {
 			return err
@@ -110,10 +111,11 @@ func Append(ctx context.Context, tx postgres.Tx, events ...Event) error {
 		destinations[i], scopes[i], stories[i] = e.Destination, orEmpty(e.Scope), orEmpty(e.Correlation)
 		kinds[i], types[i], traces[i] = e.AggregateType, e.Type, e.trace(ctx)
 		versions[i], shares[i], payloads[i] = e.AggregateVersion, int64(e.partition()), e.Payload
+		replays[i], past[i] = int64(e.Replay), e.PastWindow
 	}
 	_, err := tx.Exec(ctx, appendEvents, pq.Array(rows), pq.Array(ids), pq.Array(destinations), pq.Array(scopes),
 		pq.Array(stories), pq.Array(kinds), pq.Array(aggregates), pq.Array(versions), pq.Array(types),
-		pq.Array(payloads), pq.Array(traces), pq.Array(shares))
+		pq.Array(payloads), pq.Array(traces), pq.Array(shares), pq.Array(replays), pq.Array(past))
 	return err
 }
 

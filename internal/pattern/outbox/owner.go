@@ -6,56 +6,81 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"payonce/internal/platform/postgres"
 )
 
-// lockKey is the advisory lock of whoever relays. Advisory locks live in one
-// database, so relays of different databases do not meet.
-const lockKey = 0x7061796f6e6365 // "payonce"
-
-// owner takes and keeps the right to publish.
+// owner takes and keeps the right to publish some of the partitions. All its
+// locks belong to one session, so that they are lost together, and with them the
+// relay's place among the living.
 type owner struct {
-	cfg   postgres.Config
-	beat  time.Duration
-	retry time.Duration
-	log   *slog.Logger
+	cfg  postgres.Config
+	beat time.Duration
+	// patience is how long the engine may take to let go of a partition.
+	patience time.Duration
+	realm    int // see [Config].Realm
+	log      *slog.Logger
 }
 
-// during runs lead while this process is the owner, and again when it becomes
-// the owner again, until ctx ends. An advisory lock belongs to a session: it is
-// asked for on a connection that does nothing else, and the context given to
-// lead ends as soon as that connection gives no sign of life.
-func (o owner) during(ctx context.Context, lead func(ctx context.Context)) {
+// looksPerBeat is how often within a beat a relay counts the living; each look
+// is a sign of life as well. A crash is noticed at the next one.
+const looksPerBeat = 4
+
+func (o owner) look() time.Duration { return o.beat / looksPerBeat }
+
+// desk is where the session and the engine of one tenure meet. At most two
+// orders for a partition are ever unread, so nobody blocks here.
+type desk struct {
+	orders chan order // what to take and what to let go of
+	gone   chan int   // partitions of which nothing is under way any more
+	lease  *lease
+}
+
+type order struct {
+	partition int
+	take      bool
+}
+
+func newDesk(l *lease) *desk {
+	return &desk{orders: make(chan order, 2*partitions), gone: make(chan int, partitions), lease: l}
+}
+
+// during runs lead once for each session, until ctx ends. The context given to
+// lead ends as soon as the session gives no sign of life: losing the session is
+// losing the locks.
+func (o owner) during(ctx context.Context, lead func(ctx context.Context, d *desk)) {
 	for ctx.Err() == nil {
 		err := o.session(ctx, lead)
 		if ctx.Err() != nil {
 			return
 		}
-		o.log.Warn("the relay's session is lost, and with it the lock", "error", err)
-		pause(ctx, o.retry)
+		o.log.Warn("the relay's session is lost, and with it its partitions", "error", err)
+		pause(ctx, o.look())
 	}
 }
 
-func (o owner) session(ctx context.Context, lead func(ctx context.Context)) error {
-	return o.hold(ctx, func(conn *sql.Conn) error {
-		o.log.Info("this relay is the owner now")
+func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *desk)) error {
+	return o.join(ctx, func(s *session) error {
 		tenure, lose := context.WithCancelCause(ctx)
-		beaten := make(chan struct{})
+		kept, drained := make(chan struct{}), make(chan struct{})
 		go func() {
-			defer close(beaten)
-			lose(o.keep(tenure, conn))
+			defer close(kept)
+			lose(s.keep(tenure))
+			s.stay(drained)
 		}()
-		lead(tenure)
-		lose(nil)
-		<-beaten
+		func() {
+			// Deferred: a relay that panics must not keep its partitions.
+			defer func() { lose(nil); close(drained); <-kept }()
+			lead(tenure, s.desk)
+		}()
 		return context.Cause(tenure)
 	})
 }
 
-// hold opens a session, waits for the lock and calls then while it is held.
-func (o owner) hold(ctx context.Context, then func(conn *sql.Conn) error) error {
+// join opens a session, takes a place among the living and calls then.
+func (o owner) join(ctx context.Context, then func(s *session) error) error {
 	connector, err := postgres.Connector(o.cfg)
 	if err != nil {
 		return err
@@ -67,69 +92,125 @@ func (o owner) hold(ctx context.Context, then func(conn *sql.Conn) error) error 
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	// A stopped process cannot beat: the server then ends the session, and with
-	// it the lock, so that another relay takes over.
-	if err := o.ask(ctx, conn, nil, fmt.Sprintf(`SET idle_session_timeout = '%dms'`, (4*o.beat).Milliseconds())); err != nil {
+	s := &session{owner: o, conn: conn, desk: newDesk(newLease(3 * o.beat))}
+	// A stopped process cannot speak: the server then ends the session, and with
+	// it the locks, so that the others take over.
+	var limit string
+	if err := s.ask(ctx, []any{&limit}, `SELECT set_config('idle_session_timeout', $1, false)`, fmt.Sprintf("%dms", (4*o.beat).Milliseconds())); err != nil {
 		return err
 	}
-	if err := o.acquire(ctx, conn); err != nil {
+	if err := s.appear(ctx); err != nil {
 		return err
 	}
-	return then(conn)
+	return then(s)
 }
 
-func (o owner) acquire(ctx context.Context, conn *sql.Conn) error {
+// session is the owner's side of one tenure.
+type session struct {
+	owner
+	conn   *sql.Conn
+	desk   *desk
+	mine   [partitions]bool
+	giving [partitions]bool // asked back from the engine, not gone yet
+	waited int              // looks since the oldest of them was asked for
+}
+
+// appear takes the lock that says "a relay lives here". It is shared: relays do
+// not exclude each other by it, they count each other. A relay of a version in
+// which one owned everything holds the same lock alone, so in a rolling
+// deployment the two kinds take turns and never publish side by side.
+func (s *session) appear(ctx context.Context) error {
 	for ctx.Err() == nil {
-		var mine bool
-		if err := o.ask(ctx, conn, &mine, `SELECT pg_try_advisory_lock($1)`, int64(lockKey)); err != nil {
+		var here bool
+		if err := s.ask(ctx, []any{&here}, `SELECT pg_try_advisory_lock_shared($1)`, int64(presenceKey)+int64(s.realm)); err != nil {
 			return err
 		}
-		if mine {
+		if here {
 			return nil
 		}
-		pause(ctx, o.retry)
+		pause(ctx, s.look())
 	}
 	return ctx.Err()
 }
 
-var errLockGone = errors.New("the session lives, but does not hold the lock")
-
-const holdsLock = `
-SELECT EXISTS (SELECT FROM pg_locks
-  WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
-    AND (classid::bigint << 32) + objid::bigint = $1)`
-
-// keep beats until the session fails to answer in time, and returns why.
-func (o owner) keep(ctx context.Context, conn *sql.Conn) error {
-	tick := time.NewTicker(o.beat)
+// keep looks around until the session fails to answer in time, and returns why.
+func (s *session) keep(ctx context.Context) error {
+	tick := time.NewTicker(s.look())
 	defer tick.Stop()
 	for {
+		if err := s.balance(ctx); err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case p := <-s.desk.gone:
+			if err := s.release(ctx, p); err != nil {
+				return err
+			}
 		case <-tick.C:
-		}
-		var mine bool
-		if err := o.ask(ctx, conn, &mine, holdsLock, int64(lockKey)); err != nil {
-			return err
-		}
-		if !mine {
-			return errLockGone
+			s.waited++
 		}
 	}
 }
 
-// ask runs one statement, with a deadline that is short enough to notice a
-// silent server before the server notices us.
-func (o owner) ask(ctx context.Context, conn *sql.Conn, dest any, query string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*o.beat)
+// stay keeps the locks, and takes no part any more, while the engine waits for
+// the confirms of what it has sent: or others would send it again.
+func (s *session) stay(drained <-chan struct{}) {
+	tick := time.NewTicker(s.look())
+	defer tick.Stop()
+	for {
+		select {
+		case <-drained:
+			return
+		case <-tick.C:
+		}
+		var here bool
+		if err := s.ask(context.Background(), []any{&here}, `SELECT true`); err != nil {
+			return // The session is lost; there is nothing to keep.
+		}
+	}
+}
+
+// ask runs one query with a deadline that is short enough to notice a silent
+// server before the server notices us. The lease is counted from before the
+// question, so it ends before the server's patience does. A question is never
+// cut short: the driver would drop the connection, and with it the locks.
+func (s *session) ask(ctx context.Context, dest []any, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.beat)
 	defer cancel()
-	if dest == nil {
-		_, err := conn.ExecContext(ctx, query, args...)
+	asked := s.desk.lease.now()
+	if err := s.conn.QueryRowContext(ctx, query, args...).Scan(dest...); err != nil {
 		return err
 	}
-	return conn.QueryRowContext(ctx, query, args...).Scan(dest)
+	s.desk.lease.renew(asked)
+	return nil
 }
+
+var (
+	errPlaceGone   = errors.New("the session lives, but does not hold its locks")
+	errNotLetGo    = errors.New("a partition was not let go of in time")
+	errLockMissing = errors.New("an advisory lock was to be released that is not held")
+)
+
+// lease is how a relay that was stopped and wakes up knows, before it sends
+// anything and without asking anybody, that its partitions may be somebody
+// else's by now.
+type lease struct {
+	born  time.Time
+	last  atomic.Int64 // when the session's latest answer was asked for, since born
+	lasts time.Duration
+}
+
+func newLease(lasts time.Duration) *lease {
+	return &lease{born: time.Now(), lasts: lasts} //nolint:forbidigo // a stopwatch: only differences are looked at, by the monotonic clock
+}
+
+func (l *lease) now() time.Duration { return time.Since(l.born) }
+
+func (l *lease) renew(at time.Duration) { l.last.Store(int64(at)) }
+
+func (l *lease) holds() bool { return l.now()-time.Duration(l.last.Load()) < l.lasts }
 
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

@@ -21,7 +21,7 @@ type Publisher interface {
 // Config wires a [Relay].
 type Config struct {
 	// DB is the pool for reading and marking; Postgres says how to open the
-	// two connections that are the relay's own: its lock and its ear.
+	// two connections that are the relay's own: its locks and its ear.
 	DB        *postgres.DB
 	Postgres  postgres.Config
 	Publisher Publisher
@@ -36,12 +36,18 @@ type Config struct {
 	// Poll is the time between two scans from the start, and so the longest an
 	// event waits whose wake-up was lost or that committed late; 0 means 200 ms.
 	Poll time.Duration
-	// Beat is how often the lock's session is asked for a sign of life; 0 means
-	// 1 s. A relay that stops is replaced after about four of them.
+	// Beat is how fast the session that holds the relay's locks lives; 0 means
+	// 1 s. Four times a beat it looks who else is there; a relay that stops
+	// sends nothing after three beats and is replaced after four.
 	Beat time.Duration
-	// Drain is how long confirms are waited for when the relay must stop; 0
-	// means 5 s.
+	// Drain is how long confirms are waited for when the relay must stop, or
+	// let go of a partition; 0 means 5 s.
 	Drain time.Duration
+	// Realm tells relays of several outboxes in one database apart: a table of the
+	// same name in another schema, which Postgres's search_path names. Relays of
+	// one realm share its partitions and do not see those of another. 0 is where
+	// there is one outbox.
+	Realm uint8
 }
 
 func (c *Config) setDefaults() error {
@@ -81,7 +87,7 @@ type Relay struct {
 }
 
 type stats struct {
-	owner                                              atomic.Bool
+	partitions                                         atomic.Int64
 	fetched, published, marked, returned, nacked, lost atomic.Int64
 	held                                               atomic.Int64
 }
@@ -105,24 +111,21 @@ func NewRelay(cfg Config) (*Relay, error) {
 	return &Relay{cfg: cfg, wake: make(chan struct{}, 1)}, nil
 }
 
-// Run relays until ctx ends. Any number of relays may run on one database: one
-// of them is the owner and publishes, the others stand by and take over when
-// its session ends. When ctx ends the confirms under way are waited for and
-// marked.
+// Run relays until ctx ends. Any number of relays may run on one database: they
+// share the partitions evenly, and whoever comes or goes moves no more of them
+// than he must. With more relays than partitions the rest stand by. When ctx ends
+// the confirms under way are waited for and marked.
 func (r *Relay) Run(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
 		listen(ctx, r.cfg.Postgres.DSN, r.cfg.Log, r.Wake)
 	}()
-	defer func() { <-heard }()
+	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait for ever
 
-	o := owner{cfg: r.cfg.Postgres, beat: r.cfg.Beat, retry: r.cfg.Beat / 4, log: r.cfg.Log}
-	o.during(ctx, func(tenure context.Context) {
-		r.stats.owner.Store(true)
-		defer r.stats.owner.Store(false)
-		newEngine(r).run(tenure, false)
-	})
+	o := owner{cfg: r.cfg.Postgres, beat: r.cfg.Beat, patience: r.cfg.Drain, realm: int(r.cfg.Realm), log: r.cfg.Log}
+	o.during(ctx, func(tenure context.Context, d *desk) { newEngine(r, d).run(tenure, false) })
 	return nil
 }
 
@@ -130,7 +133,11 @@ func (r *Relay) Run(ctx context.Context) error {
 // be published now. It takes no lock: tests call it, one at a time.
 func (r *Relay) runOnce(ctx context.Context) Counts {
 	before := r.Counts()
-	newEngine(r).run(ctx, true)
+	all := newDesk(newLease(time.Hour))
+	for p := range partitions {
+		all.orders <- order{partition: p, take: true}
+	}
+	newEngine(r, all).run(ctx, true)
 	after := r.Counts()
 	return Counts{
 		Fetched: after.Fetched - before.Fetched, Published: after.Published - before.Published, Marked: after.Marked - before.Marked,
@@ -138,7 +145,7 @@ func (r *Relay) runOnce(ctx context.Context) Counts {
 	}
 }
 
-// Wake makes the owner look for new events now. It never blocks.
+// Wake makes the relay look for new events now. It never blocks.
 func (r *Relay) Wake() {
 	select {
 	case r.wake <- struct{}{}:
@@ -146,8 +153,10 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Owner says whether this relay is the one that publishes.
-func (r *Relay) Owner() bool { return r.stats.owner.Load() }
+// Partitions is how many partitions this relay owns at the moment. None is
+// nothing to worry about in one relay; that all of them together own fewer than
+// [Partitions] for long is.
+func (r *Relay) Partitions() int { return int(r.stats.partitions.Load()) }
 
 // Counts tells what happened so far, for metrics and tests.
 func (r *Relay) Counts() Counts {

@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
-	"payonce/internal/platform/rabbit/rabbittest"
 )
 
 // queues: reader gets everything of type thing.happened, full has room for one.
@@ -36,7 +36,7 @@ type stage struct {
 	dsn   string
 	db    *postgres.DB
 	url   string
-	proxy *rabbittest.Proxy
+	proxy *nettest.Proxy
 
 	mu      sync.Mutex
 	arrived []rabbit.Envelope
@@ -45,7 +45,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{t: t, dsn: devtest.DSN(t), url: devtest.Broker(t)}
-	s.proxy = rabbittest.NewProxy(t, s.url)
+	s.proxy = nettest.NewProxy(t, s.url)
 	s.db = s.pool()
 	reader := s.connect(s.url, topology)
 	ctx, stop := context.WithCancel(context.Background())
@@ -128,7 +128,7 @@ func (s *stage) relay(change func(*Config)) *Relay {
 	cfg := Config{
 		DB: s.pool(), Postgres: postgres.Config{DSN: s.dsn, AppName: "relay"},
 		Publisher: s.connect(s.proxy.URL(), topology).Publisher(rabbit.PublisherConfig{ConfirmTimeout: time.Second}),
-		Poll:      20 * time.Millisecond, Beat: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Poll:      20 * time.Millisecond, Beat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&cfg)
@@ -304,8 +304,16 @@ func TestAnUnroutableEventStaysHoldsItsAggregateOnlyAndAlarmsOnce(t *testing.T) 
 func TestARefusedEventStaysUnpublishedAndAlarms(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.append(thing("thing.overflowed", uuid.New(), 1), thing("thing.overflowed", uuid.New(), 1), thing("thing.happened", uuid.New(), 1))
-	counts := s.relay(nil).runOnce(t.Context())
+	r := s.relay(nil)
+	// The broker tells its publishers a moment late that a queue is full, so it
+	// may take one or two too many.
+	var counts Counts
+	for range 20 {
+		s.append(thing("thing.overflowed", uuid.New(), 1), thing("thing.happened", uuid.New(), 1))
+		if counts = r.runOnce(t.Context()); counts.Nacked > 0 {
+			break
+		}
+	}
 	if counts.Nacked == 0 || s.unpublished() != 1 {
 		t.Errorf("counts %+v, %d unpublished", counts, s.unpublished())
 	}
@@ -358,8 +366,8 @@ func TestAWakeUpHurriesWhatThePollWouldFindLater(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- waker.Run(ctx) }()
-	s.eventually("an owner that listens", func() bool {
-		return r.Owner() && s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`) == 1
+	s.eventually("a relay that listens", func() bool {
+		return r.Partitions() == partitions && s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`) == 1
 	})
 	for n := range 3 {
 		s.append(thing("thing.happened", uuid.New(), 1))

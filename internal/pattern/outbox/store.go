@@ -25,7 +25,10 @@ type row struct {
 	Type             string         `db:"type"`
 	Payload          []byte         `db:"payload"`
 	Traceparent      string         `db:"traceparent"`
+	Partition        int            `db:"partition_no"`
 	Seq              int64          `db:"seq"`
+	Replay           int            `db:"replay_no"`
+	PastWindow       bool           `db:"past_window"`
 	CreatedAt        time.Time      `db:"created_at"`
 }
 
@@ -41,44 +44,83 @@ func (r row) route() (exchange, key string) {
 
 func (r row) message(source string) rabbit.Message {
 	exchange, key := r.route()
+	at := r.CreatedAt
+	if r.isReplay() {
+		at = bornAt(r.EventID, at)
+	}
 	return rabbit.Envelope{
 		EventID: r.EventID, Type: r.Type, Source: source, AggregateID: r.AggregateID, AggregateVersion: r.AggregateVersion,
-		Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, Time: r.CreatedAt, Traceparent: r.Traceparent, Attempt: 1, Payload: r.Payload,
+		Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, Time: at, Traceparent: r.Traceparent, Attempt: 1, Payload: r.Payload,
+		Replay: r.Replay, PastWindow: r.PastWindow,
 	}.Message(exchange, key)
 }
 
-// The position $1 is a hint that spares the dead index entries of what was
-// published before, which an old open transaction keeps alive (6 to 24 ms each
-// time). It is only a hint: a sequence is not commit order, and a relay that
-// pages by it loses what commits late (347 of 1,881 events). So the same query
-// runs with $1 = 0 often enough.
-const fetchRows = `
-SELECT row_id, event_id, destination, merchant_id, correlation_id, aggregate_id, aggregate_version,
-  type, payload, traceparent, seq, created_at
-FROM outbox_events
-WHERE published_at IS NULL AND seq > $1
-  -- Read before, not marked yet. A subquery is hashed; an array that comes as a
-  -- parameter is searched from its beginning for every row (23 ms, now 2).
-  AND seq NOT IN (SELECT unnest($3::bigint[]))
-  AND aggregate_id <> ALL ($4::uuid[]) -- held back
-ORDER BY seq
-LIMIT $2`
+// bornAt is an event's own time, which its UUIDv7 carries: a replay's row is
+// younger than its event.
+func bornAt(event uuid.UUID, otherwise time.Time) time.Time {
+	if event.Version() != 7 {
+		return otherwise
+	}
+	return time.Unix(event.Time().UnixTime())
+}
 
-func fetch(ctx context.Context, db *postgres.DB, after int64, limit int, seqs []int64, aggregates []uuid.UUID) ([]row, error) {
-	held := make([]string, len(aggregates))
-	for i, id := range aggregates {
+// Each partition asked for is one short walk along the index, in the order
+// given; the LIMIT stops the walk, so a page holds what one relay can use and
+// nothing of what others own, however much that is. Order matters within an
+// aggregate only, and an aggregate lies in one partition.
+//
+// A partition's position is a hint that spares the dead index entries of what
+// was published before, which an old open transaction keeps alive (6 to 24 ms
+// each time). It is only a hint: a sequence is not commit order, and a relay that
+// pages by it loses what commits late (347 of 1,881 events). So the same query
+// runs with 0 often enough.
+const fetchRows = `
+SELECT e.row_id, e.event_id, e.destination, e.merchant_id, e.correlation_id, e.aggregate_id, e.aggregate_version,
+  e.type, e.payload, e.traceparent, e.partition_no, e.seq, e.created_at, e.replay_no, e.past_window
+FROM unnest($1::smallint[], $2::bigint[]) AS asked (partition_no, after)
+CROSS JOIN LATERAL (
+  SELECT row_id, event_id, destination, merchant_id, correlation_id, aggregate_id, aggregate_version,
+    type, payload, traceparent, partition_no, seq, created_at, replay_no, past_window
+  FROM outbox_events
+  WHERE published_at IS NULL AND partition_no = asked.partition_no AND seq > asked.after
+    -- Read before, not marked yet. A subquery is hashed; an array that comes as a
+    -- parameter is searched from its beginning for every row (23 ms, now 2).
+    AND seq NOT IN (SELECT unnest($4::bigint[]))
+    AND aggregate_id <> ALL ($5::uuid[]) -- held back
+  ORDER BY seq
+  LIMIT $3
+) AS e
+LIMIT $3`
+
+// request is one page to be read.
+type request struct {
+	partitions []int
+	after      []int64 // a position for each of them
+	limit      int
+	seqs       []int64     // left out
+	aggregates []uuid.UUID // left out
+}
+
+func fetch(ctx context.Context, db *postgres.DB, q request) ([]row, error) {
+	asked := make([]int64, len(q.partitions))
+	for i, p := range q.partitions {
+		asked[i] = int64(p)
+	}
+	held := make([]string, len(q.aggregates))
+	for i, id := range q.aggregates {
 		held[i] = id.String()
 	}
 	var rows []row
-	err := db.Select(ctx, &rows, fetchRows, after, limit, pq.Array(seqs), pq.Array(held))
+	err := db.Select(ctx, &rows, fetchRows, pq.Array(asked), pq.Array(q.after), q.limit, pq.Array(q.seqs), pq.Array(held))
 	return rows, err
 }
 
 // A second run finds the rows published and changes nothing. The range says
 // nothing new, but lets the planner leave out the other days' partitions, which
-// it cannot do for an array.
+// it cannot do for an array. What is marked together has one time, so that times
+// never say that a later event of an aggregate left before an earlier one.
 var markRows = postgres.Guarded("outbox.mark", `
-UPDATE outbox_events SET published_at = clock_timestamp()
+UPDATE outbox_events SET published_at = statement_timestamp()
 WHERE row_id = ANY ($1::uuid[]) AND row_id BETWEEN $2::uuid AND $3::uuid
   AND published_at IS NULL -- the guard`)
 

@@ -6,20 +6,61 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
-// Class says what trying again can change.
+// Class says what trying again can change. It is decided here and nowhere else:
+// whoever knows an error marks it, [ClassOf] reads the mark, and [Class.Fate]
+// says what becomes of the message.
+//
+//	class      the error says           then
+//	done       done before              remembered as applied, acknowledged
+//	permanent  refused                  a person, at once
+//	transient  try again                after each delay of the schedule, then a person
+//	ambiguous  unknown                  the same: whoever dedupes may ask twice
+//	poison     nobody can even read it  a person, at once
 type Class string
 
 // The classes of errors.
 const (
+	// ClassDone says that the effect is there already, by its business key.
+	ClassDone Class = "done"
+	// ClassPermanent says that it never will be; a person has to look.
+	ClassPermanent Class = "permanent"
 	// ClassTransient says that the same message may succeed later.
 	ClassTransient Class = "transient"
-	// ClassPermanent says that it never will; a person has to look.
-	ClassPermanent Class = "permanent"
 	// ClassAmbiguous says that the effect may have happened. Trying again is
 	// right only for whoever dedupes, which is what an inbox is for; elsewhere
 	// ask first.
 	ClassAmbiguous Class = "ambiguous"
+	// ClassPoison says that the message itself is at fault: it cannot be read, or
+	// whoever takes it dies of it.
+	ClassPoison Class = "poison"
 )
+
+// Classes are all there are, for counters.
+var Classes = []Class{ClassDone, ClassPermanent, ClassTransient, ClassAmbiguous, ClassPoison}
+
+// Fate is what becomes of a message that failed.
+type Fate int
+
+// The fates there are.
+const (
+	Again  Fate = iota // after the next delay, while there is one
+	Person             // among the dead, for somebody to look at
+	Absorb             // nothing is left to do
+)
+
+// Fate is what becomes of a message that failed with this class. An unknown one
+// is tried again: that ends with a person, too.
+func (c Class) Fate() Fate {
+	switch c {
+	case ClassDone:
+		return Absorb
+	case ClassPermanent, ClassPoison:
+		return Person
+	case ClassTransient, ClassAmbiguous:
+		return Again
+	}
+	return Again
+}
 
 type classed struct {
 	class Class
@@ -28,6 +69,10 @@ type classed struct {
 
 func (c classed) Error() string { return c.err.Error() }
 func (c classed) Unwrap() error { return c.err }
+
+// Done marks err as "this was done before": the message is acknowledged and
+// remembered, without an effect. Nil stays nil.
+func Done(err error) error { return as(ClassDone, err) }
 
 // Permanent marks err as one that no retry cures: an unknown type, a schema
 // of the future, a value that breaks a rule. Nil stays nil.
@@ -39,6 +84,9 @@ func Transient(err error) error { return as(ClassTransient, err) }
 
 // Ambiguous marks err as one after which nobody knows. Nil stays nil.
 func Ambiguous(err error) error { return as(ClassAmbiguous, err) }
+
+// Poison marks err as the fault of the message itself. Nil stays nil.
+func Poison(err error) error { return as(ClassPoison, err) }
 
 func as(c Class, err error) error {
 	if err == nil {

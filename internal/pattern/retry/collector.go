@@ -3,7 +3,6 @@ package retry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/google/uuid"
 
+	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
@@ -35,6 +35,7 @@ type CollectorConfig struct {
 type Collector struct {
 	cfg  CollectorConfig
 	open atomic.Int64
+	died [5]atomic.Int64 // by class, in the order of [Classes]
 }
 
 // NewCollector checks the wiring.
@@ -61,14 +62,24 @@ func NewCollector(cfg CollectorConfig) (*Collector, error) {
 // payonce_dead_letters_open.
 func (c *Collector) Open() int64 { return c.open.Load() }
 
+// Died counts the letters written down so far, by class.
+func (c *Collector) Died() map[Class]int64 {
+	counts := make(map[Class]int64, len(Classes))
+	for i, class := range Classes {
+		counts[class] = c.died[i].Load()
+	}
+	return counts
+}
+
 // Run collects until ctx ends.
 func (c *Collector) Run(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
 	recounted := make(chan struct{})
 	go func() {
 		defer close(recounted)
 		c.recount(ctx)
 	}()
-	defer func() { <-recounted }()
+	defer func() { end(); <-recounted }() // ended first: a panic comes by here too, and must not wait for ever
 	return c.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{Queue: DeadQueue, BatchMax: 50}, c.handle)
 }
 
@@ -76,8 +87,8 @@ func (c *Collector) recount(ctx context.Context) {
 	tick := time.NewTicker(c.cfg.Recount)
 	defer tick.Stop()
 	for {
-		if err := c.count(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Log.Warn("the open dead letters cannot be counted", "error", err)
+		if err := errors.Join(c.closeApplied(ctx), c.count(ctx)); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Warn("the open dead letters cannot be looked at", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -125,7 +136,10 @@ func (c *Collector) handle(ctx context.Context, batch []rabbit.Delivery) {
 
 func (c *Collector) collect(ctx context.Context, d rabbit.Delivery) error {
 	l := read(d, c.cfg.Now())
-	var state string
+	if err := fault.Point("letters.after_fetch", l.event, l.scope); err != nil {
+		return err
+	}
+	var state State
 	err := postgres.InTx(ctx, c.cfg.DB, func(tx postgres.Tx) (err error) {
 		state, err = c.write(ctx, tx, l)
 		return err
@@ -133,64 +147,15 @@ func (c *Collector) collect(ctx context.Context, d rabbit.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if state == "open" {
+	if err := fault.Point("letters.after_commit", l.event, l.scope); err != nil {
+		return err
+	}
+	if state == Open {
+		c.counted(l.class)
 		c.cfg.Observer.Observe(ctx, observe.Event{
 			Kind: observe.Dead, Node: l.consumer, Scope: l.scope, EventID: l.event, Type: l.kind, Detail: string(l.class), Attempt: l.attempts,
 		})
 		c.cfg.Log.Warn("a message is dead", "consumer", l.consumer, "event", l.eventKey, "class", l.class, "reason", l.reason)
 	}
 	return rabbit.Ack(d)
-}
-
-// A letter that a replay sent is re-opened only by the death of that same
-// replay: an older copy that arrives late must not hide that the newer one
-// lives. The same copy twice only renews its last failure. Discarded and
-// applied letters stay closed.
-const writeLetter = `
-INSERT INTO dead_letters AS l (id, merchant_id, consumer, event_id, replay_no, type, class, reason, attempts, headers, payload,
-  state, first_failed_at, last_failed_at, closed_at)
-VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-  CASE WHEN $11 = 'open' THEN NULL ELSE clock_timestamp() END)
-ON CONFLICT ON CONSTRAINT dead_letters_once DO UPDATE SET
-  state = CASE WHEN l.state IN ('open', 'replayed') THEN excluded.state ELSE l.state END,
-  closed_at = CASE WHEN l.state IN ('open', 'replayed') THEN excluded.closed_at ELSE l.closed_at END,
-  class = excluded.class, reason = excluded.reason,
-  attempts = greatest(l.attempts, excluded.attempts), headers = excluded.headers,
-  last_failed_at = greatest(l.last_failed_at, excluded.last_failed_at)
-WHERE l.replay_no = excluded.replay_no
-RETURNING l.state`
-
-// An alert that is still open is not said twice.
-const raiseAlert = `
-INSERT INTO alerts (id, merchant_id, kind, subject, facts)
-VALUES (gen_random_uuid(), $1, 'dead_letter', $2, jsonb_build_object('consumer', $3::text, 'event_id', $4::text, 'type', $5::text,
-  'class', $6::text, 'reason', $7::text, 'attempts', $8::int))
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-
-func (c *Collector) write(ctx context.Context, tx postgres.Tx, l letter) (state string, err error) {
-	state = "open"
-	if l.event != uuid.Nil {
-		applied, err := c.cfg.Applied(ctx, tx, l.consumer, l.event)
-		if err != nil {
-			return "", fmt.Errorf("ask the inbox: %w", err)
-		}
-		if applied {
-			state = "applied"
-		}
-	}
-	var scope any
-	if l.scope != uuid.Nil {
-		scope = l.scope
-	}
-	var now []string
-	err = tx.Select(ctx, &now, writeLetter, scope, l.consumer, l.eventKey, l.replay, l.kind, string(l.class), l.reason, l.attempts,
-		l.headers, l.payload, state, l.firstFailed, l.lastFailed)
-	if err != nil {
-		return "", fmt.Errorf("write the letter: %w", err)
-	}
-	if len(now) == 0 || now[0] != "open" {
-		return "closed", nil
-	}
-	_, err = tx.Exec(ctx, raiseAlert, scope, l.consumer+"/"+l.eventKey, l.consumer, l.eventKey, l.kind, string(l.class), l.reason, l.attempts)
-	return "open", err
 }

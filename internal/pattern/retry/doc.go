@@ -15,6 +15,8 @@
 //     back to the consumer that failed, not to all who read its type.
 //   - A message that died is a row with its payload, its headers, its class and
 //     its reason, and an alert. It never expires while it is open.
+//   - A person decides at a [Desk], once, with who and why written down in the
+//     same transaction as its consequence: replay, apply, or discard.
 //
 // # What is not promised
 //
@@ -47,15 +49,25 @@
 // re-open what the second is about to cure, or the first replay would swallow
 // the second death.
 //
+// A replay is for events that the inbox still knows, so replaying twice applies
+// once. Past that limit [Apply] has the event applied without the inbox, by a
+// consumer whose every effect is unique by a key of the business; other
+// consumers' letters can only be discarded.
+//
 // # Killed here, then what
 //
 //	before the copy is confirmed     the original is redelivered
 //	after it, before the ack         two copies, one event id: the inbox absorbs
+//	desk: before the commit          nothing was decided; ask again
+//	desk: after it, answer lost      decided; a second decision is refused
 //	collector: before the commit     the broker still has the letter
 //	collector: after it              redelivered; the upsert changes nothing
 //
 // # Tables
 //
-// dead_letters is this package's; it shares alerts with whoever shows them. See
-// schema.sql.
+// dead_letters and dead_letter_decisions are this package's; it shares alerts
+// with whoever shows them. See schema.sql.
+//
+// Read first: class.go (what an error means), retry.go (the way out), write.go
+// (a letter and its alert), desk.go (a person's decision).
 package retry

@@ -43,7 +43,7 @@ func read(d rabbit.Delivery, now time.Time) letter {
 	}
 	if l.class == "" {
 		// Nobody of ours sent it: the queue's delivery limit did.
-		l.class = ClassAmbiguous
+		l.class = ClassPoison
 		l.reason = fmt.Sprintf("the broker gave it up (%s): its consumer may die of it", deathReason(d))
 	}
 	l.eventKey = l.event.String()

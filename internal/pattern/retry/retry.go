@@ -108,12 +108,12 @@ type Verdict struct {
 // caller acknowledges d; a crash between the two makes a duplicate, which an
 // inbox absorbs. After an error d must stay unacknowledged.
 //
-// Permanent errors go to the dead at once, the others after the last delay.
+// Errors for a person go to the dead at once, the others after the last delay.
 func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Verdict, error) {
 	envelope, _ := rabbit.ParseEnvelope(d.Message)
 	v := Verdict{Attempt: envelope.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
 	m := r.copyOf(d, v)
-	if v.Dead = v.Class == ClassPermanent || envelope.Attempt > len(r.Schedule); v.Dead {
+	if v.Dead = v.Class.Fate() != Again || envelope.Attempt > len(r.Schedule); v.Dead {
 		m.Exchange = DeadExchange
 		return v, r.Publisher.Publish(ctx, m)
 	}

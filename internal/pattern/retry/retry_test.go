@@ -26,6 +26,8 @@ func TestEachErrorHasOneClassThroughAnyWrapping(t *testing.T) {
 	t.Parallel()
 	plain := errors.New("plain")
 	for want, errs := range map[retry.Class][]error{
+		retry.ClassDone:   {fmt.Errorf("outer: %w", retry.Done(plain))},
+		retry.ClassPoison: {retry.Poison(plain), retry.Poison(retry.Transient(plain))},
 		retry.ClassPermanent: {
 			retry.Permanent(plain),
 			fmt.Errorf("outer: %w", retry.Permanent(plain)),
@@ -75,5 +77,21 @@ func TestTheHousesTwoSchedulesAndTheirQueueNames(t *testing.T) {
 	}
 	if _, err := retry.Named("never"); err == nil {
 		t.Error("a schedule called never exists")
+	}
+}
+
+func TestEachClassHasOneFateAndAnUnknownOneIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	want := map[retry.Class]retry.Fate{
+		retry.ClassDone: retry.Absorb, retry.ClassPermanent: retry.Person, retry.ClassPoison: retry.Person,
+		retry.ClassTransient: retry.Again, retry.ClassAmbiguous: retry.Again, "of a stranger": retry.Again,
+	}
+	for class, fate := range want {
+		if got := class.Fate(); got != fate {
+			t.Errorf("%s: %v, not %v", class, got, fate)
+		}
+	}
+	if len(want) != len(retry.Classes)+1 {
+		t.Errorf("%d classes, %d judged", len(retry.Classes), len(want)-1)
 	}
 }

@@ -18,6 +18,21 @@ CREATE TABLE dead_letters (
   CONSTRAINT dead_letters_once UNIQUE (consumer, event_id)
 );
 
+CREATE INDEX dead_letters_newest ON dead_letters (merchant_id, id DESC);
+CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state = 'open';
+
+CREATE TABLE dead_letter_decisions (
+  id           uuid        PRIMARY KEY,
+  letter_id    uuid        NOT NULL,
+  merchant_id  uuid,
+  action       text        NOT NULL CHECK (action IN ('replay', 'apply', 'discard')),
+  who          text        NOT NULL,
+  why          text        NOT NULL,
+  replay_no    integer     NOT NULL,
+  decided_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dead_letter_decisions_of_letter ON dead_letter_decisions (letter_id, id);
+
 CREATE TABLE alerts (
   id           uuid        PRIMARY KEY,
   merchant_id  uuid,

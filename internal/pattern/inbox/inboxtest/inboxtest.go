@@ -27,6 +27,7 @@ type Consumer struct {
 	Name    string
 	Types   []string
 	Handler inbox.Handler
+	Around  *inbox.Around // for RunAround
 	// Postgres gives each test a database with the consumer's tables and the
 	// inbox; Broker gives it the address of an empty virtual host.
 	Postgres func(testing.TB) *postgres.DB

@@ -11,9 +11,9 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
-	"payonce/internal/platform/rabbit/rabbittest"
 )
 
 // schedule is short, so that a retry costs a test nothing.
@@ -25,7 +25,7 @@ type stage struct {
 	Consumer
 	sample Sample
 	db     *postgres.DB
-	proxy  *rabbittest.Proxy
+	proxy  *nettest.Proxy
 	out    *rabbit.Publisher // the suite's own, past the proxy
 	eye    *rabbit.Conn
 
@@ -37,7 +37,7 @@ func newStage(t *testing.T, c Consumer, sample Sample) *stage {
 	t.Helper()
 	s := &stage{t: t, Consumer: c, sample: sample, db: c.Postgres(t)}
 	url := c.Broker(t)
-	s.proxy = rabbittest.NewProxy(t, url)
+	s.proxy = nettest.NewProxy(t, url)
 	s.eye = s.connect(url)
 	s.out = s.eye.Publisher(rabbit.PublisherConfig{})
 	s.background(func(ctx context.Context) error {
@@ -82,8 +82,19 @@ func (s *stage) background(work func(ctx context.Context) error) {
 // run starts a worker with connections of its own, through the proxy.
 func (s *stage) run(handler inbox.Handler) *inbox.Runner {
 	s.t.Helper()
+	return s.start(inbox.Config{Handler: handler})
+}
+
+// runAround starts a worker that asks, with a small prefetch.
+func (s *stage) runAround(around *inbox.Around) *inbox.Runner {
+	s.t.Helper()
+	return s.start(inbox.Config{Around: around, BatchMax: 4, Prefetch: 4})
+}
+
+func (s *stage) start(cfg inbox.Config) *inbox.Runner {
+	s.t.Helper()
 	r, err := inbox.New(inbox.Config{
-		Consumer: s.Name, Types: s.Types, Handler: handler, DB: s.db, Schedule: schedule, Now: time.Now,
+		Consumer: s.Name, Types: s.Types, Handler: cfg.Handler, Around: cfg.Around, BatchMax: cfg.BatchMax, Prefetch: cfg.Prefetch, DB: s.db, Schedule: schedule, Now: time.Now,
 		Broker: s.connect(s.proxy.URL()), Publisher: s.connect(s.proxy.URL()).Publisher(rabbit.PublisherConfig{}),
 		Linger: 20 * time.Millisecond,
 	})

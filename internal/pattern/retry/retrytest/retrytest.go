@@ -39,6 +39,10 @@ func Run(t *testing.T, s Subject) {
 		"a message that kills its consumer twenty times is written down":              killer,
 		"a letter is closed when its event was applied after all":                     appliedAfterAll,
 		"a late copy does not re-open a replayed letter, the replay's death does":     replayRule,
+		"a decision is made once, with who and why, and closes the alert":             decidedOnce,
+		"past the limit an event is not replayed but applied, where keys allow it":    pastTheLimit,
+		"a letter is decided by its own scope or by the operator":                     foreignLetters,
+		"an open letter closes itself when another copy was applied":                  curedByACopy,
 		"a message without an event id is kept once, under a hash":                    noEventID,
 		"text that no column takes is kept in a form that it takes":                   unprintable,
 	} {
@@ -138,7 +142,7 @@ func killer(s *stage) {
 	}
 	s.collect()
 	l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
-	if l.Consumer != "mine" || l.Class != string(retry.ClassAmbiguous) || l.Reason == "" {
+	if l.Consumer != "mine" || l.Class != string(retry.ClassPoison) || l.Reason == "" {
 		s.t.Errorf("the letter says %+v", l)
 	}
 	s.alerts(1)
@@ -163,8 +167,7 @@ func replayRule(s *stage) {
 		return func(l letter) bool { return byID(l) && l.State == want }
 	}
 	s.publishDead(e, "mine")
-	s.letter(state("open"))
-	s.exec(`UPDATE dead_letters SET state = 'replayed', replay_no = 1, closed_at = clock_timestamp()`)
+	s.decide(s.letter(state("open")), retry.Replay, nil)
 
 	s.publishDead(e, "mine") // The first life's copy, late.
 	marker := envelope()
@@ -180,6 +183,101 @@ func replayRule(s *stage) {
 		s.t.Errorf("an open letter is closed at %s", l.Closed)
 	}
 	s.eventually("two letters wait for a person", func() bool { return c.Open() == 2 })
+	s.alerts(2)
+	s.decide(s.letter(byID), retry.Replay, nil)
+	if got := s.resent(); len(got) != 2 || got[0].ReplayNo != 1 || got[1].ReplayNo != 2 || got[1].EventID != e.EventID || got[1].Consumer != "mine" {
+		s.t.Errorf("sent again: %+v", got)
+	}
+}
+
+func decidedOnce(s *stage) {
+	s.collect()
+	for _, action := range []retry.Action{retry.Replay, retry.Discard} {
+		e := envelope()
+		s.publishDead(e, "mine")
+		l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
+		s.alerts(1)
+		s.decide(l, action, nil)
+		s.alerts(0)
+		for _, again := range []retry.Action{retry.Replay, retry.Apply, retry.Discard} {
+			s.decide(l, again, retry.ErrClosed)
+		}
+		past, err := s.desk().Decisions(s.t.Context(), l.ID)
+		if err != nil || len(past) != 1 || past[0].Action != action || past[0].Who != "somebody" || past[0].Why != "because" {
+			s.t.Errorf("written down: %+v, %v", past, err)
+		}
+	}
+	if got := s.resent(); len(got) != 1 {
+		s.t.Errorf("%d events were sent again, not 1", len(got))
+	}
+}
+
+// pastTheLimit has an event whose own time is too long ago. Only its id says so:
+// the letter is new.
+func pastTheLimit(s *stage) {
+	s.collect()
+	for consumer, refusal := range map[string]error{"mine": nil, "other": retry.ErrNoBusinessKey} {
+		e := envelope()
+		e.EventID = idOf(time.Now().Add(-limit - time.Hour))
+		s.publishDead(e, consumer)
+		l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
+		s.decide(l, retry.Replay, retry.ErrTooOld)
+		s.decide(l, retry.Apply, refusal)
+	}
+	young := envelope()
+	s.publishDead(young, "mine")
+	s.decide(s.letter(func(l letter) bool { return l.EventID == young.EventID.String() }), retry.Apply, retry.ErrReplayable)
+	s.publish(rabbit.Message{Exchange: retry.DeadExchange, Key: "mine", Body: []byte("not of ours")})
+	unreadable := s.letter(func(l letter) bool { return l.EventID[:3] == "sha" })
+	s.decide(unreadable, retry.Replay, retry.ErrUnreadable)
+	s.decide(unreadable, retry.Discard, nil)
+	if got := s.resent(); len(got) != 1 || !got[0].PastWindow {
+		s.t.Errorf("sent again: %+v", got)
+	}
+}
+
+func foreignLetters(s *stage) {
+	s.collect()
+	e, nobodys := envelope(), envelope()
+	nobodys.Scope = uuid.Nil
+	s.publishDead(e, "mine")
+	s.publishDead(nobodys, "mine")
+	ids := map[uuid.UUID]letter{}
+	for _, one := range []rabbit.Envelope{e, nobodys} {
+		ids[one.EventID] = s.letter(func(l letter) bool { return l.EventID == one.EventID.String() })
+	}
+	why := retry.Decision{Who: "somebody", Why: "because"}
+	stranger, owner := retry.Whose{Scope: uuid.New()}, retry.Whose{Scope: e.Scope}
+	for _, l := range ids {
+		if _, err := s.desk().Decide(s.t.Context(), stranger, l.ID, retry.Discard, why); !errors.Is(err, retry.ErrNoLetter) {
+			s.t.Errorf("a stranger: %v", err)
+		}
+	}
+	if _, err := s.desk().Letter(s.t.Context(), owner, ids[nobodys.EventID].ID); !errors.Is(err, retry.ErrNoLetter) {
+		s.t.Errorf("a letter of nobody shown to a scope: %v", err)
+	}
+	list, err := s.desk().List(s.t.Context(), owner, retry.Open, uuid.NullUUID{}, 10)
+	foreign, countErr := s.desk().ForeignOpen(s.t.Context(), owner)
+	if err != nil || countErr != nil || len(list) != 1 || list[0].ID != ids[e.EventID].ID || foreign != 1 {
+		s.t.Errorf("the owner sees %+v and %d of others: %v, %v", list, foreign, err, countErr)
+	}
+	if _, err := s.desk().Decide(s.t.Context(), owner, list[0].ID, retry.Discard, why); err != nil {
+		s.t.Error(err)
+	}
+	s.decide(ids[nobodys.EventID], retry.Discard, nil)
+}
+
+func curedByACopy(s *stage) {
+	e := envelope()
+	c := s.collect()
+	s.publishDead(e, "mine")
+	s.eventually("it waits for a person", func() bool { return c.Open() == 1 })
+	s.applied.Store(e.EventID, "mine")
+	l := s.letter(func(l letter) bool { return l.State == "applied" })
+	if l.Closed == nil || c.Died()[retry.ClassPermanent] != 1 {
+		s.t.Errorf("the letter says %+v, the counters %v", l, c.Died())
+	}
+	s.alerts(0)
 }
 
 func noEventID(s *stage) {

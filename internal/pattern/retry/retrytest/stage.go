@@ -2,6 +2,7 @@ package retrytest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,9 @@ type stage struct {
 	conn    *rabbit.Conn
 	out     *rabbit.Publisher
 	applied sync.Map // event id → consumer
+
+	mu   sync.Mutex
+	sent []retry.Resend
 }
 
 func newStage(t *testing.T, subject Subject) *stage {
@@ -164,7 +168,49 @@ func (s *stage) fail(cause error) func(context.Context, rabbit.Delivery) error {
 	}
 }
 
+// limit is how old an event may be to be replayed.
+const limit = 14 * 24 * time.Hour
+
+// desk is where the suite decides; what it sends again is only noted.
+func (s *stage) desk() retry.Desk {
+	return retry.Desk{
+		DB: s.db, Limit: limit, ByBusinessKey: func(consumer string) bool { return consumer == "mine" },
+		Resend: func(_ context.Context, _ postgres.Tx, r retry.Resend) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.sent = append(s.sent, r)
+			return nil
+		},
+	}
+}
+
+// decide acts as the operator and expects a refusal, or none.
+func (s *stage) decide(l letter, action retry.Action, refusal error) {
+	s.t.Helper()
+	_, err := s.desk().Decide(s.t.Context(), retry.Whose{All: true}, l.ID, action, retry.Decision{Who: "somebody", Why: " because "})
+	if !errors.Is(err, refusal) || (refusal == nil) != (err == nil) {
+		s.t.Errorf("%s of %s: %v, not %v", action, l.EventID, err, refusal)
+	}
+}
+
+func (s *stage) resent() []retry.Resend {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]retry.Resend{}, s.sent...)
+}
+
+// idOf makes an event id of that moment.
+func idOf(at time.Time) (id uuid.UUID) {
+	id = uuid.Must(uuid.NewV7())
+	ms := at.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id
+}
+
 type letter struct {
+	ID          uuid.UUID  `db:"id"`
 	Consumer    string     `db:"consumer"`
 	EventID     string     `db:"event_id"`
 	Class       string     `db:"class"`
@@ -182,7 +228,7 @@ func (s *stage) letter(matches func(letter) bool) (found letter) {
 	s.t.Helper()
 	s.eventually("a letter", func() bool {
 		var all []letter
-		if err := s.db.Select(s.t.Context(), &all, `SELECT consumer, event_id, class, reason, attempts, payload, state,
+		if err := s.db.Select(s.t.Context(), &all, `SELECT id, consumer, event_id, class, reason, attempts, payload, state,
 			first_failed_at, last_failed_at, closed_at FROM dead_letters`); err != nil {
 			s.t.Fatal(err)
 		}
@@ -215,16 +261,6 @@ func (s *stage) count(query string) (n int) {
 		s.t.Fatal(err)
 	}
 	return n
-}
-
-func (s *stage) exec(query string) {
-	s.t.Helper()
-	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(s.t.Context(), query)
-		return err
-	}); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 func (s *stage) eventually(what string, condition func() bool) {

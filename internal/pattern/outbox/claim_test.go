@@ -1,0 +1,191 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/rabbit"
+)
+
+// plan is what EXPLAIN tells of a query that was run.
+type plan struct {
+	Node   string  `json:"Node Type"`
+	Index  string  `json:"Index Name"`
+	Hit    int     `json:"Shared Hit Blocks"`
+	Read   int     `json:"Shared Read Blocks"`
+	Rows   float64 `json:"Actual Rows"`
+	Loops  float64 `json:"Actual Loops"`
+	Parts  []plan  `json:"Plans"`
+	Thrown float64 `json:"Rows Removed by Filter"`
+}
+
+func (p plan) walk(see func(plan)) {
+	see(p)
+	for _, part := range p.Parts {
+		part.walk(see)
+	}
+}
+
+// explain runs the relay's own query and returns its plan.
+func (s *stage) explain(q request) plan {
+	s.t.Helper()
+	asked := make([]int64, len(q.partitions))
+	for i, p := range q.partitions {
+		asked[i] = int64(p)
+	}
+	var text []byte
+	err := s.db.Get(s.t.Context(), &text, `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) `+fetchRows,
+		pq.Array(asked), pq.Array(q.after), q.limit, pq.Array(q.seqs), pq.Array([]string{}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var top []struct{ Plan plan }
+	if err := json.Unmarshal(text, &top); err != nil {
+		s.t.Fatal(err)
+	}
+	return top[0].Plan
+}
+
+// hints are the positions behind everything that is in the table.
+func (s *stage) hints() (list []int64) {
+	for range partitions {
+		list = append(list, int64(s.count(`SELECT coalesce(max(seq), 0) FROM outbox_events`)))
+	}
+	return list
+}
+
+func every() (list []int) {
+	for p := range partitions {
+		list = append(list, p)
+	}
+	return list
+}
+
+func TestTheClaimTouchesNoRowThatIsPublishedOrAnothersHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	mine, others := inPartition(3), inPartition(4)
+	var events []Event
+	for v := range 3000 {
+		events = append(events, thing("thing.happened", others, int64(v+1)))
+	}
+	events = append(events, thing("thing.happened", mine, 1))
+	s.append(events...)
+	s.exec(`ANALYZE outbox_events`)
+	seen := s.explain(request{partitions: []int{3}, after: []int64{0}, limit: 500, seqs: []int64{}})
+	thrown := 0.0
+	seen.walk(func(p plan) {
+		if strings.Contains(p.Node, "Seq Scan") && p.Loops > 0 && p.Rows > 0 {
+			t.Errorf("the claim reads the table from end to end: %+v", p)
+		}
+		thrown += p.Thrown * p.Loops
+	})
+	if seen.Rows != 1 || thrown != 0 {
+		t.Errorf("for one row of its own the relay found %v and threw %v of others away", seen.Rows, thrown)
+	}
+}
+
+// An old open transaction keeps the index entries of everything published since
+// it began: the scan from the start walks over all of them, the hint does not.
+func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkOver(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	began, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- postgres.InTx(context.Background(), s.pool(), func(tx postgres.Tx) error {
+			var id string // Having one is enough to be old.
+			err := tx.Get(context.Background(), &id, `SELECT pg_current_xact_id()::text`)
+			close(began)
+			<-finish
+			return err
+		})
+	}()
+	<-began
+	defer func() {
+		close(finish)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	s.append(story("thing.happened", 300, 10)...)
+	if c := s.relay(nil).runOnce(context.Background()); c.Marked != 3000 {
+		t.Fatalf("%+v", c)
+	}
+	s.append(thing("thing.happened", uuid.New(), 1))
+	after := s.hints()
+	for p := range after {
+		after[p]-- // The new row lies behind nobody's hint.
+	}
+	scan := s.explain(request{partitions: every(), after: make([]int64, partitions), limit: 500, seqs: []int64{}})
+	hint := s.explain(request{partitions: every(), after: after, limit: 500, seqs: []int64{}})
+	if scan.Rows != 1 || hint.Rows != 1 {
+		t.Fatalf("found %v and %v of one row", scan.Rows, hint.Rows)
+	}
+	s.t.Logf("pages touched: %d from the start, %d from the hint", scan.Hit+scan.Read, hint.Hit+hint.Read)
+	if scan.Hit+scan.Read < hint.Hit+hint.Read+300 {
+		t.Error("the hint spares nothing of 3,000 published rows")
+	}
+}
+
+func TestOneSlowOrFailedAggregateHoldsBackItselfOnlyEvenWithinItsPartition(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bad, good := inPartition(7), inPartition(7)
+	events := []Event{thing("thing.unbound", bad, 1)}
+	for v := range 40 {
+		events = append(events, thing("thing.happened", bad, int64(v+2)), thing("thing.happened", good, int64(v+1)))
+	}
+	s.append(events...)
+	s.start(s.relay(nil))
+	s.eventually("the other forty", func() bool { return len(s.distinct()) == 40 && s.unpublished() == 41 })
+	if slices.ContainsFunc(s.distinct(), func(e rabbit.Envelope) bool { return e.AggregateID == bad }) {
+		t.Error("an event overtook the failed one of its aggregate")
+	}
+	s.inOrder()
+}
+
+func TestAListenerWhoseConnectionBreaksLooksForWhatItMissedWhileNobodyPolls(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	woken := make(chan struct{}, 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		listen(ctx, s.dsn, s.relay(nil).cfg.Log, func() { woken <- struct{}{} })
+	}()
+	<-woken // It listens, and looks at what came before.
+	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)
+	// Whatever was committed and notified while it was away is gone with the
+	// connection; nobody says it again. The look after the reconnect finds it.
+	s.eventually("a wake-up that nobody sent", func() bool { return len(woken) > 0 })
+	cancel()
+	<-ended
+}
+
+func TestAHundredWakeUpsWhileOneIsOnItsWayBecomeOne(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	waker, err := NewWaker(t.Context(), postgres.Config{DSN: s.dsn}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // Nothing sends yet: they can only wait.
+		waker.Wake()
+	}
+	if n := len(waker.asked); n != 1 {
+		t.Errorf("%d wake-ups are waiting", n)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := waker.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

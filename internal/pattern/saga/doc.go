@@ -1,0 +1,91 @@
+// Package saga carries a story through several owners that share no
+// transaction, and ends it whole: every step done, or every step taken back.
+//
+// # The problem
+//
+// Four parts of a system have to act, each in a database or a world of its own.
+// One of them may refuse, one may be silent, any process may die, and one of the
+// acts cannot be taken back. No lock spans them. What is left is order, memory
+// and patience.
+//
+// # The promise
+//
+// A [Definition] declares the steps, what takes each back, and the pivot: the
+// step behind which there is no way back. Then, with every message delivered at
+// least once and in any order:
+//
+//   - a saga ends completed, with every step done, or compensated, with every
+//     step undone, in reverse; until it does, either a timer is running or an
+//     alert is open;
+//   - an undo is due from the commit that records its do, before the command
+//     leaves: a step that nobody heard of again is undone like one that is done;
+//   - nothing is undone once the pivot is done, and while it is under way nothing
+//     is assumed: the participant is asked until it says yes or no;
+//   - a participant does a step once, undoes it once, and refuses a do that comes
+//     after its undo.
+//
+// # What is not promised
+//
+// Isolation: between the first step and the last one everybody can see a story
+// half told. Owners show that as what it is ("reserved", "on hold") and must not
+// let others build on it. Nor is an end promised without participants: a step
+// that nobody answers after the pivot stays open, with an alert, for ever.
+//
+// # The states
+//
+//	          begin                      every step done
+//	            │      ┌───────────┐ ──────────────────────▶ completed
+//	            └────▶ │  running  │ ◀─┐
+//	                   └───────────┘   │ a reply, or a person's retry
+//	refused, or silent   │     │       │
+//	before the pivot     │     └──▶ ┌─────┐  refused or silent after the pivot,
+//	refused at the pivot │          │stuck│  or on the way back: an alert is open
+//	                     ▼     ┌──▶ └─────┘
+//	               ┌──────────────┐    │ a reply, or a person's retry
+//	               │ compensating │ ◀──┘
+//	               └──────────────┘ ──────────────────────▶ compensated
+//	                                     every undo done
+//
+// A deadline before the pivot sends the command again, and after some tries
+// turns round: the participant remembers the undo and refuses the do that
+// arrives later. A deadline at the pivot only alerts and asks. After it, and on
+// the way back, commands are sent again until they are answered, each time after
+// a longer wait: copies do not make a slow queue faster. A person may
+// have a stuck command sent once more ([Definition.Retry]) or say how the saga
+// ended ([Definition.Resolve]).
+//
+// # Who does what
+//
+// The [Orchestrator] is a consumer with an inbox: start events and replies in,
+// commands out through the outbox, the saga's state between them in one
+// transaction. Every change is guarded by the version it read; of two
+// orchestrators and a [Timer] that meet, one changes the saga and the others
+// decide anew. The rules are in machine.go and know no database.
+//
+// A [Participant] answers commands in the transaction in which it acts and
+// remembers its answer: a copy gets the same reply again. [Outside] is a
+// participant whose effect is in somebody else's system: it writes down that it
+// is going to ask, asks under a key that never changes, and writes down what it
+// heard.
+//
+// # Killed here, then what
+//
+//	before a step's command commits   nothing happened; the event comes again
+//	after it, before it is published  the relay publishes it
+//	participant, before its commit    nothing was done; the command comes again
+//	participant, after its commit     the inbox absorbs; the reply is in the outbox
+//	outside, before the call          the command comes again and is asked about first
+//	outside, after the call           the same: one key, one effect
+//	orchestrator, before its commit   the reply comes again
+//	at the pivot, whoever             the timer asks; nothing is assumed
+//	after the pivot, whoever          forward, never back
+//	a command or reply is dead        the deadline sends the command anew
+//
+// # Tables
+//
+// sagas and saga_steps are the orchestrator's: state and history.
+// saga_participations is the participants' memory, which must live as long as
+// the saga does. alerts is shared with whoever shows them.
+//
+// Read first: machine.go, then participant.go.
+package saga

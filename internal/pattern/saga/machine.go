@@ -1,0 +1,188 @@
+package saga
+
+// input is what can happen to a saga.
+type input struct {
+	kind      kind
+	step      string
+	direction Direction
+	ok        bool
+	reason    string
+}
+
+type kind int
+
+const (
+	begun   kind = iota // its start event came
+	replied             // a participant answered
+	expired             // a deadline passed
+	again               // a person asks to try once more
+)
+
+// move is what follows from an input, beside the changed saga: at most one
+// command, and whether a person must or need no longer look.
+type move struct {
+	send  *Track // the step whose command leaves
+	again bool   // the participant may think about an earlier refusal anew
+	ended bool
+	alert string // why a person must look; "" for no reason
+	eased bool   // the reason is gone
+}
+
+// NoAnswer is why a saga turned round that nobody refused.
+const NoAnswer = "no_answer"
+
+// next is the whole protocol, without a database: it changes s by what happened
+// and says what to send. Run twice with the same input it does not send twice,
+// because the second finds another state.
+//
+//  1. A saga that has ended changes no more; what comes is late.
+//  2. A reply that is not about the step in hand is late.
+//  3. A deadline before the pivot asks again, then turns round; at the pivot, after
+//     it and on the way back it asks again, for ever, and tells a person.
+//  4. A refusal before the pivot, or of the pivot itself, turns round; after it
+//     and on the way back a person is told.
+func (d Definition) next(s *Saga, in input) move {
+	if s.State.Final() { // 1
+		s.late(d, in)
+		return move{}
+	}
+	switch in.kind {
+	case begun:
+		if s.Position >= 0 {
+			return move{}
+		}
+		return d.forward(s)
+	case replied:
+		return d.reply(s, in)
+	case expired:
+		return d.expire(s)
+	case again:
+		return d.retry(s)
+	}
+	return move{}
+}
+
+func (d Definition) reply(s *Saga, in input) move {
+	t := s.track(s.Position, s.Direction)
+	if s.Position < 0 || t == nil || t.Step != in.step || s.Direction != in.direction || t.Status != Started { // 2
+		s.late(d, in)
+		return move{}
+	}
+	t.changed = true
+	if in.ok {
+		t.Status, t.Error = Done, nil
+		m := d.onward(s)
+		m.eased = s.Alerted
+		return m
+	}
+	t.Status, t.Error = Failed, &in.reason
+	if in.direction == Do && s.Position <= d.pivot() { // 4
+		m := d.turn(s, in.reason)
+		m.eased = s.Alerted
+		return m
+	}
+	s.State = Stuck
+	return move{alert: "refused: " + in.reason}
+}
+
+// late counts a reply that changes nothing.
+func (s *Saga) late(d Definition, in input) {
+	if in.kind != replied {
+		return
+	}
+	if t := s.track(d.position(in.step), in.direction); t != nil {
+		t.Late++
+		t.changed = true
+	}
+}
+
+func (d Definition) expire(s *Saga) move {
+	if s.Position < 0 {
+		return d.forward(s)
+	}
+	t := s.track(s.Position, s.Direction)
+	if t == nil || t.Status != Started {
+		return move{} // Refused: only a person moves it.
+	}
+	patient := t.Attempts < d.Steps[s.Position].tries()
+	if s.Direction == Do && s.Position < d.pivot() && !patient { // 3
+		return d.turn(s, NoAnswer)
+	}
+	m := s.send(t)
+	switch {
+	case s.Direction == Do && s.Position < d.pivot():
+	case !patient:
+		s.State = Stuck
+		m.alert = "no answer to " + t.Step
+	case s.Direction == Do && s.Position == d.pivot():
+		m.alert = "no answer to " + t.Step + ", which may have happened"
+	}
+	return m
+}
+
+func (d Definition) retry(s *Saga) move {
+	t := s.track(s.Position, s.Direction)
+	if s.State != Stuck || t == nil {
+		return move{}
+	}
+	s.State = Running
+	if s.Direction == Undo {
+		s.State = Compensating
+	}
+	m := s.send(t)
+	m.again, m.eased = true, s.Alerted
+	return m
+}
+
+// onward goes on the way the saga is going.
+func (d Definition) onward(s *Saga) move {
+	if s.Direction == Undo {
+		return d.backward(s, s.Position-1)
+	}
+	return d.forward(s)
+}
+
+// forward sends the next step that is not skipped, or ends.
+func (d Definition) forward(s *Saga) move {
+	s.State = Running
+	for i := s.Position + 1; i < len(d.Steps); i++ {
+		if t := s.track(i, Do); t != nil && t.Status == Pending {
+			s.Position = i
+			return s.send(t)
+		}
+	}
+	s.Position = len(d.Steps)
+	s.State = Completed
+	return move{ended: true}
+}
+
+// turn goes back from the step in hand, which is undone too unless its
+// participant refused: nobody knows what became of its command.
+func (d Definition) turn(s *Saga, why string) move {
+	s.Failure = &why
+	s.Direction = Undo
+	return d.backward(s, s.Position)
+}
+
+// backward sends the undo of the last step that may have happened, or ends.
+func (d Definition) backward(s *Saga, from int) move {
+	s.State = Compensating
+	for i := from; i >= 0; i-- {
+		t := s.track(i, Do)
+		if t == nil || d.Steps[i].Undo == "" || t.Status != Started && t.Status != Done {
+			continue
+		}
+		s.Position = i
+		s.Tracks = append(s.Tracks, Track{Step: t.Step, Direction: Undo, Position: i, Status: Pending})
+		return s.send(&s.Tracks[len(s.Tracks)-1])
+	}
+	s.Position = -1
+	s.State = Compensated
+	return move{ended: true}
+}
+
+func (s *Saga) send(t *Track) move {
+	t.Status, t.Error, t.changed = Started, nil, true
+	t.Attempts++
+	return move{send: t}
+}

@@ -1,0 +1,159 @@
+package saga
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/fault"
+	"payonce/internal/platform/postgres"
+)
+
+// Orchestrator moves the sagas of one definition. It is an [inbox.Handler]:
+// start events and replies come in, commands go out through the outbox, and the
+// saga's state changes in the same transaction. Any number may run.
+type Orchestrator struct {
+	Definition Definition
+
+	mu   sync.Mutex
+	what map[uuid.UUID]moved // by event, until its commit is told
+}
+
+// moved is what a message brought about, for the crash points after its commit.
+type moved struct {
+	ids   []uuid.UUID
+	step  Direction // of the command that left; "" for none
+	pivot bool      // the pivot is done since this message
+}
+
+// Handle implements [inbox.Handler]. After nil every message has had its
+// effect on its saga, which may be none: a late reply is recorded and ignored.
+func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	type one struct {
+		message inbox.Message
+		in      input
+		query   string
+		args    []any
+		order   []byte
+	}
+	all := make([]one, 0, len(batch))
+	for _, m := range batch {
+		in, query, args, err := o.Definition.inputOf(m)
+		if err != nil {
+			return retry.Permanent(err)
+		}
+		id, _ := args[len(args)-1].(uuid.UUID)
+		all = append(all, one{m, in, query, args, append(id[:], m.EventID[:]...)})
+	}
+	// By saga: two workers with the same ones wait for each other in one order.
+	slices.SortFunc(all, func(a, b one) int { return bytes.Compare(a.order, b.order) })
+	for _, each := range all {
+		s, m, err := o.Definition.advance(each.message.Context(ctx), tx, each.in, each.query, each.args...)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return retry.Permanent(fmt.Errorf("%w: %s for %v", err, each.message.Type, each.args))
+		case errors.Is(err, errRivals):
+			return retry.Transient(err)
+		case err != nil:
+			return err
+		}
+		o.remember(each.message, each.in, s, m)
+	}
+	return nil
+}
+
+func (o *Orchestrator) remember(msg inbox.Message, in input, s Saga, m move) {
+	w := moved{ids: []uuid.UUID{s.Correlation, s.Scope}, pivot: in.kind == replied && in.ok && in.direction == Do && o.Definition.position(in.step) == o.Definition.pivot()}
+	if m.send != nil {
+		w.step = m.send.Direction
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.what == nil {
+		o.what = map[uuid.UUID]moved{}
+	}
+	o.what[msg.EventID] = w
+}
+
+// Committed is for inbox.Config.Committed: what a message did is durable now.
+func (o *Orchestrator) Committed(_ context.Context, batch []inbox.Message) {
+	for _, m := range batch {
+		o.mu.Lock()
+		w := o.what[m.EventID]
+		delete(o.what, m.EventID)
+		o.mu.Unlock()
+		after(w)
+	}
+}
+
+// after holds the crash points behind a commit. What they return is dropped:
+// nothing can fail any more.
+func after(w moved) {
+	if w.pivot {
+		_ = fault.Point("saga.after_pivot", w.ids...)
+	}
+	switch w.step {
+	case Do:
+		_ = fault.Point("saga.after_step_commit", w.ids...)
+	case Undo:
+		_ = fault.Point("saga.after_undo_commit", w.ids...)
+	}
+}
+
+// Retry sends a stuck saga's command once more, at a person's request, and
+// closes the alert. A saga that is not stuck is ErrSettled.
+func (d Definition) Retry(ctx context.Context, db *postgres.DB, id uuid.UUID) (s Saga, err error) {
+	return s, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		var m move
+		if s, m, err = d.advance(ctx, tx, input{kind: again}, byIDSQL, id); err != nil {
+			return err
+		}
+		if m.send == nil {
+			return ErrSettled
+		}
+		return nil
+	})
+}
+
+// Resolve ends a stuck saga in a person's name: how it ended is what the person
+// found out, and no further command is sent. The second one to decide, also of
+// two at once, gets ErrSettled.
+func (d Definition) Resolve(ctx context.Context, db *postgres.DB, id uuid.UUID, as State, who, why string) (s Saga, err error) {
+	return s, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		if s, err = Read(ctx, tx, id); err != nil {
+			return err
+		}
+		switch {
+		case s.State != Stuck:
+			return ErrSettled
+		case as == Compensated && d.Passed(s), as == Completed && s.Direction == Undo, !as.Final():
+			return ErrNoWayBack
+		}
+		s.State, s.ResolvedBy, s.ResolvedWhy = as, &who, &why
+		if as == Compensated && s.Failure == nil {
+			s.Failure = &why
+		}
+		won, err := d.write(ctx, tx, &s, Stuck, move{ended: true, eased: true})
+		if err == nil && !won {
+			err = ErrSettled
+		}
+		return err
+	})
+}
+
+// DataOf reads a command's data.
+func DataOf[T any](c Command) (T, error) {
+	var data T
+	if err := json.Unmarshal(c.Data, &data); err != nil {
+		return data, fmt.Errorf("the data does not fit %T: %w", data, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,267 @@
+package saga
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+)
+
+// Action is a participant's part: the do or the undo of one step, in the
+// transaction that remembers it and answers. Nil is "done". [Refuse] is a
+// refusal for good, before anything was written. Every other error leaves
+// nothing behind and lets the command come again.
+type Action func(ctx context.Context, tx postgres.Tx, c Command) error
+
+// Refusal is a participant's definite no.
+type Refusal struct{ Reason string }
+
+// Error implements error.
+func (r *Refusal) Error() string { return "refused: " + r.Reason }
+
+// Refuse says no, for good. The reason is one short word for programs.
+func Refuse(reason string) error { return &Refusal{Reason: reason} }
+
+// Participant answers commands, each once however often it comes. It maps the
+// type of a command to its action.
+type Participant map[string]Action
+
+// Types are the commands that are understood, sorted.
+func (p Participant) Types() []string { return slices.Sorted(maps.Keys(p)) }
+
+// The insert takes the row's lock, whether it is new or not: copies of one
+// command, and an undo that races with its do, take turns here.
+const enterSQL = `
+INSERT INTO saga_participations AS p (saga_id, step, merchant_id, replies) VALUES ($1, $2, $3, 1)
+ON CONFLICT (saga_id, step) DO UPDATE SET replies = p.replies + 1
+RETURNING did, did_reply, undid, undid_reply, asked, replies`
+
+type memory struct {
+	Did        *string `db:"did"`
+	DidReply   []byte  `db:"did_reply"`
+	Undid      *string `db:"undid"`
+	UndidReply []byte  `db:"undid_reply"`
+	Asked      int     `db:"asked"`
+	Replies    int64   `db:"replies"`
+}
+
+const (
+	didSQL   = `UPDATE saga_participations SET did = $3, did_reply = $4 WHERE saga_id = $1 AND step = $2`
+	undidSQL = `UPDATE saga_participations SET undid = $3, undid_reply = $4 WHERE saga_id = $1 AND step = $2`
+)
+
+// Handle implements [inbox.Handler]. After nil every command is answered: by its
+// action, or by the reply that is remembered.
+func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	commands := make([]Command, 0, len(batch))
+	traces := map[uuid.UUID]string{}
+	for _, m := range batch {
+		c, err := ReadCommand(m)
+		if err == nil && p[c.Type] == nil {
+			err = fmt.Errorf("commands of type %q are unknown here", c.Type)
+		}
+		if err != nil {
+			return retry.Permanent(err)
+		}
+		commands = append(commands, c)
+		traces[c.EventID] = m.Traceparent
+	}
+	slices.SortFunc(commands, func(a, b Command) int {
+		return bytes.Compare(append(a.Saga[:], a.Step...), append(b.Saga[:], b.Step...))
+	})
+	var replies []outbox.Event
+	for _, c := range commands {
+		e, err := p.answer(ctx, tx, c, traces[c.EventID])
+		if err != nil {
+			return err
+		}
+		replies = append(replies, e)
+	}
+	return outbox.Append(ctx, tx, replies...)
+}
+
+func (p Participant) answer(ctx context.Context, tx postgres.Tx, c Command, trace string) (outbox.Event, error) {
+	var known memory
+	if err := tx.Get(ctx, &known, enterSQL, c.Saga, c.Step, c.Scope); err != nil {
+		return outbox.Event{}, err
+	}
+	settled, err := known.settle(ctx, tx, c, func() error { return p[c.Type](ctx, tx, c) })
+	if err != nil {
+		return outbox.Event{}, err
+	}
+	return c.reply(settled.kind(c), settled.payload, known.Replies, trace)
+}
+
+// outcome is an answer, new or remembered.
+type outcome struct {
+	ok      bool
+	payload []byte
+}
+
+func (o outcome) kind(c Command) string {
+	if o.ok {
+		return c.Type + done
+	}
+	return c.Type + failed
+}
+
+// verdict is what a participant does with a command, seen from its memory.
+type verdict int
+
+const (
+	remembered verdict = iota // answer as before, in the same words
+	refused                   // its undo was here
+	nothing                   // an undo without a do that was done
+	acts
+)
+
+// verdict decides, without a database:
+//
+//  1. What was answered before is answered again, unless a person asks for a
+//     refusal to be thought about anew.
+//  2. A do whose undo was here is refused, for ever.
+//  3. An undo without its do has nothing to take back; that it came is remembered.
+//  4. Everything else acts, and what came of it is remembered.
+func (k memory) verdict(c Command) verdict {
+	if c.Direction == Do {
+		switch {
+		case k.Did != nil && (*k.Did != "failed" || !c.Again || k.Undid != nil): // 1
+			return remembered
+		case k.Undid != nil: // 2
+			return refused
+		}
+		return acts // 4
+	}
+	switch {
+	case k.Undid != nil && (*k.Undid != "failed" || !c.Again): // 1
+		return remembered
+	case k.Did == nil || *k.Did != "done": // 3
+		return nothing
+	}
+	return acts // 4
+}
+
+// settle answers a command and remembers the answer.
+func (k memory) settle(ctx context.Context, tx postgres.Tx, c Command, act func() error) (outcome, error) {
+	query := didSQL
+	if c.Direction == Undo {
+		query = undidSQL
+	}
+	switch k.verdict(c) {
+	case refused:
+		return remember(ctx, tx, c, query, "refused", "undone_before")
+	case nothing:
+		return remember(ctx, tx, c, query, "nothing", "")
+	case acts:
+		return acted(ctx, tx, c, query, act())
+	case remembered:
+	}
+	if c.Direction == Undo {
+		return outcome{*k.Undid != "failed", k.UndidReply}, nil
+	}
+	return outcome{*k.Did == "done", k.DidReply}, nil
+}
+
+func acted(ctx context.Context, tx postgres.Tx, c Command, query string, err error) (outcome, error) {
+	var no *Refusal
+	switch {
+	case errors.As(err, &no):
+		return remember(ctx, tx, c, query, "failed", no.Reason)
+	case err != nil:
+		return outcome{}, err
+	}
+	return remember(ctx, tx, c, query, "done", "")
+}
+
+func remember(ctx context.Context, tx postgres.Tx, c Command, query, what, reason string) (outcome, error) {
+	payload, err := json.Marshal(Reply{Schema: schemaVersion, Saga: c.Saga, Step: c.Step, Direction: c.Direction, Reason: reason})
+	if err != nil {
+		return outcome{}, err
+	}
+	_, err = tx.Exec(ctx, query, c.Saga, c.Step, what, payload)
+	return outcome{what == "done" || what == "nothing", payload}, err
+}
+
+// Outside is a participant whose effect is outside the database. It serves
+// steps without an undo, a pivot above all: an undo that overtakes its do could
+// not be kept apart from a call that is under way.
+//
+// Ask makes the call under a key that is made of the command's data and never
+// changes. asked says that an earlier delivery may have made it already: then
+// ask what became of the key before sending it again. Nil is "done", [Refuse] a
+// definite no of exactly this key. Everything else means that nobody knows, and
+// the command comes again.
+type Outside struct {
+	Type string
+	Ask  func(ctx context.Context, c Command, asked bool) error
+}
+
+const askSQL = `
+INSERT INTO saga_participations AS p (saga_id, step, merchant_id, asked) VALUES ($1, $2, $3, 1)
+ON CONFLICT (saga_id, step) DO UPDATE SET asked = p.asked + 1
+RETURNING did, did_reply, undid, undid_reply, asked, replies`
+
+// Around is the participant as a consumer: intent, call, then the reply with the
+// memory of it.
+func (o Outside) Around() *inbox.Around {
+	return &inbox.Around{Types: []string{o.Type}, Intend: o.intend}
+}
+
+func (o Outside) intend(ctx context.Context, tx postgres.Tx, m inbox.Message) (inbox.Call, error) {
+	c, err := ReadCommand(m)
+	if err == nil && (c.Type != o.Type || c.Direction != Do) {
+		err = fmt.Errorf("%s of %q is unknown here", c.Direction, c.Type)
+	}
+	if err != nil {
+		return nil, retry.Permanent(err)
+	}
+	var known memory
+	if err := tx.Get(ctx, &known, askSQL, c.Saga, c.Step, c.Scope); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (inbox.Record, error) {
+		var refusal *Refusal
+		if known.Did == nil || *known.Did == "failed" && c.Again {
+			err := o.Ask(ctx, c, known.Asked > 1)
+			if !errors.As(err, &refusal) && err != nil {
+				return nil, err
+			}
+		}
+		return func(ctx context.Context, tx postgres.Tx) error {
+			return record(ctx, tx, c, refusal, m.Traceparent)
+		}, nil
+	}, nil
+}
+
+// record remembers the answer and replies. A rival that was faster has its
+// answer sent again, for the first one stands.
+func record(ctx context.Context, tx postgres.Tx, c Command, refusal *Refusal, trace string) error {
+	var known memory
+	if err := tx.Get(ctx, &known, enterSQL, c.Saga, c.Step, c.Scope); err != nil {
+		return err
+	}
+	settled, err := known.settle(ctx, tx, c, func() error {
+		if refusal != nil {
+			return refusal
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	e, err := c.reply(settled.kind(c), settled.payload, known.Replies, trace)
+	if err != nil {
+		return err
+	}
+	return outbox.Append(ctx, tx, e)
+}

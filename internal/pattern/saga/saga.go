@@ -1,0 +1,201 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/postgres"
+)
+
+// Step is one part of a story and its owner's part in it.
+type Step struct {
+	Name string
+	// Do and Undo are the commands that are sent. An empty Undo says that the
+	// step leaves nothing to take back.
+	Do, Undo string
+	// Pivot marks the step after which there is no way back: its effect cannot
+	// be undone. A definition has one or none; a pivot has no Undo.
+	Pivot bool
+	// Deadline is how long one try may go unanswered. It must exceed the
+	// participant's whole retry schedule: a command that is still on its way back
+	// is not unanswered.
+	Deadline time.Duration
+	// Tries is how often a command is sent before somebody loses patience: before
+	// the pivot the saga then turns round, elsewhere a person is told and the
+	// asking goes on. 0 means 3.
+	Tries int
+}
+
+// Definition is a story: its steps in order, and what happens at its end.
+type Definition struct {
+	Name string
+	// Start is the event that sets a saga in motion; its aggregate is the saga's
+	// subject.
+	Start string
+	Steps []Step
+	// Ended runs once, in the transaction in which a saga ends well or is
+	// compensated: the place for the subject's own state and its event.
+	Ended func(ctx context.Context, tx postgres.Tx, s Saga) error
+}
+
+const defaultTries = 3
+
+var errDefinition = errors.New("saga: a definition that cannot work")
+
+// Check refuses a definition that cannot work. Wiring calls it once.
+func (d Definition) Check() error {
+	pivot := false
+	names := map[string]bool{}
+	if d.Name == "" || d.Start == "" || len(d.Steps) == 0 || d.Ended == nil {
+		return fmt.Errorf("%w: %q needs a name, a start, steps and an end", errDefinition, d.Name)
+	}
+	for _, s := range d.Steps {
+		switch {
+		case s.Name == "" || s.Do == "" || s.Deadline <= 0 || names[s.Name]:
+			return fmt.Errorf("%w: step %q needs a name of its own, a command and a deadline", errDefinition, s.Name)
+		case s.Pivot && (pivot || s.Undo != ""):
+			return fmt.Errorf("%w: step %q: there is one pivot, and no way back from it", errDefinition, s.Name)
+		case pivot && s.Undo != "":
+			return fmt.Errorf("%w: step %q comes after the pivot: it only goes forward", errDefinition, s.Name)
+		}
+		pivot, names[s.Name] = pivot || s.Pivot, true
+	}
+	return nil
+}
+
+// Types are the events that an orchestrator of this definition reads: the start
+// and every reply.
+func (d Definition) Types() []string {
+	types := []string{d.Start}
+	for _, s := range d.Steps {
+		for _, command := range []string{s.Do, s.Undo} {
+			if command != "" {
+				types = append(types, command+done, command+failed)
+			}
+		}
+	}
+	return types
+}
+
+// pivot is the position of the pivot, behind the last step when there is none.
+func (d Definition) pivot() int {
+	for i, s := range d.Steps {
+		if s.Pivot {
+			return i
+		}
+	}
+	return len(d.Steps)
+}
+
+func (d Definition) position(step string) int {
+	for i, s := range d.Steps {
+		if s.Name == step {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s Step) tries() int {
+	if s.Tries == 0 {
+		return defaultTries
+	}
+	return s.Tries
+}
+
+// State says how far a saga is.
+type State string
+
+// States of a saga.
+const (
+	Running      State = "running"
+	Compensating State = "compensating"
+	Stuck        State = "stuck" // it needs a person, an alert is open; replies still move it
+	Completed    State = "completed"
+	Compensated  State = "compensated"
+)
+
+// Final says that nothing will happen any more.
+func (s State) Final() bool { return s == Completed || s == Compensated }
+
+// Direction is which way a command goes.
+type Direction string
+
+// Directions.
+const (
+	Do   Direction = "do"
+	Undo Direction = "undo"
+)
+
+// Status is what is known of one step in one direction.
+type Status string
+
+// Statuses of a step.
+const (
+	Pending Status = "pending"
+	Skipped Status = "skipped"
+	Started Status = "started" // the command is recorded: from here on its undo is due
+	Done    Status = "done"
+	Failed  Status = "failed" // the participant refused, for good
+)
+
+// Saga is one story on its way.
+type Saga struct {
+	ID          uuid.UUID `db:"id"`
+	Scope       uuid.UUID `db:"merchant_id"`
+	Correlation uuid.UUID `db:"correlation_id"`
+	Definition  string    `db:"definition"`
+	Subject     uuid.UUID `db:"subject_id"`
+	// Data is a JSON value that every command carries.
+	Data        []byte     `db:"data"`
+	State       State      `db:"state"`
+	Direction   Direction  `db:"direction"`
+	Position    int        `db:"position"` // of the step in hand; -1 before the first
+	Version     int64      `db:"version"`
+	Sent        int64      `db:"sent"`
+	Alerted     bool       `db:"alerted"`
+	Failure     *string    `db:"failure"` // why it turned round
+	Traceparent string     `db:"traceparent"`
+	ResolvedBy  *string    `db:"resolved_by"`
+	ResolvedWhy *string    `db:"resolved_why"`
+	CreatedAt   time.Time  `db:"created_at"`
+	FinishedAt  *time.Time `db:"finished_at"`
+	Tracks      []Track
+}
+
+// Track is a step in one direction as history knows it.
+type Track struct {
+	Step       string     `db:"step"`
+	Direction  Direction  `db:"direction"`
+	Position   int        `db:"position"`
+	Status     Status     `db:"status"`
+	Attempts   int        `db:"attempts"`
+	Late       int        `db:"late"`
+	Error      *string    `db:"error"`
+	DeadlineAt *time.Time `db:"deadline_at"`
+	StartedAt  *time.Time `db:"started_at"`
+	FinishedAt *time.Time `db:"finished_at"`
+
+	changed bool
+}
+
+func (s *Saga) track(position int, d Direction) *Track {
+	for i := range s.Tracks {
+		if s.Tracks[i].Position == position && s.Tracks[i].Direction == d {
+			return &s.Tracks[i]
+		}
+	}
+	return nil
+}
+
+// Passed says that the pivot is done: whatever happens, it goes forward.
+func (d Definition) Passed(s Saga) bool { return d.pivotIs(&s, Done) }
+
+func (d Definition) pivotIs(s *Saga, status Status) bool {
+	t := s.track(d.pivot(), Do)
+	return t != nil && t.Status == status
+}

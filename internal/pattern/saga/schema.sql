@@ -1,0 +1,69 @@
+-- What this package needs; the shop's migration is its superset. merchant_id is
+-- the scope: whose it is. alerts is shared with whoever shows them.
+CREATE TABLE sagas (
+  id              uuid        PRIMARY KEY,
+  merchant_id     uuid        NOT NULL,
+  correlation_id  uuid        NOT NULL,
+  definition      text        NOT NULL,
+  subject_id      uuid        NOT NULL,
+  data            bytea       NOT NULL,
+  state           text        NOT NULL CONSTRAINT sagas_state CHECK (state IN ('running', 'compensating', 'stuck', 'completed', 'compensated')),
+  direction       text        NOT NULL CONSTRAINT sagas_direction CHECK (direction IN ('do', 'undo')),
+  position        integer     NOT NULL,
+  version         bigint      NOT NULL DEFAULT 1,
+  sent            bigint      NOT NULL DEFAULT 0,
+  alerted         boolean     NOT NULL DEFAULT false,
+  failure         text,
+  due_at          timestamptz,
+  traceparent     text        NOT NULL DEFAULT '',
+  resolved_by     text,
+  resolved_why    text,
+  created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at     timestamptz,
+  CONSTRAINT sagas_one_per_subject UNIQUE (definition, subject_id),
+  CONSTRAINT sagas_finished CHECK ((state IN ('completed', 'compensated')) = (finished_at IS NOT NULL)),
+  CONSTRAINT sagas_resolved CHECK ((resolved_by IS NULL) = (resolved_why IS NULL))
+);
+CREATE INDEX sagas_due ON sagas (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE saga_steps (
+  saga_id      uuid        NOT NULL REFERENCES sagas (id),
+  step         text        NOT NULL,
+  direction    text        NOT NULL CONSTRAINT saga_steps_direction CHECK (direction IN ('do', 'undo')),
+  position     integer     NOT NULL,
+  status       text        NOT NULL CONSTRAINT saga_steps_status CHECK (status IN ('pending', 'skipped', 'started', 'done', 'failed')),
+  attempts     integer     NOT NULL DEFAULT 0,
+  late         integer     NOT NULL DEFAULT 0,
+  error        text,
+  deadline_at  timestamptz,
+  started_at   timestamptz,
+  finished_at  timestamptz,
+  PRIMARY KEY (saga_id, step, direction)
+);
+
+CREATE TABLE saga_participations (
+  saga_id      uuid        NOT NULL,
+  step         text        NOT NULL,
+  merchant_id  uuid        NOT NULL,
+  did          text        CONSTRAINT saga_participations_did CHECK (did IN ('done', 'failed', 'refused')),
+  did_reply    bytea,
+  undid        text        CONSTRAINT saga_participations_undid CHECK (undid IN ('done', 'nothing', 'failed')),
+  undid_reply  bytea,
+  asked        integer     NOT NULL DEFAULT 0,
+  replies      bigint      NOT NULL DEFAULT 0,
+  created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (saga_id, step),
+  CONSTRAINT saga_participations_reply CHECK ((did IS NULL) = (did_reply IS NULL) AND (undid IS NULL) = (undid_reply IS NULL))
+);
+
+CREATE TABLE alerts (
+  id           uuid        PRIMARY KEY,
+  merchant_id  uuid,
+  kind         text        NOT NULL,
+  subject      text        NOT NULL,
+  facts        jsonb       NOT NULL,
+  state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
+  raised_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  resolved_at  timestamptz
+);
+CREATE UNIQUE INDEX alerts_open_once ON alerts (kind, subject) WHERE state = 'open';

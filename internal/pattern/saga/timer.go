@@ -1,0 +1,100 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/postgres"
+)
+
+// Timer looks at sagas that nobody answered in time. Any number may run: each
+// takes sagas that no other one holds.
+type Timer struct {
+	Definition Definition
+	DB         *postgres.DB
+	Every      time.Duration // 0 means 1 s
+	Batch      int           // 0 means 100
+	Wake       func()        // called after commits that sent something; nil for nobody
+	Log        *slog.Logger
+}
+
+const (
+	dueSQL  = `SELECT id FROM sagas WHERE definition = $1 AND due_at <= clock_timestamp() ORDER BY due_at LIMIT $2`
+	takeSQL = `SELECT id FROM sagas WHERE id = $1 AND due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED`
+)
+
+// Run looks until ctx ends. A look that fails is repeated at the next turn.
+func (t Timer) Run(ctx context.Context) error {
+	if t.Every == 0 {
+		t.Every = time.Second
+	}
+	tick := time.NewTicker(t.Every)
+	defer tick.Stop()
+	for {
+		if n, err := t.RunOnce(ctx); err != nil && ctx.Err() == nil {
+			t.Log.Warn("saga timer", "error", err)
+		} else if n > 0 {
+			t.Log.Info("asked again where no answer came", "sagas", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// RunOnce moves the sagas whose deadline has passed and returns how many it
+// moved. One that fails does not keep the others from moving.
+func (t Timer) RunOnce(ctx context.Context) (n int, err error) {
+	if t.Batch == 0 {
+		t.Batch = 100
+	}
+	var due []uuid.UUID
+	if err := t.DB.Select(ctx, &due, dueSQL, t.Definition.Name, t.Batch); err != nil {
+		return 0, err
+	}
+	var errs []error
+	for _, id := range due {
+		moved, err := t.one(ctx, id)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if moved {
+			n++
+		}
+	}
+	if n > 0 && t.Wake != nil {
+		t.Wake()
+	}
+	return n, errors.Join(errs...)
+}
+
+// one moves a saga unless another timer has it in hand or it moved meanwhile.
+func (t Timer) one(ctx context.Context, id uuid.UUID) (taken bool, err error) {
+	var w moved
+	err = postgres.InTx(ctx, t.DB, func(tx postgres.Tx) error {
+		taken, w = false, moved{}
+		var mine []uuid.UUID
+		if err := tx.Select(ctx, &mine, takeSQL, id); err != nil || len(mine) == 0 {
+			return err
+		}
+		s, m, err := t.Definition.advance(ctx, tx, input{kind: expired}, byIDSQL, id)
+		if err != nil {
+			return err
+		}
+		taken, w.ids = true, []uuid.UUID{s.Correlation, s.Scope}
+		if m.send != nil {
+			w.step = m.send.Direction
+		}
+		return nil
+	})
+	if err == nil && taken {
+		after(w)
+	}
+	return taken && err == nil, err
+}

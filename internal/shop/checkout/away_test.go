@@ -10,16 +10,21 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
+	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit/rabbittest"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
 )
 
 // behindGate is a shop whose database can be taken away.
-func behindGate(t *testing.T) (*shop, *rabbittest.Proxy) {
+func behindGate(t *testing.T) (*shop, *nettest.Proxy) {
 	t.Helper()
-	gate := rabbittest.NewProxy(t, devtest.DSN(t))
+	return behind(t, devtest.DSN(t))
+}
+
+func behind(t *testing.T, dsn string) (*shop, *nettest.Proxy) {
+	t.Helper()
+	gate := nettest.NewProxy(t, dsn)
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: gate.URL(), PoolSize: 4})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })

@@ -49,6 +49,9 @@ type delivery struct {
 	// waited says that this delivery joined a twin's run; recovered that it
 	// finished one.
 	waited, recovered bool
+	// cleared is the number up to which the provider was asked whether it holds
+	// a charge that we do not know of.
+	cleared int
 }
 
 // Capture charges a payment once, whatever number of deliveries ask for it. The
@@ -87,8 +90,10 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 		return s.known(ctx, d, row)
 	}
 	// 2. tx1.
-	fault.Point("capture.before_claim", d.Merchant, d.Payment)
-	a, err := s.claim(ctx, d.Capture, d.request, d.print)
+	if err := fault.Point("capture.before_claim", d.Merchant, d.Payment); err != nil {
+		return res, false, notExecuted(err)
+	}
+	a, err := s.claim(ctx, d)
 	switch {
 	case idempotency.Taken(err):
 		return res, false, nil
@@ -99,11 +104,15 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 	case err != nil:
 		return res, false, maybeExecuted(err)
 	}
-	fault.Point("capture.after_claim", d.Merchant, d.Payment)
+	if err := fault.Point("capture.after_claim", d.Merchant, d.Payment); err != nil {
+		return res, false, maybeExecuted(err)
+	}
 	s.tell(ctx, observe.Claimed, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key, Attempt: a.No})
 	// 3 and 4.
 	res, err = s.charge(ctx, a)
-	fault.Point("capture.before_response", d.Merchant, d.Payment)
+	if err := fault.Point("capture.before_response", d.Merchant, d.Payment); err != nil {
+		return res, false, maybeExecuted(err)
+	}
 	return res, err == nil, err
 }
 
@@ -143,11 +152,7 @@ func (s *Service) unclaimable(ctx context.Context, d *delivery) (Result, bool, e
 	case Captured:
 		return s.matched(ctx, d, p.AttemptNo)
 	case RequiresCapture, Declined:
-		a, err := s.attempt(ctx, p.ID, p.AttemptNo)
-		if err == nil && a.Contradicted {
-			return Result{}, false, ErrNeedsReview
-		}
-		return Result{}, false, nil // it moved while we looked
+		return Result{}, false, s.clear(ctx, d, p) // and look again
 	}
 	return s.outcome(ctx, d, s.Render.ErrorAnswer(ctx, ErrAlreadyCaptured), Rejected)
 }
@@ -238,8 +243,16 @@ func (s *Service) wait(ctx context.Context, d *delivery, payment uuid.UUID, no i
 		return err
 	}
 	d.waited = true
-	ctx, cancel := context.WithDeadline(ctx, d.until)
+	// A duration, not a moment: how long a wait is does not hang on what time it is.
+	ctx, cancel := context.WithTimeout(ctx, d.until.Sub(s.Now()))
 	defer cancel()
+	go func() {
+		select {
+		case <-s.Leaving:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := s.flights.Wait(ctx, payment, free); err != nil {
 		return idempotency.ErrInProgress
 	}
@@ -279,12 +292,16 @@ func (s *Service) send(ctx context.Context, a attempt) (outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
 	defer cancel()
 	about := observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No}
-	fault.Point("capture.before_charge", a.MerchantID, a.PaymentID)
+	if err := fault.Point("capture.before_charge", a.MerchantID, a.PaymentID); err != nil {
+		return outcome{}, errors.Join(provider.ErrInDoubt, err)
+	}
 	s.tell(ctx, observe.Sent, about)
 	c, err := s.Provider.Charge(ctx, provider.Request{
 		Key: a.ProviderKey, Reference: PaymentRef(a.PaymentID), Amount: money.Of(a.AmountMinor, a.Currency), Token: a.CardToken.String,
 	})
-	fault.Point("capture.after_charge", a.MerchantID, a.PaymentID)
+	if err := fault.Point("capture.after_charge", a.MerchantID, a.PaymentID); err != nil {
+		return outcome{}, errors.Join(provider.ErrInDoubt, err)
+	}
 	about.Node, about.Detail = "provider", string(c.Status)
 	if err != nil {
 		about.Detail = "no answer"

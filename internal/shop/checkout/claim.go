@@ -27,6 +27,9 @@ WITH p AS (
      AND status IN ('requires_capture', 'declined')
      -- A charge that contradicts a stored decline forbids every new attempt.
      AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = $1::uuid AND c.contradicted_at IS NOT NULL)
+     -- So does one that nobody here has heard of: after an attempt that may have
+     -- reached the provider, the caller has asked about all up to this number.
+     AND (attempt_no = $17::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = $1::uuid AND t.status <> 'not_sent'))
   RETURNING id AS subject_id, attempt_no AS subject_no, id, attempt_no, merchant_id, amount_minor, currency, order_id,
             status, version, refunded_minor, captured_at, created_at
 ), a AS (
@@ -40,7 +43,7 @@ WITH p AS (
 ), k AS (`+idempotency.ClaimFrom("p", 9)+`)
 SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
-       true AS leased, true AS young, false AS contradicted, a.traceparent,
+       true AS leased, true AS young, false AS overdue, false AS contradicted, a.traceparent,
        p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
        o.email, o.items
   FROM a JOIN p ON p.id = a.payment_id JOIN orders o ON o.id = p.order_id`)
@@ -50,28 +53,50 @@ SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor
 var errNotClaimable = errors.New("the payment cannot be claimed")
 
 // claim opens the next attempt under the request's key.
-func (s *Service) claim(ctx context.Context, c Capture, r idempotency.Request, f idempotency.Fingerprint) (attempt, error) {
+func (s *Service) claim(ctx context.Context, d *delivery) (attempt, error) {
 	// From here on the client may hang up: a claim that is on its way is
 	// carried through, so that its outcome is known to somebody.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
 	token := uuid.New()
 	args := []any{
-		c.Payment, c.Merchant, s.Lease.Seconds(), c.Amount.AmountMinor, c.Amount.Currency, c.Token, s.self, telemetry.Traceparent(ctx),
+		d.Payment, d.Merchant, s.Lease.Seconds(), d.Amount.AmountMinor, d.Amount.Currency, d.Token, s.self, telemetry.Traceparent(ctx),
 	}
+	args = append(args, s.Keys.ClaimParams(d.request, d.print, token)...)
 	var a attempt
-	err := claimSQL.Get(ctx, s.DB, &a, append(args, s.Keys.ClaimParams(r, f, token)...)...)
+	err := again(func() error {
+		return claimSQL.Get(ctx, s.DB, &a, append(args, d.cleared)...)
+	})
+	if idempotency.Taken(err) {
+		// By a twin, or by the first run of this very statement.
+		return s.ownClaim(ctx, d.Capture, token, err)
+	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return a, err
 	}
-	// No row: not claimable, or claimed by the first run of a statement whose
-	// reply was lost. The token tells.
+	return s.ownClaim(ctx, d.Capture, token, errNotClaimable)
+}
+
+// ownClaim finds the attempt that was claimed by the first run of a statement
+// whose reply was lost: the token tells. Otherwise it is not ours, which is why.
+func (s *Service) ownClaim(ctx context.Context, c Capture, token uuid.UUID, why error) (attempt, error) {
 	row, found, err := s.Keys.Lookup(ctx, c.Merchant, c.Key)
 	if err != nil {
-		return a, err
+		return attempt{}, err
 	}
 	if found && row.ClaimToken == token {
 		return s.attempt(ctx, row.SubjectID.UUID, int(row.SubjectNo.Int32))
 	}
-	return a, errNotClaimable
+	return attempt{}, why
+}
+
+// again runs a guarded statement a second time when the first run's reply was
+// lost. database/sql does so for an end of file and not for a reset, after which
+// the claim would stand with nobody who knows of it until its lease ends.
+func again(run func() error) error {
+	err := run()
+	if postgres.Unavailable(err) {
+		err = run()
+	}
+	return err
 }

@@ -26,10 +26,11 @@
 //
 // # Recovery
 //
-// One function, [Service.Recover], with two callers so far: a client's retry
-// and the [Sweeper]. It always speaks of one attempt and asks by that attempt's
-// own key. Asking by the payment's reference would let attempt 1's decline
-// answer for attempt 2's running charge.
+// One function, [Service.Recover], with three causes: a client's retry, the
+// [Sweeper]'s interval, and a message of the provider, which makes the question
+// due and wakes the sweeper ([Notices]). It always speaks of one attempt and asks
+// by that attempt's own key. Asking by the payment's reference would let attempt
+// 1's decline answer for attempt 2's running charge.
 //
 // An outcome that contradicts a stored one is never applied and never dropped:
 // the stored outcome stays, an alert carries both facts, and no new attempt may

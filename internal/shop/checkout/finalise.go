@@ -38,7 +38,7 @@ var finaliseSQL = postgres.Guarded("capture.finalise", `
 WITH `+current+`, a AS (
   UPDATE payment_attempts a
      SET status = $4::text, provider_charge_id = $5::text, decline_code = $6::text,
-         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = $7::timestamptz
+         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
 ), p AS (
   UPDATE payments p
@@ -49,6 +49,13 @@ WITH `+current+`, a AS (
 ), o AS (
   UPDATE orders o SET status = 'paid'
     FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND $8::text = 'captured'
+), al AS (
+  -- What a person was told about this doubt is answered by the outcome.
+  UPDATE alerts l SET state = 'resolved', resolved_at = clock_timestamp()
+    FROM cur
+   WHERE l.state = 'open' AND l.kind IN ('provider_in_doubt', 'provider_amount', 'provider_refused')
+     AND l.subject = 'pay_' || replace(cur.subject_id::text, '-', '')
+     AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
 ), k AS (`+idempotency.CompleteFrom("cur", 9)+`
 ), e AS (`+outbox.Fold("cur", "cur.version + 1", 13)+`)
 SELECT count(*) FROM cur`)
@@ -94,22 +101,21 @@ func (o outcome) apply(a attempt, at time.Time) Payment {
 func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempotency.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
-	fault.Point("capture.before_finalise", a.MerchantID, a.PaymentID)
-	at := s.Now().UTC().Truncate(time.Millisecond)
-	p := o.apply(a, at)
-	answer := s.answer(ctx, p)
-	e, err := o.event(a, at)
+	if err := fault.Point("capture.before_finalise", a.MerchantID, a.PaymentID); err != nil {
+		return idempotency.Answer{}, maybeExecuted(err)
+	}
+	args, f, err := s.finaliseArgs(ctx, a, o)
+	answer, e := f.answer, f.event
 	if err != nil {
 		return answer, err
 	}
-	args := []any{a.PaymentID, a.No, a.Fence, o.attemptStatus, nullable(o.chargeID), nullable(o.declineCode), at, p.Status}
-	args = append(args, idempotency.CompleteParams(answer, PaymentRef(p.ID))...)
-	args = append(args, e.Params(ctx)...)
 	var n int
 	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, args...) }); err != nil {
 		return answer, maybeExecuted(err)
 	}
-	fault.Point("capture.after_finalise", a.MerchantID, a.PaymentID)
+	if err := fault.Point("capture.after_finalise", a.MerchantID, a.PaymentID); err != nil {
+		return answer, maybeExecuted(err)
+	}
 	if n == 0 {
 		return s.settled(ctx, a, o)
 	}
@@ -117,9 +123,30 @@ func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempoten
 	s.Wake()
 	s.tell(ctx, observe.Committed, observe.Event{
 		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture",
-		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: e.ID, Detail: p.Status,
+		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: e.ID, Detail: f.status,
 	})
 	return answer, nil
+}
+
+// final is what a finalise makes durable beside the rows.
+type final struct {
+	status string
+	answer idempotency.Answer
+	event  outbox.Event
+}
+
+// finaliseArgs are the parameters of finaliseSQL.
+func (s *Service) finaliseArgs(ctx context.Context, a attempt, o outcome) ([]any, final, error) {
+	at := s.Now().UTC().Truncate(time.Millisecond)
+	p := o.apply(a, at)
+	f := final{status: p.Status, answer: s.answer(ctx, p)}
+	var err error
+	if f.event, err = o.event(a, at); err != nil {
+		return nil, f, err
+	}
+	args := []any{a.PaymentID, a.No, a.Fence, o.attemptStatus, nullable(o.chargeID), nullable(o.declineCode), at, p.Status}
+	args = append(args, idempotency.CompleteParams(f.answer, PaymentRef(p.ID))...)
+	return append(args, f.event.Params(ctx)...), f, nil
 }
 
 // answer renders what a client gets for a payment in a final state.
@@ -226,24 +253,27 @@ ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
 
 // contradiction keeps the stored outcome and raises an alert with both facts.
 func (s *Service) contradiction(ctx context.Context, a attempt, o outcome) error {
-	facts := map[string]any{
+	s.Log.Error("the provider contradicts a stored outcome", "payment", PaymentRef(a.PaymentID), "attempt", a.No, "stored", a.Status, "provider", o.attemptStatus)
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error { return contradict(ctx, tx, a, o) })
+}
+
+func contradict(ctx context.Context, tx postgres.Tx, a attempt, o outcome) error {
+	if _, err := tx.Exec(ctx, contradictSQL, a.PaymentID, a.No); err != nil {
+		return err
+	}
+	return alert(ctx, tx, a.MerchantID, AlertContradiction, PaymentRef(a.PaymentID), map[string]any{
 		"attempt_no": a.No, "stored": a.Status, "stored_charge": a.ChargeID.String,
 		"provider_says": o.attemptStatus, "provider_charge": o.chargeID, "amount_minor": a.AmountMinor, "currency": a.Currency,
-	}
-	s.Log.Error("the provider contradicts a stored outcome", "payment", PaymentRef(a.PaymentID), "attempt", a.No, "stored", a.Status, "provider", o.attemptStatus)
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		if _, err := tx.Exec(ctx, contradictSQL, a.PaymentID, a.No); err != nil {
-			return err
-		}
-		return alert(ctx, tx, a.MerchantID, "provider_contradiction", PaymentRef(a.PaymentID), facts)
 	})
 }
 
+// alert tells a person, once while nobody has looked. The zero merchant is
+// nobody's: only the operator sees it.
 func alert(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, kind, subject string, facts map[string]any) error {
 	b, err := json.Marshal(facts)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, alertSQL, uuid.Must(uuid.NewV7()), merchant, kind, subject, string(b))
+	_, err = tx.Exec(ctx, alertSQL, uuid.Must(uuid.NewV7()), uuid.NullUUID{UUID: merchant, Valid: merchant != uuid.Nil}, kind, subject, string(b))
 	return err
 }

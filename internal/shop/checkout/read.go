@@ -28,6 +28,18 @@ func (s *Service) Payment(ctx context.Context, merchant, id uuid.UUID) (Payment,
 	return p, err
 }
 
+const anyPaymentSQL = `SELECT ` + paymentColumns + ` FROM payments WHERE id = $1`
+
+// AnyPayment reads a payment whosever it is: for the operator.
+func (s *Service) AnyPayment(ctx context.Context, id uuid.UUID) (Payment, error) {
+	var p Payment
+	err := s.DB.Get(ctx, &p, anyPaymentSQL, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, ErrNotFound
+	}
+	return p, err
+}
+
 const paymentsSQL = `
 SELECT ` + paymentColumns + ` FROM payments
  WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2::uuid)
@@ -129,6 +141,7 @@ type attempt struct {
 	Asked         int            `db:"asked"`
 	Leased        bool           `db:"leased"`
 	Young         bool           `db:"young"`
+	Overdue       bool           `db:"overdue"`
 	Contradicted  bool           `db:"contradicted"`
 	Traceparent   string         `db:"traceparent"`
 	OrderID       uuid.UUID      `db:"order_id"`
@@ -147,7 +160,8 @@ const attemptColumns = `a.payment_id, a.attempt_no, a.merchant_id, a.provider_ke
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
        coalesce(a.lease_until > clock_timestamp(), false) AS leased,
        a.sent_at > clock_timestamp() - $3::float8 * interval '1 second' AS young,
-       a.contradicted_at IS NOT NULL AS contradicted, a.traceparent,
+       a.sent_at < clock_timestamp() - interval '24 hours' AS overdue,
+       EXISTS (SELECT FROM payment_attempts c WHERE c.payment_id = a.payment_id AND c.contradicted_at IS NOT NULL) AS contradicted, a.traceparent,
        p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
        o.email, o.items`
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
@@ -21,7 +22,8 @@ var takeOverSQL = postgres.Guarded("capture.take_over", `
 WITH t AS (
   UPDATE payment_attempts
      SET fence = fence + CASE WHEN holder = $4::uuid THEN 0 ELSE 1 END,
-         asked = asked + CASE WHEN holder = $4::uuid THEN 0 ELSE 1 END,
+         -- A client that asks early does not use up the schedule's questions.
+         asked = asked + CASE WHEN holder = $4::uuid OR next_ask_at > clock_timestamp() THEN 0 ELSE 1 END,
          lease_until = CASE WHEN holder = $4::uuid THEN lease_until ELSE clock_timestamp() + $5::float8 * interval '1 second' END,
          next_ask_at = CASE WHEN holder = $4::uuid THEN next_ask_at ELSE clock_timestamp() + $5::float8 * interval '1 second' END,
          holder = $4::uuid
@@ -38,7 +40,7 @@ SELECT `+attemptColumns+`
 // is still in doubt, or in somebody else's hands.
 func (s *Service) Recover(ctx context.Context, payment uuid.UUID, no int) (attempt, error) {
 	var a attempt
-	err := takeOverSQL.Get(ctx, s.DB, &a, payment, no, s.GiveUp.Seconds(), uuid.New(), s.Lease.Seconds())
+	err := s.takeOver(ctx, &a, payment, no)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s.attempt(ctx, payment, no)
 	}
@@ -48,19 +50,40 @@ func (s *Service) Recover(ctx context.Context, payment uuid.UUID, no int) (attem
 	s.tell(ctx, observe.Claimed, observe.Event{
 		Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No, Detail: "recovery",
 	})
+	if err := fault.Point("recovery.after_fetch", a.MerchantID, a.PaymentID); err != nil {
+		return a, maybeExecuted(err) // The lease ends by itself.
+	}
 	o, err := s.ask(ctx, a)
 	switch {
 	case err != nil:
 		// Whatever the error: it may have been sent once before under this key,
 		// so even "refused" and "not sent" prove nothing about that first time.
-		err = s.park(ctx, a)
+		err = errors.Join(s.overdue(ctx, a), s.park(ctx, a))
 	default:
 		_, err = s.finalise(ctx, a, o)
 	}
 	if err != nil && !errors.Is(err, idempotency.ErrInProgress) {
 		return a, err
 	}
+	if err := fault.Point("recovery.after_commit", a.MerchantID, a.PaymentID); err != nil {
+		return a, maybeExecuted(err)
+	}
 	return s.attempt(ctx, payment, no)
+}
+
+// takeOver is carried through once it is on its way, whoever hangs up and
+// whatever signal comes: an attempt taken over by nobody who knows of it would
+// wait for the whole lease.
+func (s *Service) takeOver(ctx context.Context, a *attempt, payment uuid.UUID, no int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
+	defer cancel()
+	holder := uuid.New()
+	return again(func() error {
+		return takeOverSQL.Get(ctx, s.DB, a, payment, no, s.GiveUp.Seconds(), holder, s.Lease.Seconds())
+	})
 }
 
 // ask resolves an attempt by asking, never by assuming.
@@ -68,6 +91,7 @@ func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
 	c, found, err := s.Provider.ChargeByKey(asking, a.ProviderKey)
 	cancel()
+	s.heard(ctx, err)
 	switch {
 	case err != nil:
 		return outcome{}, err
@@ -88,6 +112,21 @@ func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
 	return s.believe(ctx, a, c)
 }
 
+// overdue tells a person about a doubt that is older than a day: no schedule
+// will end it.
+func (s *Service) overdue(ctx context.Context, a attempt) error {
+	if !a.Overdue {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
+	defer cancel()
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		return alert(ctx, tx, a.MerchantID, AlertInDoubt, PaymentRef(a.PaymentID), map[string]any{
+			"attempt_no": a.No, "asked": a.Asked, "amount_minor": a.AmountMinor, "currency": a.Currency,
+		})
+	})
+}
+
 // believe checks that the provider's answer speaks of this attempt. A charge of
 // another amount is never taken for ours: it is parked with an alert.
 func (s *Service) believe(ctx context.Context, a attempt, c provider.Charge) (outcome, error) {
@@ -96,11 +135,13 @@ func (s *Service) believe(ctx context.Context, a attempt, c provider.Charge) (ou
 		return outcomeOf(c), nil
 	}
 	s.Log.Error("the provider answered with another amount", "payment", PaymentRef(a.PaymentID), "attempt", a.No)
-	err := postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return alert(ctx, tx, a.MerchantID, "provider_amount", PaymentRef(a.PaymentID), map[string]any{
-			"attempt_no": a.No, "expected_minor": a.AmountMinor, "expected_currency": a.Currency,
-			"provider_minor": c.Amount.AmountMinor, "provider_currency": c.Amount.Currency, "provider_charge": c.ID,
-		})
-	})
+	err := postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error { return otherAmount(ctx, tx, a, c) })
 	return outcome{}, errors.Join(provider.ErrInDoubt, err)
+}
+
+func otherAmount(ctx context.Context, tx postgres.Tx, a attempt, c provider.Charge) error {
+	return alert(ctx, tx, a.MerchantID, AlertAmount, PaymentRef(a.PaymentID), map[string]any{
+		"attempt_no": a.No, "expected_minor": a.AmountMinor, "expected_currency": a.Currency,
+		"provider_minor": c.Amount.AmountMinor, "provider_currency": c.Amount.Currency, "provider_charge": c.ID,
+	})
 }

@@ -10,12 +10,13 @@ import (
 )
 
 // parkSQL puts an attempt in doubt: nothing final is stored, and the lease ends
-// in the same statement, so that the next delivery may ask at once. A second
+// in the same statement, so that the next delivery may ask at once. A tenth of
+// chance keeps those that fell into doubt together from asking together. A second
 // run finds the lease gone and leaves the attempt as it is.
 var parkSQL = postgres.Guarded("capture.park", `
 WITH `+current+`, a AS (
   UPDATE payment_attempts a
-     SET status = 'in_doubt', lease_until = NULL, next_ask_at = clock_timestamp() + $4::float8 * interval '1 second'
+     SET status = 'in_doubt', lease_until = NULL, next_ask_at = clock_timestamp() + $4::float8 * (1 + 0.1 * random()) * interval '1 second'
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no AND a.lease_until IS NOT NULL
 ), p AS (
   UPDATE payments p SET status = 'in_doubt' FROM cur WHERE p.id = cur.subject_id
@@ -71,7 +72,7 @@ func (s *Service) release(ctx context.Context, a attempt, status string, why err
 			if n == 0 || status != "refused" {
 				return nil
 			}
-			return alert(ctx, tx, a.MerchantID, "provider_refused", PaymentRef(a.PaymentID),
+			return alert(ctx, tx, a.MerchantID, AlertRefused, PaymentRef(a.PaymentID),
 				map[string]any{"attempt_no": a.No, "reason": why.Error()})
 		})
 	})

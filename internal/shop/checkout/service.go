@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,6 +34,9 @@ type Config struct {
 	// GiveUp is the age from which an attempt that the provider never heard of
 	// is cancelled instead of sent again. 0 means ten minutes.
 	GiveUp time.Duration
+	// Leaving is closed when the process has been asked to end: from then on no
+	// delivery waits for its twin. Nil is never.
+	Leaving <-chan struct{}
 	// Doubt is the schedule of questions about an attempt in doubt; its last
 	// delay repeats.
 	Doubt []time.Duration
@@ -50,6 +54,9 @@ type Service struct {
 	flights idempotency.Flights
 	// self names this process as the holder of attempts.
 	self uuid.UUID
+	// silent says that the provider did not answer the last question.
+	silent atomic.Bool
+	doubts doubts
 }
 
 // New makes a Service; missing parts of cfg get their defaults.

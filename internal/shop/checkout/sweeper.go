@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
 )
 
 // Sweeper finishes attempts that nobody came back for: a process died, a client
@@ -21,7 +23,10 @@ type Sweeper struct {
 	Batch   int           // 0 means 50
 	// Parallel bounds the questions that are under way at once; 0 means 8.
 	Parallel int
-	Log      *slog.Logger
+	// Hurry, when it gives, starts a sweep now: somebody knows that there is
+	// something to ask. The interval is the guarantee.
+	Hurry <-chan struct{}
+	Log   *slog.Logger
 }
 
 const unfinishedSQL = `
@@ -33,23 +38,31 @@ SELECT payment_id, attempt_no
  ORDER BY next_ask_at
  LIMIT $1`
 
-// Run sweeps until ctx ends. A sweep that fails is repeated at the next turn.
+// Run sweeps until ctx ends; what it has taken over by then it sees through, so
+// that no lease is left behind. A sweep that fails is repeated at the next turn.
 func (w Sweeper) Run(ctx context.Context) error {
 	if w.Every == 0 {
 		w.Every = 2 * time.Second
 	}
 	tick := time.NewTicker(w.Every)
 	defer tick.Stop()
+	away := false
 	for {
-		if n, err := w.RunOnce(ctx); err != nil && ctx.Err() == nil {
+		n, err := w.RunOnce(ctx)
+		if err != nil && ctx.Err() == nil {
 			w.Log.Warn("sweep", "error", err)
 		} else if n > 0 {
 			w.Log.Info("recovered unfinished attempts", "count", n)
 		}
+		if away && err == nil {
+			w.Service.Hurry(ctx) // the database is back
+		}
+		away = postgres.Unavailable(err)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-w.Hurry:
 		}
 	}
 }
@@ -69,6 +82,10 @@ func (w Sweeper) RunOnce(ctx context.Context) (finished int, err error) {
 	if err := w.Service.DB.Select(ctx, &due, unfinishedSQL, w.Batch); err != nil {
 		return 0, err
 	}
+	defer func() {
+		w.Service.doubts.recovered.Add(int64(finished))
+		err = errors.Join(err, w.Service.sample(ctx))
+	}()
 	var (
 		mu   sync.Mutex
 		errs []error
@@ -77,9 +94,12 @@ func (w Sweeper) RunOnce(ctx context.Context) (finished int, err error) {
 	)
 	for _, d := range due {
 		slot <- struct{}{}
+		if ctx.Err() != nil {
+			break // asked to end: what was taken over is seen through, no more is taken
+		}
 		wg.Go(func() {
 			defer func() { <-slot }()
-			a, err := w.Service.Recover(ctx, d.Payment, d.No)
+			a, err := w.one(ctx, d.Payment, d.No)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil && !errors.Is(err, idempotency.ErrInProgress) {
@@ -91,4 +111,11 @@ func (w Sweeper) RunOnce(ctx context.Context) (finished int, err error) {
 	}
 	wg.Wait()
 	return finished, errors.Join(errs...)
+}
+
+// one recovers one attempt. A panic is that attempt's failure: its lease ends by
+// itself, and the others do not wait for it.
+func (w Sweeper) one(ctx context.Context, payment uuid.UUID, no int) (a attempt, err error) {
+	defer telemetry.Caught(&err)
+	return w.Service.Recover(ctx, payment, no)
 }

@@ -22,8 +22,10 @@ var Types = event.TypesOf(Name)
 
 // Templates.
 const (
-	Receipt  = "receipt"
-	Declined = "declined"
+	Receipt      = "receipt"
+	Declined     = "declined"
+	Refunded     = "refunded"
+	RefundFailed = "refund_failed"
 )
 
 // ErrUnknownEvent says that the event is none this package can read, or that no
@@ -65,6 +67,18 @@ func (c Consumer) read(m inbox.Message) (letter, error) {
 			return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
 		}
 		return checked(c.declined(e), m)
+	case event.TypeRefundCompleted:
+		e, err := event.Decode[event.RefundCompleted](m.Payload)
+		if err != nil {
+			return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		}
+		return checked(c.refunded(e), m)
+	case event.TypeRefundFailed:
+		e, err := event.Decode[event.RefundFailed](m.Payload)
+		if err != nil {
+			return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		}
+		return checked(c.refundFailed(e), m)
 	}
 	return letter{}, fmt.Errorf("%w: type %q", ErrUnknownEvent, m.Type)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,29 @@ func until(t testing.TB, what string, holds func() bool) {
 		case <-t.Context().Done():
 			t.Fatal(t.Context().Err())
 		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func TestEachRefundOwesOneMailWithItsOutcomeAndItsOwnMessageID(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	r := event.Refund{RefundID: newID(t), MerchantID: newID(t), PaymentID: newID(t), OrderID: newID(t), Amount: money.Of(4200, "EUR"), Email: "a@example.org"}
+	other := r
+	other.RefundID = newID(t)
+	went := event.RefundCompleted{Schema: event.SchemaVersion, Refund: r}
+	failed := event.RefundFailed{Schema: event.SchemaVersion, Refund: other, FailureCode: "ticket_used"}
+	for range 3 {
+		mustHandle(t, db, message(t, event.TypeRefundCompleted, went), message(t, event.TypeRefundFailed, failed))
+	}
+	all := mailsOf(t, db, r.PaymentID)
+	if len(all) != 2 {
+		t.Fatalf("%d mails are owed, not 2", len(all))
+	}
+	for template, refund := range map[string]uuid.UUID{email.Refunded: r.RefundID, email.RefundFailed: other.RefundID} {
+		want := "<" + template + "." + event.RefundName(refund) + "@payonce>"
+		if !slices.ContainsFunc(all, func(e email.Entry) bool { return e.MessageID == want && e.Recipient == "a@example.org" }) {
+			t.Errorf("no mail is %s: %+v", want, all)
 		}
 	}
 }

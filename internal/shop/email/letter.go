@@ -65,6 +65,52 @@ func (c Consumer) declined(e event.PaymentDeclined) letter {
 	}
 }
 
+// refunded is written once for each refund that went through.
+func (c Consumer) refunded(e event.RefundCompleted) letter {
+	var b strings.Builder
+	fmt.Fprintf(&b, "We have sent %s back to your card.\n\n", e.Amount)
+	fmt.Fprintf(&b, "Your order: %s\n\n", c.link(e.OrderID))
+	b.WriteString(refundNames(e.Refund))
+	b.WriteString("\nIt goes back once. Should this mail reach you twice, it is the same refund.\n")
+	return refundLetter(e.Refund, Refunded, "Your refund: "+e.Amount.String(), b.String())
+}
+
+// refundFailed is written once for each refund that was refused.
+func (c Consumer) refundFailed(e event.RefundFailed) letter {
+	var b strings.Builder
+	fmt.Fprintf(&b, "We could not send %s back: %s.\n", e.Amount, refundReason(e.FailureCode))
+	b.WriteString("Everything is as it was before: no money has moved, and your tickets are good.\n\n")
+	fmt.Fprintf(&b, "Your order: %s\n\n", c.link(e.OrderID))
+	b.WriteString(refundNames(e.Refund))
+	return refundLetter(e.Refund, RefundFailed, "Your refund of "+e.Amount.String()+" was not possible", b.String())
+}
+
+func refundNames(r event.Refund) string {
+	return fmt.Sprintf("Order    %s\nPayment  %s\nRefund   %s\n", event.OrderName(r.OrderID), event.PaymentName(r.PaymentID), event.RefundName(r.RefundID))
+}
+
+func refundLetter(r event.Refund, template, subject, body string) letter {
+	return letter{
+		merchant: r.MerchantID, payment: r.PaymentID, amount: r.Amount,
+		template: template, businessKey: event.RefundName(r.RefundID),
+		recipient: r.Email, subject: subject, body: body,
+	}
+}
+
+// refundReasons are the failure codes that mean something to a buyer.
+var refundReasons = map[string]string{
+	"ticket_used":         "one of the tickets has been used",
+	"refund_not_possible": "the bank does not take it back",
+	"no_answer":           "a part of the shop did not answer in time",
+}
+
+func refundReason(code string) string {
+	if r, known := refundReasons[code]; known {
+		return r
+	}
+	return "it was refused"
+}
+
 func (c Consumer) link(order uuid.UUID) string {
 	return strings.TrimRight(c.PublicURL, "/") + "/?order=" + url.QueryEscape(event.OrderName(order))
 }

@@ -136,7 +136,10 @@ type counts struct{ leased, sent, delayed, failed, lost int }
 
 // runOnce leases one batch, sends it mail by mail and marks each. The error, if
 // any, is the database's; trouble with the mail server is a count.
-func (m *Mailer) runOnce(ctx context.Context) (counts, error) {
+//
+// A panic is an error too: what was leased comes again when the lease ends.
+func (m *Mailer) runOnce(ctx context.Context) (done counts, err error) {
+	defer telemetry.Caught(&err)
 	if ctx.Err() != nil {
 		return counts{}, nil
 	}
@@ -152,11 +155,13 @@ func (m *Mailer) runOnce(ctx context.Context) (counts, error) {
 	if err != nil || len(due) == 0 {
 		return counts{}, err
 	}
-	fault.Point("mailer.after_lease", due[0].MerchantID, due[0].PaymentID)
+	if err := fault.Point("mailer.after_lease", owners(due)...); err != nil {
+		return counts{}, err // The lease ends by itself.
+	}
 	// A connection lives for one batch: an idle one would be found dead later.
 	defer func() { _ = m.cfg.Sender.Close() }()
 
-	done := counts{leased: len(due)}
+	done = counts{leased: len(due)}
 	// What was begun is finished: a mail that was accepted must be marked, also
 	// when the process has been told to stop.
 	finish := context.WithoutCancel(ctx)
@@ -179,14 +184,26 @@ func (m *Mailer) runOnce(ctx context.Context) (counts, error) {
 	return done, nil
 }
 
+// owners are the ids that a crash point about these mails can be limited to.
+func owners(due []queued) []uuid.UUID {
+	if !fault.Enabled {
+		return nil
+	}
+	ids := make([]uuid.UUID, 0, 2*len(due))
+	for _, mail := range due {
+		ids = append(ids, mail.MerchantID, mail.PaymentID)
+	}
+	return ids
+}
+
 // record marks what became of a mail that the server has spoken about.
 func (m *Mailer) record(ctx context.Context, token uuid.UUID, mail queued, said error, done *counts) error {
 	switch {
 	case said == nil:
-		fault.Point("mailer.after_smtp_accept", mail.MerchantID, mail.PaymentID)
-		err := m.sent(ctx, token, mail, done)
-		fault.Point("mailer.after_mark", mail.MerchantID, mail.PaymentID)
-		return err
+		if err := fault.Point("mailer.after_smtp_accept", mail.MerchantID, mail.PaymentID); err != nil {
+			return err
+		}
+		return errors.Join(m.sent(ctx, token, mail, done), fault.Point("mailer.after_mark", mail.MerchantID, mail.PaymentID))
 	case errors.Is(said, ErrRefused):
 		m.cfg.Log.Warn("a mail was refused for good", "message_id", mail.MessageID, "error", said)
 		marked, err := m.markFailed(ctx, token, mail, said)

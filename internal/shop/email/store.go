@@ -10,6 +10,9 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
+// leasePatience bounds how long taking mails may take.
+const leasePatience = 5 * time.Second
+
 // queued is a leased mail.
 type queued struct {
 	ID          uuid.UUID `db:"id"`
@@ -45,9 +48,12 @@ UPDATE emails
     FOR UPDATE SKIP LOCKED)
 RETURNING id, merchant_id, payment_id, template, message_id, recipient, subject, body, attempts, traceparent, queued_at`
 
-// lease takes mails that are due. A commit whose answer was lost costs nothing
-// but the time until these leases run out.
+// lease takes mails that are due; a signal does not cut it short, or the mails
+// would belong to a mailer that has gone. A commit whose answer was lost costs
+// nothing but the time until these leases run out.
 func (m *Mailer) lease(ctx context.Context, token uuid.UUID) ([]queued, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leasePatience)
+	defer cancel()
 	var due []queued
 	err := postgres.InTx(ctx, m.cfg.DB, func(tx postgres.Tx) error {
 		due = nil

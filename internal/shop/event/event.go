@@ -20,6 +20,10 @@ const (
 	TypePaymentCaptured = "payment.captured"
 	TypePaymentDeclined = "payment.declined"
 	TypeTicketsIssued   = "tickets.issued"
+
+	// What the provider told us in a signed message.
+	TypeProviderChargeSucceeded = "provider.charge_succeeded"
+	TypeProviderChargeFailed    = "provider.charge_failed"
 )
 
 // SchemaVersion is the major version of every payload in this package.
@@ -79,6 +83,21 @@ type TicketsIssued struct {
 	PaymentID  uuid.UUID   `json:"payment_id"`
 	TicketIDs  []uuid.UUID `json:"ticket_ids"`
 	IssuedAt   time.Time   `json:"issued_at"`
+}
+
+// ProviderCharge is what a provider's message said about a charge. It is a hint:
+// whoever acts on it asks the provider.
+type ProviderCharge struct {
+	Schema      int         `json:"schema"`
+	Provider    string      `json:"provider"`
+	MessageID   string      `json:"message_id"`
+	ChargeID    string      `json:"charge_id"`
+	Reference   string      `json:"reference"`
+	ProviderKey string      `json:"provider_key"` // ours: it names one attempt
+	Amount      money.Money `json:"amount"`
+	Status      string      `json:"status"`
+	DeclineCode string      `json:"decline_code"`
+	SentAt      time.Time   `json:"sent_at"`
 }
 
 // Decode reads a payload of this package. An error is permanent: the same bytes

@@ -16,22 +16,34 @@ type Consumer struct {
 	// Lossy says that its queue is a picture and not the truth: bounded, the
 	// oldest dropped first, and no inbox row is owed for what it reads.
 	Lossy bool
+	// ByBusinessKey says that its every effect is unique for ever by a key of the
+	// business: a transaction per payment, a ticket per seat, a mail per purpose.
+	// Only then an event past the dedupe window may be applied; see [Resend].
+	ByBusinessKey bool
 }
 
 // Names of the consumers.
 const (
-	ConsumerLedger  = "ledger"
-	ConsumerTickets = "tickets"
-	ConsumerEmail   = "email"
-	ConsumerJournal = "journal"
+	ConsumerLedger   = "ledger"
+	ConsumerTickets  = "tickets"
+	ConsumerEmail    = "email"
+	ConsumerSaga     = "saga"
+	ConsumerProvider = "provider"
+	ConsumerCheckout = "checkout"
+	ConsumerJournal  = "journal"
 )
 
 // Consumers is the catalogue of who reads what. Every event has at least one
 // reader, or publishing it would be returned as unroutable.
 var Consumers = []Consumer{
-	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured}},
-	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured}},
-	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined}},
+	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured, CommandHoldRefund, CommandReleaseRefund, CommandSettleRefund}, ByBusinessKey: true},
+	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured, CommandVoidTickets, CommandReinstateTickets}, ByBusinessKey: true},
+	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed}, ByBusinessKey: true},
+	{Name: ConsumerSaga, Types: append([]string{TypeRefundRequested}, replies(CommandHoldRefund, CommandReleaseRefund,
+		CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund)...)},
+	{Name: ConsumerProvider, Types: []string{TypeProviderChargeSucceeded, TypeProviderChargeFailed,
+		TypeProviderRefundSucceeded, TypeProviderRefundFailed, CommandRefund}},
+	{Name: ConsumerCheckout, Types: []string{TypeRefundCompleted, TypeRefundFailed}, ByBusinessKey: true},
 	{Name: ConsumerJournal, Types: []string{TypeOrderPlaced, TypeTicketsIssued}, Lossy: true},
 }
 
@@ -42,6 +54,11 @@ func TypesOf(consumer string) []string {
 		return nil
 	}
 	return slices.Clone(Consumers[i].Types)
+}
+
+// Lossy says whether a queue is a bounded picture that nobody has to drain.
+func Lossy(queue string) bool {
+	return slices.ContainsFunc(Consumers, func(c Consumer) bool { return c.Name == queue && c.Lossy })
 }
 
 // journalLength is how many of the newest messages the lossy queue keeps.

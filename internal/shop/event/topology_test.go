@@ -11,7 +11,11 @@ import (
 func TestEveryEventOfTheCatalogueHasAtLeastOneQueueBound(t *testing.T) {
 	t.Parallel()
 	bindings := Topology(retry.Demo).Bindings
-	for _, kind := range []string{TypeOrderPlaced, TypePaymentCaptured, TypePaymentDeclined, TypeTicketsIssued} {
+	kinds := append(replies(CommandHoldRefund, CommandReleaseRefund, CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund),
+		TypeOrderPlaced, TypePaymentCaptured, TypePaymentDeclined, TypeTicketsIssued,
+		TypeProviderChargeSucceeded, TypeProviderChargeFailed, TypeProviderRefundSucceeded, TypeProviderRefundFailed, TypeRefundRequested, TypeRefundCompleted, TypeRefundFailed,
+		CommandHoldRefund, CommandReleaseRefund, CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund)
+	for _, kind := range kinds {
 		bound := 0
 		for _, b := range bindings {
 			if b.Exchange == outbox.Exchange && b.Key == kind {
@@ -35,7 +39,7 @@ func TestOnlyTheJournalMayDropMessages(t *testing.T) {
 
 func TestTypesOfListsWhatAConsumerIsBoundFor(t *testing.T) {
 	t.Parallel()
-	if got := TypesOf(ConsumerEmail); !slices.Equal(got, []string{TypePaymentCaptured, TypePaymentDeclined}) {
+	if got := TypesOf(ConsumerEmail); !slices.Equal(got, []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed}) {
 		t.Errorf("email is bound for %v", got)
 	}
 	if got := TypesOf("nobody"); got != nil {

@@ -6,6 +6,15 @@
 //	debit   provider_clearing   +8400 EUR   the provider owes us
 //	credit  revenue             -8400 EUR   we earned it
 //
+// A refund becomes two, and which the second one is decides the provider:
+//
+//	hold     debit revenue       credit refunds_held        it may go back
+//	settle   debit refunds_held  credit provider_clearing   it did: the provider owes us less
+//	release  debit refunds_held  credit revenue             it did not
+//
+// The hold is the book's own bound: it locks the payment's capture and refuses
+// what would exceed what is left, whoever asked for it.
+//
 // Three promises, and who keeps each:
 //
 //   - Once. A transaction names its business cause ("capture:pay_…"), which is

@@ -23,10 +23,16 @@ var Types = event.TypesOf(Name)
 const (
 	ProviderClearing = "provider_clearing" // what the provider holds for us
 	Revenue          = "revenue"           // what we earned
+	RefundsHeld      = "refunds_held"      // what we are about to give back
 )
 
-// KindCapture is the kind of a transaction that a captured payment caused.
-const KindCapture = "capture"
+// Kinds of transactions.
+const (
+	KindCapture = "capture"        // a captured payment
+	KindHold    = "refund_hold"    // money that may go back
+	KindRelease = "refund_release" // it did not
+	KindSettle  = "refund_settle"  // it did
+)
 
 // Errors that no retry cures.
 var (
@@ -40,19 +46,33 @@ var (
 // Consumer posts what events say. It has no state; the zero value works.
 type Consumer struct{}
 
-// Handle posts one transaction for each message, all in two round trips. After
-// nil every message's transaction is in tx, posted now or found posted with the
-// same amounts. After an error tx must not commit.
+// Handle posts one transaction for each captured payment, all in two round
+// trips, and answers the refund saga's commands. After nil every payment's
+// transaction is in tx, posted now or found posted with the same amounts, and
+// every command is answered. After an error tx must not commit.
 func (Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	postings := make([]posting, 0, len(batch))
+	var commands []inbox.Message
 	for _, m := range batch {
+		if Refunds[m.Type] != nil {
+			commands = append(commands, m)
+			continue
+		}
 		p, err := read(m)
 		if err != nil {
 			return retry.Permanent(err)
 		}
 		postings = append(postings, p)
 	}
-	return post(ctx, tx, postings)
+	if len(postings) > 0 {
+		if err := post(ctx, tx, postings); err != nil {
+			return err
+		}
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return Refunds.Handle(ctx, tx, commands)
 }
 
 func read(m inbox.Message) (posting, error) {

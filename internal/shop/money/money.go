@@ -23,7 +23,7 @@ func Of(minor int64, code string) Money { return Money{AmountMinor: minor, Curre
 // Valid says whether the currency is one of ISO 4217 and the amount is within
 // 1 … 99 999 999 minor units.
 func (m Money) Valid() error {
-	if !currency.IsValid(m.Currency) {
+	if m.Currency == "" || !currency.IsValid(m.Currency) { // to the library an empty one is valid
 		return fmt.Errorf("%q is no ISO 4217 currency", m.Currency)
 	}
 	if m.AmountMinor < 1 || m.AmountMinor > Max {

@@ -21,6 +21,7 @@ func TestOneToNinetyNineMillionMinorUnitsOfAKnownCurrency(t *testing.T) {
 	require.NoError(t, money.Of(money.Max, "EUR").Valid())
 	require.Error(t, money.Of(0, "EUR").Valid())
 	require.Error(t, money.Of(money.Max+1, "EUR").Valid())
+	require.Error(t, money.Of(1, "").Valid())
 	require.Error(t, money.Of(1, "EURO").Valid())
 	require.Error(t, money.Of(1, "eur").Valid())
 }

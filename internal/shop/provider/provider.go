@@ -52,6 +52,21 @@ type Request struct {
 	Token     string // the card; never logged
 }
 
+// Notice is what a provider told us by itself, in a message whose signature was
+// verified.
+type Notice struct {
+	// Provider names who spoke, Kind what the provider calls it.
+	Provider string
+	Kind     string
+	// Charge is set when it is about a charge that has its outcome, Refund when it
+	// is about a refund; neither when the shop has no use for the notice.
+	Charge *Charge
+	Refund *Refund
+}
+
+// ErrNotice says that a provider's message cannot be read.
+var ErrNotice = errors.New("provider: the message cannot be read")
+
 // Errors into which every failed call falls; see the package comment.
 var (
 	ErrNotSent = errors.New("provider: nothing was sent")
@@ -71,6 +86,42 @@ type Charger interface {
 	// Cancel makes sure that a key will never charge. The answer is the charge
 	// if it was too late for that, or a Cancelled tombstone.
 	Cancel(ctx context.Context, key string) (Charge, error)
+	// ChargesByReference lists every charge ever made for a payment, under
+	// whatever key. It tells whether money is held, never what became of an
+	// attempt. An error is always ErrInDoubt.
+	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
+}
+
+// Refund is what the provider's books say of money that was to go back.
+type Refund struct {
+	ID             string
+	ChargeID       string
+	Reference      string
+	IdempotencyKey string
+	Amount         money.Money
+	Status         Status // Succeeded or Declined
+	DeclineCode    string
+	CreatedAt      time.Time
+}
+
+// RefundRequest asks for one refund.
+type RefundRequest struct {
+	Key       string // deterministic: the same intent always has the same key
+	ChargeID  string
+	Reference string // our refund
+	Amount    money.Money
+}
+
+// Refunder gives money back and answers questions about it. Its errors fall into
+// the same classes as a charge's; after ErrRefused the request was rejected,
+// which says nothing about an earlier try under the same key.
+type Refunder interface {
+	// Refund refunds once per key. A returned Refund is final; every error is one
+	// of ErrNotSent, ErrRefused, ErrInDoubt.
+	Refund(ctx context.Context, r RefundRequest) (Refund, error)
+	// RefundByKey returns what became of a key; found is false when the provider
+	// has never heard of it. An error is always ErrInDoubt.
+	RefundByKey(ctx context.Context, key string) (r Refund, found bool, err error)
 }
 
 // Books is what an auditor may ask of the outside world.
@@ -80,6 +131,11 @@ type Books interface {
 	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
 	// EachCharge calls f for every charge ever made, oldest first.
 	EachCharge(ctx context.Context, f func(Charge) error) error
-	// Balance is the sum of succeeded charges per currency.
+	// RefundsOfCharge lists every refund ever asked for of a charge.
+	RefundsOfCharge(ctx context.Context, chargeID string) ([]Refund, error)
+	// EachRefund calls f for every refund ever asked for, oldest first.
+	EachRefund(ctx context.Context, f func(Refund) error) error
+	// Balance is the sum of succeeded charges less succeeded refunds, per
+	// currency.
 	Balance(ctx context.Context) (map[string]int64, error)
 }

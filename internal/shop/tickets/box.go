@@ -17,8 +17,12 @@ type Box struct {
 // Status is what a ticket is good for.
 type Status string
 
-// Issued tickets open the door.
-const Issued Status = "issued"
+// Statuses of a ticket.
+const (
+	Issued Status = "issued" // opens the door
+	Used   Status = "used"   // has opened it
+	Void   Status = "void"   // its money goes back
+)
 
 // Ticket is one seat sold.
 type Ticket struct {

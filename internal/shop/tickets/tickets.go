@@ -46,19 +46,33 @@ type Consumer struct {
 	Now func() time.Time
 }
 
-// Handle issues the tickets of each message's order and announces them, in tx.
-// After nil every order has exactly its tickets, issued now or found issued,
-// and those issued now are announced. After an error tx must not commit.
+// Handle issues the tickets of each paid order and announces them, in tx, and
+// answers the refund saga's commands. After nil every order has exactly its
+// tickets, issued now or found issued, those issued now are announced, and every
+// command is answered. After an error tx must not commit.
 func (c Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	orders := make([]paidOrder, 0, len(batch))
+	var commands []inbox.Message
 	for _, m := range batch {
+		if Refunds[m.Type] != nil {
+			commands = append(commands, m)
+			continue
+		}
 		o, err := c.read(m)
 		if err != nil {
 			return retry.Permanent(err)
 		}
 		orders = append(orders, o)
 	}
-	return c.issue(ctx, tx, orders)
+	if len(orders) > 0 {
+		if err := c.issue(ctx, tx, orders); err != nil {
+			return err
+		}
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return Refunds.Handle(ctx, tx, commands)
 }
 
 // A paidOrder is an order and the seats that it has paid for.

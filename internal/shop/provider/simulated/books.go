@@ -10,12 +10,6 @@ import (
 	"payonce/internal/shop/provider"
 )
 
-// ChargesByReference implements provider.Books.
-func (c *Client) ChargesByReference(ctx context.Context, reference string) ([]provider.Charge, error) {
-	charges, _, err := c.list(ctx, url.Values{"reference": {reference}})
-	return charges, err
-}
-
 // EachCharge implements provider.Books.
 func (c *Client) EachCharge(ctx context.Context, f func(provider.Charge) error) error {
 	page := url.Values{"limit": {"1000"}}
@@ -63,6 +57,11 @@ func (c *Client) list(ctx context.Context, query url.Values) ([]provider.Charge,
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
 	}
+	return a.list()
+}
+
+// list reads a page of charges and where the next one begins.
+func (a answer) list() ([]provider.Charge, string, error) {
 	if a.status != http.StatusOK {
 		return nil, "", fmt.Errorf("%w: the list of charges answered %d", provider.ErrInDoubt, a.status)
 	}

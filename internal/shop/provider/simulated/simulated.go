@@ -5,15 +5,20 @@
 //	answer                                  proves                 becomes
 //	201, 200                                charged                a succeeded charge
 //	402 card_declined                       declined               a declined charge
+//	402 refund_declined                    refused                a declined refund
 //	402 invalid_token                       no such card           a declined charge without id
 //	410 charge_cancelled                    never                  a cancelled charge
 //	other 4xx                               our request is wrong   ErrRefused
 //	409, 429, 5xx, silence, broken JSON     nothing                tried again, then ErrInDoubt
-//	connection refused, on every try        nothing left us        ErrNotSent
+//	breaker open                            nothing left us        ErrNotSent
+//	never had a connection, on any try      nothing left us        ErrNotSent
 //
 // Retries use the same key and stop at the caller's deadline. The breaker
-// counts whole calls, and only those in which the provider was out of reach, so
-// that one card that always fails cannot close the shop for everybody.
+// counts whole calls, and only those in which the provider was out of reach
+// (no answer, or its gateway's 502, 503, 504), so that one card that always
+// fails cannot close the shop for everybody. Questions count like charges and
+// are probes like them: the sweeper's alone close it again. Only the auditor's
+// long lists go past it.
 package simulated
 
 import (
@@ -23,10 +28,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -42,19 +50,23 @@ type Config struct {
 	URL            string
 	APIKey         string
 	ConnectTimeout time.Duration // 0 means 1 s
-	// BreakerDelay is how long an open breaker waits before it probes; 0 means 1 s.
+	// BreakerDelay is how long an open breaker waits before its first probe; 0
+	// means 1 s. Each probe that fails doubles it, up to 32 times.
 	BreakerDelay time.Duration
+	Log          *slog.Logger // hears when the breaker opens and closes
 	// Transport is for tests that look at the wire; nil means a real one.
 	Transport http.RoundTripper
 }
 
-// Client implements provider.Charger and provider.Books.
+// Client implements provider.Charger, provider.Refunder and provider.Books.
 type Client struct {
 	base    string
 	apiKey  string
 	http    *http.Client
 	breaker circuitbreaker.CircuitBreaker[answer]
-	calls   failsafe.Executor[answer]
+	// charges, and refunds, are tried again until the caller's deadline, questions are not:
+	// whoever asks has a schedule.
+	charges, questions failsafe.Executor[answer]
 }
 
 // New makes a client. It does not connect.
@@ -81,15 +93,10 @@ func New(cfg Config) *Client {
 		AbortOnErrors(context.DeadlineExceeded, context.Canceled, errUnreached).
 		ReturnLastFailure().
 		Build()
-	breaker := circuitbreaker.NewBuilder[answer]().
-		HandleIf(func(_ answer, err error) bool { return err != nil }).
-		WithFailureRateThreshold(0.8, 20, 10*time.Second).
-		WithDelay(cfg.BreakerDelay).
-		WithSuccessThreshold(1).
-		Build()
+	breaker := newBreaker(cfg)
 	return &Client{
 		base: strings.TrimRight(cfg.URL, "/"), apiKey: cfg.APIKey, http: &http.Client{Transport: transport},
-		breaker: breaker, calls: failsafe.With[answer](breaker, retries),
+		breaker: breaker, charges: failsafe.With[answer](breaker, retries), questions: failsafe.With[answer](breaker),
 	}
 }
 
@@ -101,8 +108,12 @@ type answer struct {
 
 // ambiguous answers prove nothing about the charge and may be asked for again.
 func (a answer) ambiguous() bool {
-	return a.status == http.StatusConflict || a.status == http.StatusTooManyRequests || a.status >= 500
+	return a.status == http.StatusConflict || a.status == http.StatusTooManyRequests || a.status >= 500 || a.broken()
 }
+
+// broken says that what arrived is not JSON: cut off on its way, or not from the
+// provider at all.
+func (a answer) broken() bool { return !json.Valid(a.body) }
 
 type chargeJSON struct {
 	ID             string    `json:"id"`
@@ -145,11 +156,12 @@ func (c *Client) Charge(ctx context.Context, r provider.Request) (provider.Charg
 		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
 	}
 	sent := false
-	a, err := c.calls.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
-		a, err := c.do(e.Context(), http.MethodPost, "/v1/charges", r.Key, body)
+	a, err := c.charges.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
+		try, connected := watched(e.Context())
+		a, err := c.do(try, http.MethodPost, "/v1/charges", r.Key, body)
 		// Once one try may have reached the provider, no later refusal to
 		// connect can prove that nothing was sent.
-		if sent = sent || !dialFailed(err); !sent {
+		if sent = sent || connected.Load() || !dialFailed(err); !sent {
 			return a, fmt.Errorf("%w: %w", errUnreached, err)
 		}
 		return a, err
@@ -198,7 +210,18 @@ func readCharge(body []byte) (provider.Charge, error) {
 // hear it now and ask again.
 var errUnreached = errors.New("the provider cannot be reached")
 
-// dialFailed says that no connection was made, so nothing was sent.
+// watched tells whether a request ever had a connection. The error alone does
+// not: when a reused connection dies, net/http sends a request that carries an
+// Idempotency-Key again by itself, and if that meets a closed door, "refused to
+// connect" is all the caller hears of a request that may have been served.
+func watched(ctx context.Context) (context.Context, *atomic.Bool) {
+	connected := new(atomic.Bool)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), connected
+}
+
+// dialFailed says that the last connection could not be made.
 func dialFailed(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
@@ -206,11 +229,45 @@ func dialFailed(err error) bool {
 
 // ChargeByKey implements provider.Charger.
 func (c *Client) ChargeByKey(ctx context.Context, key string) (provider.Charge, bool, error) {
-	charges, _, err := c.list(ctx, url.Values{"idempotency_key": {key}})
+	charges, err := c.ask(ctx, url.Values{"idempotency_key": {key}})
 	if err != nil || len(charges) == 0 {
 		return provider.Charge{}, false, err
 	}
+	// A provider that forgot its keys may hold several. Money that moved is the
+	// answer, whatever else the books say of the key.
+	for _, charge := range charges {
+		if charge.Status == provider.Succeeded {
+			return charge, true, nil
+		}
+	}
 	return charges[0], true, nil
+}
+
+// ChargesByReference implements provider.Charger and provider.Books.
+func (c *Client) ChargesByReference(ctx context.Context, reference string) ([]provider.Charge, error) {
+	return c.ask(ctx, url.Values{"reference": {reference}})
+}
+
+// ask lists the charges that a question is about.
+func (c *Client) ask(ctx context.Context, query url.Values) ([]provider.Charge, error) {
+	a, err := c.question(ctx, http.MethodGet, "/v1/charges?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	charges, _, err := a.list()
+	return charges, err
+}
+
+// question asks once, through the breaker. Its error is ErrInDoubt: an open
+// breaker says nothing about a charge.
+func (c *Client) question(ctx context.Context, method, path string, body []byte) (answer, error) {
+	a, err := c.questions.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
+		return c.do(e.Context(), method, path, "", body)
+	})
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	return a, nil
 }
 
 // Cancel implements provider.Charger.
@@ -219,9 +276,12 @@ func (c *Client) Cancel(ctx context.Context, key string) (provider.Charge, error
 	if err != nil {
 		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
 	}
-	a, err := c.do(ctx, http.MethodPost, "/v1/charges/cancel", "", body)
-	if err != nil || a.status != http.StatusOK {
-		return provider.Charge{}, fmt.Errorf("%w: cancel answered %d: %w", provider.ErrInDoubt, a.status, err)
+	a, err := c.question(ctx, http.MethodPost, "/v1/charges/cancel", body)
+	if err != nil {
+		return provider.Charge{}, err
+	}
+	if a.status != http.StatusOK {
+		return provider.Charge{}, fmt.Errorf("%w: cancel answered %d", provider.ErrInDoubt, a.status)
 	}
 	var out struct {
 		Outcome string      `json:"outcome"`

@@ -1,0 +1,75 @@
+package checkout
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/provider"
+)
+
+// clear asks the provider, before another attempt may open, whether it holds
+// money for this payment: a charge that is alive under any attempt forbids a new
+// one. The question is by reference, because it is about all attempts; nothing
+// that it answers becomes an attempt's outcome. After nil the delivery may open
+// the attempt that follows p's.
+func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
+	a, err := s.attempt(ctx, p.ID, p.AttemptNo)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && d.cleared == p.AttemptNo && !a.Contradicted:
+		return nil // it moved while we looked
+	case err != nil:
+		return err
+	case a.Contradicted:
+		return ErrNeedsReview
+	}
+	live, err := s.live(ctx, p)
+	if err != nil {
+		return notExecuted(fmt.Errorf("%w: %w", provider.ErrNotSent, err))
+	}
+	if len(live) == 0 {
+		d.cleared = p.AttemptNo
+		return nil
+	}
+	if err := s.foundAlive(ctx, a, live[0]); err != nil {
+		return notExecuted(err)
+	}
+	return ErrNeedsReview
+}
+
+// live are the charges that the provider holds for a payment, under whatever key.
+func (s *Service) live(ctx context.Context, p Payment) ([]provider.Charge, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	defer cancel()
+	all, err := s.Provider.ChargesByReference(ctx, PaymentRef(p.ID))
+	s.heard(ctx, err)
+	if err != nil {
+		return nil, err
+	}
+	live := all[:0]
+	for _, c := range all {
+		if c.Status == provider.Succeeded {
+			live = append(live, c)
+		}
+	}
+	return live, nil
+}
+
+// foundAlive lays a charge at the door of the attempt that it was made under, or
+// of the latest when its key is none of ours.
+func (s *Service) foundAlive(ctx context.Context, latest attempt, c provider.Charge) error {
+	s.Log.Error("the provider holds a charge that no attempt knows of", "payment", PaymentRef(latest.PaymentID), "charge", c.ID)
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		var named attempt
+		err := tx.Get(ctx, &named, namedSQL, c.IdempotencyKey)
+		if errors.Is(err, sql.ErrNoRows) || named.PaymentID != latest.PaymentID {
+			named, err = latest, nil
+		}
+		if err != nil {
+			return err
+		}
+		return contradict(ctx, tx, named, outcomeOf(c))
+	})
+}

@@ -1,0 +1,167 @@
+package checkout
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/webhook"
+	"payonce/internal/platform/fault"
+	"payonce/internal/platform/observe"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+)
+
+// A provider's messages are aggregates of their own, each of one event. Their
+// ids are made of what the provider calls them.
+var messages = uuid.MustParse("7d0f0a4e-5d0c-4f0e-9a39-0d5a8f9be0a1")
+
+// Noticed is a message that was received, and whose it is as far as anybody here
+// knows; the zero ids when it is about nothing of ours.
+type Noticed struct {
+	Verdict           webhook.Verdict
+	Merchant, Payment uuid.UUID
+}
+
+// ReceiveNotice writes down a verified message of the provider together with the
+// event that it starts, in one transaction. After nil both are durable and the
+// provider may be told so; after an error it has to send again. A message that
+// was received before starts nothing.
+func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provider.Notice) (Noticed, error) {
+	// A sender that hangs up does not undo what it has told.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
+	defer cancel()
+	got, err := s.whose(ctx, n)
+	if err != nil {
+		return got, maybeExecuted(err)
+	}
+	e, err := noticeEvent(m, n, got)
+	if err != nil {
+		return got, err
+	}
+	err = fault.Point("webhook.before_receipt", got.Merchant, got.Payment)
+	if err == nil {
+		err = postgres.InTx(ctx, s.DB, func(tx postgres.Tx) (err error) {
+			if got.Verdict, err = webhook.Receive(ctx, tx, n.Provider, m); err != nil {
+				return err
+			}
+			switch {
+			case got.Verdict == webhook.Altered:
+				return alert(ctx, tx, uuid.Nil, "webhook_altered", n.Provider+"/"+m.ID, map[string]any{"kind": n.Kind})
+			case got.Verdict == webhook.Fresh && e.Type != "":
+				return outbox.Append(ctx, tx, e)
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = fault.Point("webhook.after_receipt", got.Merchant, got.Payment)
+	}
+	if err != nil {
+		return got, maybeExecuted(err)
+	}
+	s.noticed(ctx, m, n, got, e)
+	return got, nil
+}
+
+const (
+	whoseSQL = `SELECT merchant_id, payment_id FROM payment_attempts WHERE provider_key = $1`
+	// A refund names the charge that it takes from.
+	whoseRefundSQL = `SELECT merchant_id, id AS payment_id FROM payments WHERE provider_charge_id = $1`
+)
+
+// whose finds the payment that a message is about. It matters to whoever looks
+// at the event, not to what becomes of it.
+func (s *Service) whose(ctx context.Context, n provider.Notice) (Noticed, error) {
+	var row struct {
+		Merchant uuid.UUID `db:"merchant_id"`
+		Payment  uuid.UUID `db:"payment_id"`
+	}
+	query, name := whoseSQL, ""
+	switch {
+	case n.Charge != nil:
+		name = n.Charge.IdempotencyKey
+	case n.Refund != nil:
+		query, name = whoseRefundSQL, n.Refund.ChargeID
+	default:
+		return Noticed{}, nil
+	}
+	if err := s.DB.Get(ctx, &row, query, name); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Noticed{}, err
+	}
+	return Noticed{Merchant: row.Merchant, Payment: row.Payment}, nil
+}
+
+// noticeEvent is the event that a message starts; none for a message of no use.
+func noticeEvent(m webhook.Message, n provider.Notice, of Noticed) (outbox.Event, error) {
+	kind, payload := told(m, n)
+	if kind == "" {
+		return outbox.Event{}, nil
+	}
+	aggregate := uuid.NewSHA1(messages, []byte(n.Provider+"\x00"+m.ID))
+	e, err := outbox.New(of.Merchant, of.Payment, "provider_message", aggregate, kind, payload)
+	e.AggregateVersion = 1
+	return e, err
+}
+
+func told(m webhook.Message, n provider.Notice) (kind string, payload any) {
+	switch {
+	case n.Charge != nil:
+		kind = event.TypeProviderChargeFailed
+		if n.Charge.Status == provider.Succeeded {
+			kind = event.TypeProviderChargeSucceeded
+		}
+		return kind, event.ProviderCharge{
+			Schema: event.SchemaVersion, Provider: n.Provider, MessageID: m.ID,
+			ChargeID: n.Charge.ID, Reference: n.Charge.Reference, ProviderKey: n.Charge.IdempotencyKey,
+			Amount: n.Charge.Amount, Status: string(n.Charge.Status), DeclineCode: n.Charge.DeclineCode, SentAt: m.At,
+		}
+	case n.Refund != nil:
+		kind = event.TypeProviderRefundFailed
+		if n.Refund.Status == provider.Succeeded {
+			kind = event.TypeProviderRefundSucceeded
+		}
+		return kind, event.ProviderRefund{
+			Schema: event.SchemaVersion, Provider: n.Provider, MessageID: m.ID,
+			RefundID: n.Refund.ID, ChargeID: n.Refund.ChargeID, Reference: n.Refund.Reference, ProviderKey: n.Refund.IdempotencyKey,
+			Amount: n.Refund.Amount, Status: string(n.Refund.Status), DeclineCode: n.Refund.DeclineCode, SentAt: m.At,
+		}
+	}
+	return "", nil
+}
+
+// noticed shows what became of a message, in the words that there are for an
+// attempt: it is one, of the provider.
+func (s *Service) noticed(ctx context.Context, m webhook.Message, n provider.Notice, got Noticed, e outbox.Event) {
+	about := observe.Event{Scope: got.Merchant, Correlation: got.Payment, Operation: "webhook", Key: m.ID, Detail: n.Kind}
+	s.tell(ctx, observe.AttemptReceived, about)
+	switch got.Verdict {
+	case webhook.Known:
+		s.tell(ctx, observe.Replayed, about)
+	case webhook.Altered:
+		s.Log.Error("a webhook came again with other content", "provider", n.Provider, "message", m.ID)
+		s.tell(ctx, observe.Rejected, about)
+	case webhook.Fresh:
+		if e.Type == "" {
+			return
+		}
+		s.Wake()
+		about.Node, about.EventID, about.Type = "postgres", e.ID, e.Type
+		s.tell(ctx, observe.Committed, about)
+	}
+}
+
+// UnreadableNotice tells a person that the provider signs what nobody here can
+// read: once while it is open, however many messages follow. No receipt is
+// written, so that the message may come again when somebody has taught us.
+func (s *Service) UnreadableNotice(ctx context.Context, m webhook.Message, why error) error {
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		return alert(ctx, tx, uuid.Nil, "webhook_unreadable", "provider", map[string]any{
+			"message_id": m.ID, "sent_at": m.At, "bytes": len(m.Body), "reason": why.Error(),
+		})
+	})
+}

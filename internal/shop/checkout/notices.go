@@ -1,0 +1,107 @@
+package checkout
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+)
+
+// NoticesName is the name of the consumer that reads what the provider told us.
+const NoticesName = event.ConsumerProvider
+
+// NoticesTypes are the events it reads.
+var NoticesTypes = event.TypesOf(NoticesName)
+
+// Notices converges payments with what the provider told us, whatever arrives
+// first: the message, the provider's answer, or the question of a retry.
+//
+// A message is a hint. About an attempt that is still open it only makes the
+// question due now, and [Service.Recover] asks the provider itself, so that one
+// function decides what becomes of an attempt. About an attempt that is over it
+// agrees, and is done with, or it contradicts: then both facts go to a person
+// and nothing moves. It always speaks of the one attempt that its key names.
+type Notices struct{ Service *Service }
+
+// Handle implements inbox.Handler. It calls nobody.
+func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	told := make([]event.ProviderCharge, 0, len(batch))
+	for _, m := range batch {
+		e, err := event.Decode[event.ProviderCharge](m.Payload)
+		if err != nil {
+			return retry.Permanent(err)
+		}
+		if e.ChargeID == "" || e.Reference == "" {
+			return retry.Permanent(errors.New("a provider's charge without id or reference"))
+		}
+		told = append(told, e)
+	}
+	// Two workers lock attempts in one order.
+	slices.SortStableFunc(told, func(a, b event.ProviderCharge) int { return cmp.Compare(a.ProviderKey, b.ProviderKey) })
+	for _, e := range told {
+		if err := n.hear(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The attempt's row is locked: it is over when this is committed, or it will see
+// that it is asked about now.
+const namedSQL = `
+SELECT payment_id, attempt_no, merchant_id, amount_minor, currency, status, provider_charge_id, decline_code
+  FROM payment_attempts WHERE provider_key = $1 FOR UPDATE`
+
+const askNowSQL = `
+UPDATE payment_attempts SET next_ask_at = clock_timestamp()
+ WHERE payment_id = $1 AND attempt_no = $2 AND status IN ('sending', 'in_doubt') AND next_ask_at > clock_timestamp()`
+
+func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharge) error {
+	c := provider.Charge{
+		ID: e.ChargeID, Reference: e.Reference, IdempotencyKey: e.ProviderKey, Amount: e.Amount,
+		Status: provider.Status(e.Status), DeclineCode: e.DeclineCode,
+	}
+	if c.Status != provider.Succeeded && c.Status != provider.Declined {
+		return retry.Permanent(fmt.Errorf("a provider's charge is %q", e.Status))
+	}
+	var a attempt
+	err := tx.Get(ctx, &a, namedSQL, e.ProviderKey)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		// An attempt is durable before its charge is sent, so this charge is none
+		// of ours: somebody uses our account, or a key was not made by us.
+		n.Service.Log.Error("the provider speaks of a charge that nobody here asked for", "charge", e.ChargeID, "reference", e.Reference)
+		return alert(ctx, tx, a.MerchantID, "provider_unknown_charge", e.ChargeID, map[string]any{
+			"reference": e.Reference, "provider_key": e.ProviderKey, "status": e.Status,
+			"amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
+		})
+	case err != nil:
+		return err
+	case a.unfinished():
+		_, err := tx.Exec(ctx, askNowSQL, a.PaymentID, a.No)
+		return err
+	case c.Amount.AmountMinor != a.AmountMinor || c.Amount.Currency != a.Currency:
+		return otherAmount(ctx, tx, a, c)
+	case agrees(a, c):
+		return nil
+	}
+	n.Service.Log.Error("a webhook contradicts a stored outcome", "payment", PaymentRef(a.PaymentID), "attempt", a.No, "stored", a.Status, "provider", e.Status)
+	return contradict(ctx, tx, a, outcomeOf(c))
+}
+
+// agrees says whether a message repeats what is stored. No money moved in either
+// of a decline and an attempt that was given up, not sent or refused.
+func agrees(a attempt, c provider.Charge) bool {
+	if c.Status == provider.Declined {
+		return a.Status != attemptSucceeded
+	}
+	return a.Status == attemptSucceeded && a.ChargeID.String == c.ID
+}

@@ -1,0 +1,172 @@
+package checkout_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/money"
+)
+
+// reserve asks for a part of a payment, or with 0 for what is left.
+func (s *shop) reserve(payment uuid.UUID, minor int64) (r event.Refund, whole bool, err error) {
+	asked := event.Refund{RefundID: uuid.Must(uuid.NewV7()), MerchantID: s.merchant, PaymentID: payment, Amount: money.Of(minor, "")}
+	err = postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error {
+		r, whole, err = s.ReserveRefund(context.Background(), tx, asked)
+		return err
+	})
+	return r, whole, err
+}
+
+func (s *shop) captured() uuid.UUID {
+	s.t.Helper()
+	p := s.payment()
+	res, err := s.capture(p, uuid.NewString(), "tok_ok")
+	require.NoError(s.t, err)
+	require.Equal(s.t, 200, res.Answer.Status)
+	return p
+}
+
+func TestTwentyReservationsOfEverythingAtOnceOneIsAccepted(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		accepted int
+	)
+	for range 20 {
+		wg.Go(func() {
+			_, whole, err := s.reserve(p, 8400)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil && whole:
+				accepted++
+			case !errors.Is(err, event.ErrExceedsCaptured):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 1, accepted)
+	require.Equal(t, 8400, s.count(`SELECT refund_reserved_minor FROM payments WHERE id = $1`, p))
+}
+
+func TestPartsAreReservedUpToWhatWasCapturedAndOmittedMeansTheRest(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	part, whole, err := s.reserve(p, 3000)
+	require.NoError(t, err)
+	require.False(t, whole)
+	require.Equal(t, money.Of(3000, "EUR"), part.Amount)
+	require.Equal(t, "ada@example.org", part.Email)
+	require.NotEmpty(t, part.ProviderChargeID)
+	_, _, err = s.reserve(p, 5401)
+	require.ErrorIs(t, err, event.ErrExceedsCaptured)
+	rest, whole, err := s.reserve(p, 0)
+	require.NoError(t, err)
+	require.True(t, whole, "nothing captured is left")
+	require.Equal(t, int64(5400), rest.Amount.AmountMinor)
+	_, _, err = s.reserve(p, 0)
+	require.ErrorIs(t, err, event.ErrExceedsCaptured)
+}
+
+func TestNothingIsReservedOfAPaymentThatIsNotCapturedOrNotYours(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	_, _, err := s.reserve(s.payment(), 100)
+	require.ErrorIs(t, err, event.ErrNotCaptured)
+	_, _, err = s.reserve(uuid.New(), 100)
+	require.ErrorIs(t, err, checkout.ErrNotFound)
+	p := s.captured()
+	s.merchant = uuid.New()
+	_, _, err = s.reserve(p, 100)
+	require.ErrorIs(t, err, checkout.ErrNotFound)
+}
+
+func (s *shop) outcome(r event.Refund, kind string) inbox.Message {
+	s.t.Helper()
+	var payload any = event.RefundCompleted{Schema: event.SchemaVersion, Refund: r}
+	if kind == event.TypeRefundFailed {
+		payload = event.RefundFailed{Schema: event.SchemaVersion, Refund: r, FailureCode: "ticket_used"}
+	}
+	raw, err := json.Marshal(payload)
+	require.NoError(s.t, err)
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: kind, Payload: raw, Scope: r.MerchantID, Correlation: r.PaymentID, AggregateID: r.RefundID}
+}
+
+func (s *shop) learn(m inbox.Message) {
+	s.t.Helper()
+	require.NoError(s.t, postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error {
+		return checkout.Refunds{}.Handle(context.Background(), tx, []inbox.Message{m})
+	}))
+}
+
+func TestAReservationBecomesRefundedMoneyOrIsGivenUpOnceForEver(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	part, _, err := s.reserve(p, 3000)
+	require.NoError(t, err)
+	failing, _, err := s.reserve(p, 1000)
+	require.NoError(t, err)
+	for range 2 { // under another event id each, as after the inbox has forgotten
+		s.learn(s.outcome(part, event.TypeRefundCompleted))
+		s.learn(s.outcome(failing, event.TypeRefundFailed))
+	}
+	require.Equal(t, "partially_refunded", s.state(p))
+	require.Equal(t, 3000, s.count(`SELECT refunded_minor FROM payments WHERE id = $1`, p))
+	require.Zero(t, s.count(`SELECT refund_reserved_minor FROM payments WHERE id = $1`, p))
+	rest, _, err := s.reserve(p, 0)
+	require.NoError(t, err)
+	s.learn(s.outcome(rest, event.TypeRefundCompleted))
+	require.Equal(t, "refunded", s.state(p))
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM orders WHERE status = 'refunded'`))
+}
+
+func TestAnOutcomeThatContradictsAClosedReservationMovesNothingAndAlerts(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	r, _, err := s.reserve(p, 3000)
+	require.NoError(t, err)
+	s.learn(s.outcome(r, event.TypeRefundFailed))
+	s.learn(s.outcome(r, event.TypeRefundCompleted))
+	require.Equal(t, "captured", s.state(p))
+	require.Zero(t, s.count(`SELECT refunded_minor FROM payments WHERE id = $1`, p))
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'refund_contradiction' AND state = 'open'`))
+}
+
+func TestEachRefundMovesThePaymentOnceWhateverTheBrokerDoes(t *testing.T) {
+	t.Parallel()
+	provider := open(t) // its world serves every database of this test
+	shops := sync.Map{}
+	inboxtest.Run(t,
+		inboxtest.Consumer{Name: checkout.RefundsName, Types: checkout.RefundsTypes, Handler: checkout.Refunds{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
+		inboxtest.Sample{New: func(t testing.TB, db *postgres.DB) inbox.Message {
+			known, _ := shops.LoadOrStore(db, sync.OnceValue(func() *shop { return openIn(provider.t, db, provider.world) }))
+			s := known.(func() *shop)()
+			r, _, err := s.reserve(s.captured(), 3000)
+			require.NoError(t, err)
+			return s.outcome(r, event.TypeRefundCompleted)
+		}, Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+			require.NoError(t, db.Get(t.Context(), &n, `
+SELECT count(*) FROM payments p JOIN refund_reservations r ON r.payment_id = p.id
+ WHERE r.refund_id = $1 AND r.state = 'refunded' AND p.refunded_minor = 3000 AND p.refund_reserved_minor = 0`, m.AggregateID))
+			return n
+		}})
+}

@@ -1,0 +1,35 @@
+package event
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/postgres"
+)
+
+// Resend puts a dead letter's event into the outbox once more, for the one queue
+// of the consumer that could not apply it: nobody else is bothered. It is what a
+// [retry.Desk] sends with.
+//
+// The envelope does not say what kind of thing its aggregate is, and nobody reads
+// it from a replay's row; the type's noun stands in.
+func Resend(ctx context.Context, tx postgres.Tx, r retry.Resend) error {
+	noun, _, _ := strings.Cut(r.Type, ".")
+	return outbox.Append(ctx, tx, outbox.Event{
+		ID: r.EventID, Destination: r.Consumer, Replay: r.ReplayNo, PastWindow: r.PastWindow,
+		Scope: r.Scope, Correlation: r.Correlation,
+		AggregateType: noun, AggregateID: r.AggregateID, AggregateVersion: r.AggregateVersion,
+		Type: r.Type, Payload: r.Payload, Traceparent: r.Traceparent,
+	})
+}
+
+// ByBusinessKey says whether every effect of a consumer is unique for ever by a
+// key of the business, so that an event which its inbox has forgotten may be
+// applied once more.
+func ByBusinessKey(consumer string) bool {
+	i := slices.IndexFunc(Consumers, func(c Consumer) bool { return c.Name == consumer })
+	return i >= 0 && Consumers[i].ByBusinessKey
+}

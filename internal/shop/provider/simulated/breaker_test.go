@@ -1,0 +1,202 @@
+package simulated_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+	"payonce/internal/shop/provider/simulated"
+)
+
+// gatewayed is a provider behind a gateway that can be told to answer alone.
+type gatewayed struct {
+	*httptest.Server
+	down  atomic.Bool
+	calls atomic.Int32
+}
+
+func gateway(t *testing.T) *gatewayed {
+	t.Helper()
+	g := &gatewayed{}
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.calls.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch {
+		case g.down.Load():
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{}`)
+		case r.Method == http.MethodGet:
+			_, _ = io.WriteString(w, `{"data":[]}`)
+		default:
+			_, _ = io.WriteString(w, `{"id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+		}
+	}))
+	t.Cleanup(g.Close)
+	return g
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func chargeOf(key string) provider.Request {
+	return provider.Request{Key: key, Reference: "pay_1", Amount: money.Of(100, "EUR"), Token: "tok_ok"}
+}
+
+const closed, opened = 0, 2
+
+func TestTheBreakerOpensSendsNothingProbesOnceAtATimeAndCloses(t *testing.T) {
+	t.Parallel()
+	g, log := gateway(t), &lines{}
+	delay := 300 * time.Millisecond
+	client := simulated.New(simulated.Config{URL: g.URL, BreakerDelay: delay, Log: slog.New(slog.NewTextHandler(log, nil))})
+	require.EqualValues(t, closed, client.BreakerState())
+	g.down.Store(true)
+	for range 20 {
+		_, _, err := client.ChargeByKey(t.Context(), "k")
+		require.ErrorIs(t, err, provider.ErrInDoubt)
+	}
+	require.EqualValues(t, opened, client.BreakerState())
+
+	before := g.calls.Load()
+	_, err := client.Charge(within(t), chargeOf("k"))
+	require.ErrorIs(t, err, provider.ErrNotSent, "an open breaker sends nothing")
+	_, _, err = client.ChargeByKey(t.Context(), "k")
+	require.ErrorIs(t, err, provider.ErrInDoubt, "and proves nothing")
+	require.Equal(t, before, g.calls.Load())
+
+	// A probe that fails opens it again, for twice as long.
+	require.Eventually(t, func() bool {
+		_, _, _ = client.ChargeByKey(t.Context(), "k")
+		return g.calls.Load() > before
+	}, 30*time.Second, 5*time.Millisecond)
+	require.EqualValues(t, opened, client.BreakerState())
+	probed, began := g.calls.Load(), time.Now()
+	require.Eventually(t, func() bool {
+		_, _, _ = client.ChargeByKey(t.Context(), "k")
+		return g.calls.Load() > probed
+	}, 30*time.Second, 5*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(began), delay, "the second probe waits longer than the first")
+	require.Equal(t, probed+1, g.calls.Load(), "one probe at a time")
+
+	g.down.Store(false)
+	require.Eventually(t, func() bool {
+		_, _, err := client.ChargeByKey(t.Context(), "k")
+		return err == nil
+	}, 30*time.Second, 5*time.Millisecond)
+	require.EqualValues(t, closed, client.BreakerState())
+	_, err = client.Charge(within(t), chargeOf("k"))
+	require.NoError(t, err)
+	for _, state := range []string{"breaker=open", "breaker=half-open", "breaker=closed"} {
+		require.Contains(t, log.String(), state)
+	}
+}
+
+func TestDeclinesRefusalsAndACardThatAlwaysFailsDoNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, `{"error":{"code":"x"}}`)
+	}))
+	t.Cleanup(server.Close)
+	client := simulated.New(simulated.Config{URL: server.URL})
+	for _, code := range []int32{402, 400, 500} {
+		status.Store(code)
+		var wg sync.WaitGroup
+		for range 25 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				defer cancel()
+				_, _ = client.Charge(ctx, chargeOf(uuid.NewString()))
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, closed, client.BreakerState(), code)
+	}
+}
+
+// Go's HTTP transport sends a POST that carries an Idempotency-Key again by
+// itself when a kept connection dies. The provider meets one key twice: that is
+// harmless because the key is the attempt's, and would be two charges if each
+// send made its own.
+func TestGosTransportSendsAChargeTwiceByItselfUnderOneKey(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var keys []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		n := len(keys)
+		mu.Unlock()
+		if n == 2 { // the kept connection dies after the charge was made
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_ = conn.(*net.TCPConn).Close()
+			}
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+	}))
+	t.Cleanup(server.Close)
+	trips := &counting{RoundTripper: &http.Transport{}}
+	client := simulated.New(simulated.Config{URL: server.URL, Transport: trips})
+	_, err := client.Charge(within(t), chargeOf("capture:pay_0:1"))
+	require.NoError(t, err)
+	_, err = client.Charge(within(t), chargeOf("capture:pay_1:1"))
+	require.NoError(t, err)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, []string{"capture:pay_0:1", "capture:pay_1:1", "capture:pay_1:1"}, keys)
+	require.EqualValues(t, 2, trips.n.Load(), "we called twice; the transport made three requests of it")
+}
+
+type counting struct {
+	http.RoundTripper
+	n atomic.Int32
+}
+
+func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.RoundTripper.RoundTrip(r)
+}
+
+func TestOfSeveralChargesUnderOneKeyTheOneThatMovedMoneyIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"data":[{"id":"ch_1","status":"declined","decline_code":"x"},{"id":"ch_2","status":"succeeded"}],"next_cursor":null}`)
+	}))
+	t.Cleanup(server.Close)
+	c, found, err := simulated.New(simulated.Config{URL: server.URL}).ChargeByKey(t.Context(), "k")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, "ch_2", c.ID)
+}

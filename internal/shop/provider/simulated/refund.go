@@ -1,0 +1,169 @@
+package simulated
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+)
+
+type refundJSON struct {
+	ID             string    `json:"id"`
+	ChargeID       string    `json:"charge_id"`
+	Reference      string    `json:"reference"`
+	IdempotencyKey *string   `json:"idempotency_key"`
+	AmountMinor    int64     `json:"amount_minor"`
+	Currency       string    `json:"currency"`
+	Status         string    `json:"status"`
+	DeclineCode    *string   `json:"decline_code"`
+	CreatedAt      time.Time `json:"created_at"`
+}
+
+func (r refundJSON) refund() provider.Refund {
+	out := provider.Refund{
+		ID: r.ID, ChargeID: r.ChargeID, Reference: r.Reference, Amount: money.Of(r.AmountMinor, r.Currency),
+		Status: provider.Status(r.Status), CreatedAt: r.CreatedAt,
+	}
+	if r.IdempotencyKey != nil {
+		out.IdempotencyKey = *r.IdempotencyKey
+	}
+	if r.DeclineCode != nil {
+		out.DeclineCode = *r.DeclineCode
+	}
+	return out
+}
+
+// known says whether the books can be read: a status of tomorrow proves nothing.
+func (r refundJSON) known() bool {
+	return r.ID != "" && (r.Status == string(provider.Succeeded) || r.Status == string(provider.Declined))
+}
+
+// Refund implements provider.Refunder. Its answers prove what a charge's do.
+func (c *Client) Refund(ctx context.Context, r provider.RefundRequest) (provider.Refund, error) {
+	body, err := json.Marshal(map[string]any{"charge_id": r.ChargeID, "reference": r.Reference, "amount_minor": r.Amount.AmountMinor})
+	if err != nil {
+		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
+	}
+	sent := false
+	a, err := c.charges.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
+		try, connected := watched(e.Context())
+		a, err := c.do(try, http.MethodPost, "/v1/refunds", r.Key, body)
+		if sent = sent || connected.Load() || !dialFailed(err); !sent {
+			return a, fmt.Errorf("%w: %w", errUnreached, err)
+		}
+		return a, err
+	})
+	switch {
+	case errors.Is(err, circuitbreaker.ErrOpen), err != nil && !sent:
+		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
+	case err != nil:
+		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	return a.refund(r)
+}
+
+// refund reads what an answer to POST /v1/refunds proves. A refund that is not
+// the one asked for proves nothing.
+func (a answer) refund(r provider.RefundRequest) (provider.Refund, error) {
+	var (
+		out     refundJSON
+		refusal struct {
+			Error struct {
+				Code string `json:"code"`
+			} `json:"error"`
+			Refund *refundJSON `json:"refund"`
+		}
+	)
+	switch {
+	case a.status == http.StatusOK || a.status == http.StatusCreated:
+		if err := json.Unmarshal(a.body, &out); err != nil || !out.known() {
+			return provider.Refund{}, fmt.Errorf("%w: the answer cannot be read as a refund", provider.ErrInDoubt)
+		}
+	case a.ambiguous():
+		return provider.Refund{}, fmt.Errorf("%w: status %d", provider.ErrInDoubt, a.status)
+	default:
+		if err := json.Unmarshal(a.body, &refusal); err != nil {
+			return provider.Refund{}, fmt.Errorf("%w: status %d without a readable body", provider.ErrInDoubt, a.status)
+		}
+		if a.status != http.StatusPaymentRequired || refusal.Refund == nil || !refusal.Refund.known() {
+			return provider.Refund{}, fmt.Errorf("%w: status %d (%s)", provider.ErrRefused, a.status, refusal.Error.Code)
+		}
+		out = *refusal.Refund
+	}
+	if got := out.refund(); got.ChargeID != r.ChargeID || got.Amount != r.Amount {
+		return provider.Refund{}, fmt.Errorf("%w: the answer speaks of %s of charge %s, not of %s of %s", provider.ErrInDoubt, got.Amount, got.ChargeID, r.Amount, r.ChargeID)
+	}
+	return out.refund(), nil
+}
+
+// RefundByKey implements provider.Refunder.
+func (c *Client) RefundByKey(ctx context.Context, key string) (provider.Refund, bool, error) {
+	refunds, _, err := c.refunds(ctx, url.Values{"idempotency_key": {key}})
+	if err != nil || len(refunds) == 0 {
+		return provider.Refund{}, false, err
+	}
+	return refunds[0], true, nil
+}
+
+// RefundsOfCharge implements provider.Books.
+func (c *Client) RefundsOfCharge(ctx context.Context, chargeID string) ([]provider.Refund, error) {
+	refunds, _, err := c.refunds(ctx, url.Values{"charge_id": {chargeID}, "limit": {"1000"}})
+	return refunds, err
+}
+
+// EachRefund implements provider.Books.
+func (c *Client) EachRefund(ctx context.Context, f func(provider.Refund) error) error {
+	page := url.Values{"limit": {"1000"}}
+	for {
+		refunds, next, err := c.refunds(ctx, page)
+		if err != nil {
+			return err
+		}
+		for _, r := range refunds {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		page.Set("cursor", next)
+	}
+}
+
+func (c *Client) refunds(ctx context.Context, query url.Values) ([]provider.Refund, string, error) {
+	a, err := c.do(ctx, http.MethodGet, "/v1/refunds?"+query.Encode(), "", nil)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	if a.status != http.StatusOK {
+		return nil, "", fmt.Errorf("%w: the list of refunds answered %d", provider.ErrInDoubt, a.status)
+	}
+	var out struct {
+		Data       []refundJSON `json:"data"`
+		NextCursor *string      `json:"next_cursor"`
+	}
+	if err := json.Unmarshal(a.body, &out); err != nil {
+		return nil, "", fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	refunds := make([]provider.Refund, 0, len(out.Data))
+	for _, one := range out.Data {
+		if !one.known() {
+			return nil, "", fmt.Errorf("%w: a refund that cannot be read", provider.ErrInDoubt)
+		}
+		refunds = append(refunds, one.refund())
+	}
+	if out.NextCursor == nil {
+		return refunds, "", nil
+	}
+	return refunds, *out.NextCursor, nil
+}

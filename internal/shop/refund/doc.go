@@ -1,0 +1,47 @@
+// Package refund gives money back: a saga through the book, the tickets, the
+// provider and the mailbox, which share no transaction.
+//
+//	POST /v1/refunds, Idempotency-Key K
+//	 one transaction: the payment's reservation, the refund, its saga,
+//	                  refund.requested, K's exact answer
+//
+//	 hold_funds ──▶ void_tickets ──▶ refund ──▶ settle ──▶ completed
+//	  ledger         tickets         provider    ledger        │
+//	    ▲              ▲              │ pivot               checkout: refunded
+//	    │ release      │ reinstate    │                     email: it went back
+//	    └──────────────┴──────────────┘
+//	       the provider's definite no ──▶ failed
+//	                                       │
+//	                       checkout: reservation released, email: why not
+//
+// A refund that leaves nothing captured voids the order's tickets; a partial one
+// skips that step. Two partial refunds that together leave nothing are such a
+// pair: the second one voids, also while the first one is still under way.
+//
+// # The bound
+//
+// The request reserves its amount in its own transaction, by the statement that
+// locks the payment's row (see [Payments]): of twenty requests for the whole
+// amount one is accepted. The book's hold mirrors the reservation and refuses by
+// itself what it does not hold, and the provider never gives back more than it
+// took.
+//
+// # The pivot
+//
+// Money that has gone back cannot be called off. [Gateway] therefore asks, then
+// records: under the key "refund:ref_…", which never changes, and asks what
+// became of it before it sends again. Only an answer that is about this key ends
+// the step. A request that the provider rejects as such ([provider.ErrRefused])
+// says nothing about an earlier try, so it does not undo anything: the message
+// is given to a person and the saga stays where it is, with an alert.
+//
+// # Killed here, then what
+//
+//	before the request commits    nothing happened; the retry runs as new
+//	after it                      the retry reads the stored answer; the saga runs
+//	between the call and its tx2  the command comes again and asks by the key
+//	anywhere else                 see pattern/saga
+//
+// The package owns the table refunds, and with pattern/saga the saga's. It knows
+// payments only through the interface that it declares and cmd wires.
+package refund

@@ -1,0 +1,84 @@
+package refund
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/saga"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+)
+
+// Gateway is the provider's part in the saga, played by the shop: it asks, then
+// records. Its messages are applied by [Gateway.Around].
+type Gateway struct {
+	Provider provider.Refunder
+	Deadline time.Duration // of one call; 0 means 4 s
+}
+
+// Around is the gateway as a consumer of provider.refund.
+func (g Gateway) Around() *inbox.Around {
+	return saga.Outside{Type: event.CommandRefund, Ask: g.ask}.Around()
+}
+
+// ProviderKey is the key of a refund at the provider: one for ever.
+func ProviderKey(refund uuid.UUID) string { return "refund:" + event.RefundName(refund) }
+
+func (g Gateway) ask(ctx context.Context, c saga.Command, asked bool) error {
+	r, err := saga.DataOf[event.Refund](c)
+	if err != nil {
+		return retry.Permanent(err)
+	}
+	if g.Deadline == 0 {
+		g.Deadline = 4 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.Deadline)
+	defer cancel()
+	key := ProviderKey(r.RefundID)
+	if asked {
+		// It may have happened. The provider's list of refunds outlives its memory
+		// of keys, so it is asked before anything is sent again.
+		known, found, err := g.Provider.RefundByKey(ctx, key)
+		if err != nil {
+			return retry.Ambiguous(err)
+		}
+		if found {
+			return verdict(r, known)
+		}
+	}
+	done, err := g.Provider.Refund(ctx, provider.RefundRequest{
+		Key: key, ChargeID: r.ProviderChargeID, Reference: event.RefundName(r.RefundID), Amount: r.Amount,
+	})
+	switch {
+	case errors.Is(err, provider.ErrNotSent):
+		return retry.Transient(err)
+	case errors.Is(err, provider.ErrRefused):
+		// Our mistake or theirs, and no word about an earlier try: nothing may be
+		// undone for it.
+		return retry.Permanent(err)
+	case err != nil:
+		return retry.Ambiguous(err)
+	}
+	return verdict(r, done)
+}
+
+// verdict is what the provider's books mean for the step. A refund of another
+// amount is neither yes nor no: a person has to look.
+func verdict(r event.Refund, at provider.Refund) error {
+	switch {
+	case at.Status == provider.Declined && at.DeclineCode != "":
+		return saga.Refuse(at.DeclineCode)
+	case at.Status == provider.Declined:
+		return saga.Refuse("declined")
+	case at.Status != provider.Succeeded, at.Amount != r.Amount, at.ChargeID != r.ProviderChargeID:
+		return retry.Permanent(fmt.Errorf("the provider's refund %s is %s, %s of charge %s; asked was %s of %s",
+			at.ID, at.Status, at.Amount, at.ChargeID, r.Amount, r.ProviderChargeID))
+	}
+	return nil
+}

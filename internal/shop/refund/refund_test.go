@@ -1,0 +1,349 @@
+package refund_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/world"
+	"payonce/internal/lab/world/worldtest"
+	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/money"
+	"payonce/internal/shop/provider"
+	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/refund"
+)
+
+// plain renders answers as short as they can be.
+type plain struct{}
+
+func (plain) RefundAnswer(r refund.Refund) idempotency.Answer {
+	body, _ := json.Marshal(map[string]any{"id": r.ID, "amount": r.AmountMinor})
+	return idempotency.Answer{Status: http.StatusAccepted, ContentType: "application/json", Body: body}
+}
+
+func (plain) ErrorAnswer(_ context.Context, err error) idempotency.Answer {
+	return idempotency.Answer{Status: http.StatusUnprocessableEntity, ContentType: "application/json", Body: []byte(err.Error())}
+}
+
+// purse stands for whoever owns payments: one of 84.00, of which it keeps count
+// in the caller's transaction.
+type purse struct{}
+
+func (purse) ReserveRefund(ctx context.Context, tx postgres.Tx, r event.Refund) (event.Refund, bool, error) {
+	var left int64
+	if err := tx.Get(ctx, &left, `SELECT 8400 - coalesce(sum(amount_minor), 0) FROM refunds WHERE payment_id = $1`, r.PaymentID); err != nil {
+		return r, false, err
+	}
+	if r.Amount.AmountMinor == 0 {
+		r.Amount.AmountMinor = left
+	}
+	if left == 0 || r.Amount.AmountMinor > left {
+		return r, false, event.ErrExceedsCaptured
+	}
+	r.OrderID, r.Amount.Currency, r.ProviderChargeID, r.Email = uuid.New(), "EUR", "ch_1", "ada@example.org"
+	return r, r.Amount.AmountMinor == left, nil
+}
+
+type office struct {
+	*refund.Service
+	t        *testing.T
+	db       *postgres.DB
+	merchant uuid.UUID
+}
+
+func open(t *testing.T) *office {
+	t.Helper()
+	db := devtest.Postgres(t)
+	o := &office{t: t, db: db, merchant: uuid.New(), Service: refund.New(refund.Config{
+		DB: db, Keys: &idempotency.Keys{DB: db, Secret: []byte("s"), TTL: time.Hour, Lease: time.Minute},
+		Payments: purse{}, Story: refund.Story(time.Minute), Render: plain{},
+	})}
+	o.exec(`INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`, o.merchant, o.merchant[:])
+	return o
+}
+
+func (o *office) exec(query string, args ...any) {
+	o.t.Helper()
+	require.NoError(o.t, postgres.InTx(context.Background(), o.db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(context.Background(), query, args...)
+		return err
+	}))
+}
+
+func (o *office) count(query string, args ...any) (n int) {
+	o.t.Helper()
+	require.NoError(o.t, o.db.Get(context.Background(), &n, query, args...))
+	return n
+}
+
+func (o *office) ask(payment uuid.UUID, key string, minor int64) (refund.Result, error) {
+	a := refund.Ask{Merchant: o.merchant, Key: key, Payment: payment, Reason: "test"}
+	if minor != 0 {
+		a.Amount = &minor
+	}
+	return o.Request(context.Background(), a)
+}
+
+func TestTwentyRequestsWithOneKeyAreOneRefundOneSagaAndOneEvent(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	payment := uuid.New()
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		replayed int
+		bodies   = map[string]bool{}
+	)
+	for range 20 {
+		wg.Go(func() {
+			res, err := o.ask(payment, "K", 3000)
+			for errors.Is(err, idempotency.ErrInProgress) { // a slow machine: asked again, as the answer says
+				res, err = o.ask(payment, "K", 3000)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if bodies[string(res.Answer.Body)] = true; res.Replayed {
+				replayed++
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, bodies, 1)
+	require.Equal(t, 19, replayed)
+	for _, table := range []string{"refunds", "sagas", "outbox_events"} {
+		require.Equal(t, 1, o.count(`SELECT count(*) FROM `+table), table)
+	}
+}
+
+func TestARetryAfterItsKeyHasExpiredStillFindsItsRefund(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	payment := uuid.New()
+	first, err := o.ask(payment, "K", 3000)
+	require.NoError(t, err)
+	o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
+	again, err := o.ask(payment, "K", 3000)
+	require.NoError(t, err)
+	require.Equal(t, string(first.Answer.Body), string(again.Answer.Body))
+	require.Equal(t, 1, o.count(`SELECT count(*) FROM refunds`))
+	o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
+	_, err = o.ask(payment, "K", 3001)
+	var mismatch *idempotency.MismatchError
+	require.ErrorAs(t, err, &mismatch)
+	require.Equal(t, []string{"/amount_minor"}, mismatch.Pointers)
+}
+
+func TestARefusalIsStoredAndReplayedAndLeavesNothingElse(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	payment := uuid.New()
+	for i := range 2 {
+		res, err := o.ask(payment, "K", 8401)
+		require.NoError(t, err)
+		require.True(t, res.Refused)
+		require.Equal(t, i == 1, res.Replayed)
+	}
+	require.Zero(t, o.count(`SELECT count(*) FROM refunds`)+o.count(`SELECT count(*) FROM sagas`)+o.count(`SELECT count(*) FROM outbox_events`))
+}
+
+func TestAPartSkipsTheTicketsAndTheRestVoidsThem(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	payment := uuid.New()
+	for key, minor := range map[string]int64{"part": 3000} {
+		_, err := o.ask(payment, key, minor)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, o.count(`SELECT count(*) FROM saga_steps WHERE step = 'void_tickets' AND status = 'skipped'`))
+	_, err := o.ask(payment, "rest", 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, o.count(`SELECT count(*) FROM saga_steps WHERE step = 'void_tickets' AND status = 'pending'`))
+	require.Equal(t, 1, o.count(`SELECT count(*) FROM refunds WHERE amount_minor = 5400`))
+}
+
+func TestTheStoryIsOneThatCanWork(t *testing.T) {
+	t.Parallel()
+	story := refund.Story(retry.Demo.Whole())
+	require.NoError(t, story.Check())
+	require.ElementsMatch(t, event.TypesOf(event.ConsumerSaga), story.Types())
+	for _, s := range story.Steps {
+		require.Greater(t, s.Deadline, retry.Demo.Whole(), "a deadline exceeds the participants' retries: %s", s.Name)
+	}
+}
+
+func TestTheOrchestratorMovesEachRefundOnceWhateverTheBrokerDoes(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	inboxtest.Run(t,
+		inboxtest.Consumer{Name: event.ConsumerSaga, Types: event.TypesOf(event.ConsumerSaga), Handler: (&saga.Orchestrator{Definition: o.Story}).Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
+		inboxtest.Sample{New: begunSaga, Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+			t.Helper()
+			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'tickets.void' AND correlation_id = $1`, m.Correlation))
+			return n
+		}})
+}
+
+// begunSaga is a saga whose hold was sent, and the reply to it.
+func begunSaga(t testing.TB, db *postgres.DB) inbox.Message {
+	t.Helper()
+	story, s := refund.Story(time.Minute), saga.Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{}`)}
+	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		if err := story.Open(t.Context(), tx, s); err != nil {
+			return err
+		}
+		start := inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: story.Start, AggregateID: s.Subject, Payload: []byte(`{}`)}
+		return (&saga.Orchestrator{Definition: story}).Handle(t.Context(), tx, []inbox.Message{start})
+	}))
+	payload, err := json.Marshal(saga.Reply{Schema: 1, Saga: s.ID, Step: refund.StepHold, Direction: saga.Do})
+	require.NoError(t, err)
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: event.CommandHoldRefund + ".done", Payload: payload, Scope: s.Scope, Correlation: s.Correlation, AggregateID: s.ID}
+}
+
+func TestTheProviderRefundsOnceWhateverTheBrokerDoes(t *testing.T) {
+	t.Parallel()
+	w := worldtest.Start(t, world.Options{})
+	books := simulated.New(simulated.Config{URL: w.URL})
+	inboxtest.RunAround(t,
+		inboxtest.Consumer{Name: event.ConsumerProvider, Types: []string{event.CommandRefund}, Around: refund.Gateway{Provider: books}.Around(), Postgres: devtest.Postgres, Broker: devtest.Broker},
+		inboxtest.Sample{Want: 2, New: func(t testing.TB, _ *postgres.DB) inbox.Message { return commandFor(t, charge(t, books, "tok_ok")) },
+			Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+				t.Helper()
+				require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'provider.refund.done' AND correlation_id = $1`, m.Correlation))
+				c, err := saga.ReadCommand(inbox.Message{Type: m.Type, Payload: valid(m.Payload)})
+				require.NoError(t, err)
+				r, err := saga.DataOf[event.Refund](c)
+				require.NoError(t, err)
+				all, err := books.RefundsOfCharge(t.Context(), r.ProviderChargeID)
+				require.NoError(t, err)
+				return n + len(all)
+			}})
+}
+
+// valid undoes what the suite does to a payload's schema.
+func valid(payload []byte) []byte {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(payload, &fields)
+	fields["schema"] = []byte("1")
+	out, _ := json.Marshal(fields)
+	return out
+}
+
+func charge(t testing.TB, books *simulated.Client, token string) event.Refund {
+	t.Helper()
+	c, err := books.Charge(t.Context(), provider.Request{Key: uuid.NewString(), Reference: "pay_1", Amount: money.Of(8400, "EUR"), Token: token})
+	require.NoError(t, err)
+	return event.Refund{RefundID: uuid.New(), MerchantID: uuid.New(), PaymentID: uuid.New(), Amount: c.Amount, ProviderChargeID: c.ID}
+}
+
+func commandFor(t testing.TB, r event.Refund) inbox.Message {
+	t.Helper()
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: refund.StepRefund, Direction: saga.Do, Attempt: 1, Data: data})
+	require.NoError(t, err)
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: event.CommandRefund, Payload: payload, Scope: r.MerchantID, Correlation: r.PaymentID}
+}
+
+// fake is a provider that says what a test wants.
+type fake struct {
+	refund, byKey provider.Refund
+	found         bool
+	err           error
+	sent          int
+}
+
+func (f *fake) Refund(context.Context, provider.RefundRequest) (provider.Refund, error) {
+	f.sent++
+	return f.refund, f.err
+}
+
+func (f *fake) RefundByKey(context.Context, string) (provider.Refund, bool, error) {
+	return f.byKey, f.found, nil
+}
+
+func TestWhatTheProviderSaysIsYesNoOrNothing(t *testing.T) {
+	t.Parallel()
+	r := event.Refund{RefundID: uuid.New(), MerchantID: uuid.New(), PaymentID: uuid.New(), Amount: money.Of(8400, "EUR"), ProviderChargeID: "ch_1"}
+	yes := provider.Refund{ID: "re_1", ChargeID: "ch_1", Amount: r.Amount, Status: provider.Succeeded}
+	wrong := yes
+	wrong.Amount = money.Of(1, "EUR")
+	for name, c := range map[string]struct {
+		fake  fake
+		reply string
+		class retry.Class
+	}{
+		"yes":                                  {fake{refund: yes}, "provider.refund.done", ""},
+		"no":                                   {fake{refund: provider.Refund{Status: provider.Declined, DeclineCode: "x"}}, "provider.refund.failed", ""},
+		"silence":                              {fake{err: provider.ErrInDoubt}, "", retry.ClassAmbiguous},
+		"nothing left this process":            {fake{err: provider.ErrNotSent}, "", retry.ClassTransient},
+		"a rejected request undoes nothing":    {fake{err: provider.ErrRefused}, "", retry.ClassPermanent},
+		"another amount is neither yes nor no": {fake{refund: wrong}, "", retry.ClassPermanent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := devtest.Postgres(t)
+			err := deliver(t, db, &c.fake, commandFor(t, r))
+			if c.class != "" {
+				require.Error(t, err)
+				require.Equal(t, c.class, retry.ClassOf(err))
+				require.Empty(t, replies(t, db), "nobody knows, so nobody says")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, []string{c.reply}, replies(t, db))
+		})
+	}
+}
+
+func TestAnOldIntentIsAskedAboutBeforeItIsSentAgain(t *testing.T) {
+	t.Parallel()
+	r := event.Refund{RefundID: uuid.New(), MerchantID: uuid.New(), PaymentID: uuid.New(), Amount: money.Of(8400, "EUR"), ProviderChargeID: "ch_1"}
+	db := devtest.Postgres(t)
+	m := commandFor(t, r)
+	lost := &fake{err: provider.ErrInDoubt}
+	require.Error(t, deliver(t, db, lost, m))
+	// The provider has forgotten its keys; its books have not.
+	knows := &fake{found: true, byKey: provider.Refund{ID: "re_1", ChargeID: "ch_1", Amount: r.Amount, Status: provider.Succeeded}, err: errors.New("must not be sent again")}
+	require.NoError(t, deliver(t, db, knows, m))
+	require.Zero(t, knows.sent)
+	require.Equal(t, []string{"provider.refund.done"}, replies(t, db))
+}
+
+func deliver(t *testing.T, db *postgres.DB, p provider.Refunder, m inbox.Message) error {
+	t.Helper()
+	var call inbox.Call
+	around := refund.Gateway{Provider: p}.Around()
+	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) (err error) {
+		call, err = around.Intend(t.Context(), tx, m)
+		return err
+	}))
+	record, err := call(t.Context())
+	if err != nil {
+		return err
+	}
+	return postgres.InTx(t.Context(), db, func(tx postgres.Tx) error { return record(t.Context(), tx) })
+}
+
+func replies(t *testing.T, db *postgres.DB) (types []string) {
+	t.Helper()
+	require.NoError(t, db.Select(t.Context(), &types, `SELECT type FROM outbox_events ORDER BY seq`))
+	return types
+}

@@ -76,6 +76,8 @@ type Options struct {
 	Every time.Duration
 	// Grace is how long liveness may take; 0 means 30 s.
 	Grace time.Duration
+	// Limit bounds a pass, the asking of the outside world included; 0 means 15 s.
+	Limit time.Duration
 	// Newest is how many payments a merchant's check looks at; 0 means 500.
 	Newest int
 }
@@ -98,6 +100,9 @@ func New(o Options) *Auditor {
 	}
 	if o.Grace == 0 {
 		o.Grace = 30 * time.Second
+	}
+	if o.Limit == 0 {
+		o.Limit = 15 * time.Second
 	}
 	if o.Newest == 0 {
 		o.Newest = 500

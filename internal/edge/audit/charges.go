@@ -23,15 +23,21 @@ func oneCharge(ctx context.Context, p *pass) ([]violation, error) {
 }
 
 // chargeMatches compares both ways: a charge without a captured payment is money
-// taken for nothing, a captured payment without its charge is a gift.
+// taken for nothing, a captured payment without its charge is a gift. The same
+// goes for what went back.
 func chargeMatches(ctx context.Context, p *pass) ([]violation, error) {
 	facts, err := p.facts(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ours, err := p.refunds(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var found []violation
 	for _, f := range facts {
-		matched := !f.Captured && len(f.live) == 0 || f.Captured && len(f.live) > 0 && !slices.ContainsFunc(f.live, f.differs)
+		matched := f.refundsMatch(ours[f.ID])
+		matched = matched && (!f.Captured && len(f.live) == 0 || f.Captured && len(f.live) > 0 && !slices.ContainsFunc(f.live, f.differs))
 		if !matched && !f.Young && !f.Alerted {
 			found = append(found, f.violation())
 		}

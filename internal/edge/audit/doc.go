@@ -37,8 +37,9 @@
 //
 // Some differences are for a person to decide (the provider contradicts a stored
 // outcome; a mail server refused a receipt for good). charge_matches,
-// books_agree and one_mail count such a difference as held while an open alert
-// names it, and only then: an alert that is resolved too early turns them red.
+// books_agree, one_mail and saga_settled count such a difference as held while an
+// open alert names it, and only then: an alert that is resolved too early turns
+// them red.
 //
 // Every check is tested by planting what it looks for.
 package audit

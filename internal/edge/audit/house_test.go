@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/smtp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/edge/audit"
@@ -21,6 +23,7 @@ import (
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/email"
@@ -28,6 +31,7 @@ import (
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 )
 
@@ -43,6 +47,9 @@ type house struct {
 	world    *worldtest.World
 	books    *simulated.Client
 	merchant uuid.UUID
+
+	silent []string // types that nobody delivers at the moment
+	twice  bool     // each message comes again under an id that no inbox knows
 }
 
 func open(t *testing.T) *house {
@@ -130,10 +137,55 @@ func (h *house) sell(merchant uuid.UUID) sale {
 	return s
 }
 
-var handlers = map[string]inbox.Handler{
-	ledger.Name:  ledger.Consumer{}.Handle,
-	tickets.Name: tickets.Consumer{}.Handle,
-	email.Name:   email.Consumer{PublicURL: "http://shop.example"}.Handle,
+var (
+	story    = refund.Story(time.Minute)
+	handlers = map[string]inbox.Handler{
+		ledger.Name:          ledger.Consumer{}.Handle,
+		tickets.Name:         tickets.Consumer{}.Handle,
+		email.Name:           email.Consumer{PublicURL: "http://shop.example"}.Handle,
+		event.ConsumerSaga:   (&saga.Orchestrator{Definition: story}).Handle,
+		checkout.RefundsName: checkout.Refunds{}.Handle,
+	}
+)
+
+// giveBack asks for a refund of a sale and brings it to its end.
+func (h *house) giveBack(s sale, minor int64) uuid.UUID {
+	h.t.Helper()
+	id := h.refundOf(s, minor)
+	h.deliver()
+	return id
+}
+
+// refundOf asks for a refund of a sale.
+func (h *house) refundOf(s sale, minor int64) uuid.UUID {
+	h.t.Helper()
+	service := refund.New(refund.Config{DB: h.db, Keys: h.Keys, Payments: h.Service, Story: story, Render: wire.Renderer{}})
+	res, err := service.Request(context.Background(), refund.Ask{Merchant: s.merchant, Key: uuid.NewString(), Payment: s.payment, Amount: &minor, Reason: "test"})
+	require.NoError(h.t, err)
+	require.Equal(h.t, http.StatusAccepted, res.Answer.Status, "%s", res.Answer.Body)
+	var id uuid.UUID
+	require.NoError(h.t, h.db.Get(context.Background(), &id, `SELECT id FROM refunds WHERE payment_id = $1 ORDER BY id DESC LIMIT 1`, s.payment))
+	return id
+}
+
+// ask plays the provider's consumer: intent, call, record.
+func (h *house) ask(m inbox.Message) {
+	h.t.Helper()
+	ctx := context.Background()
+	around := refund.Gateway{Provider: h.books}.Around()
+	var call inbox.Call
+	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) (err error) {
+		call, err = around.Intend(ctx, tx, m)
+		return err
+	}))
+	record, err := call(ctx)
+	require.NoError(h.t, err)
+	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
+		if _, err := inbox.Admit(ctx, tx, event.ConsumerProvider, []uuid.UUID{m.EventID}); err != nil {
+			return err
+		}
+		return record(ctx, tx)
+	}))
 }
 
 // deliver brings every event to every consumer bound to it and sends every mail.
@@ -162,17 +214,38 @@ func (h *house) relay() (published int) {
 		Type     string    `db:"type"`
 		Payload  []byte    `db:"payload"`
 		Merchant uuid.UUID `db:"merchant_id"`
+		Story    uuid.UUID `db:"correlation_id"`
+		Of       uuid.UUID `db:"aggregate_id"`
 	}
-	require.NoError(h.t, h.db.Select(ctx, &rows, `SELECT event_id, type, payload, merchant_id FROM outbox_events WHERE published_at IS NULL ORDER BY seq`))
+	require.NoError(h.t, h.db.Select(ctx, &rows, `SELECT event_id, type, payload, merchant_id, correlation_id, aggregate_id FROM outbox_events WHERE published_at IS NULL AND type <> ALL ($1) ORDER BY seq`, pq.Array(append([]string{}, h.silent...))))
 	for _, r := range rows {
 		for _, c := range event.Consumers {
-			if !c.Lossy && strings.Contains(strings.Join(c.Types, " "), r.Type) {
-				h.apply(c.Name, inbox.Message{EventID: r.ID, Type: r.Type, Payload: r.Payload, Scope: r.Merchant})
+			m := inbox.Message{EventID: r.ID, Type: r.Type, Payload: r.Payload, Scope: r.Merchant, Correlation: r.Story, AggregateID: r.Of}
+			switch {
+			case c.Lossy, !slices.Contains(c.Types, r.Type):
+			default:
+				h.hand(c.Name, m)
 			}
 		}
 		h.exec(`UPDATE outbox_events SET published_at = clock_timestamp() WHERE event_id = $1`, r.ID)
 	}
 	return len(rows)
+}
+
+// hand gives a message to a consumer, once or, under another id, once more.
+func (h *house) hand(consumer string, m inbox.Message) {
+	h.t.Helper()
+	for range 2 {
+		if consumer == event.ConsumerProvider && m.Type == event.CommandRefund {
+			h.ask(m)
+		} else if handlers[consumer] != nil {
+			h.apply(consumer, m)
+		}
+		if !h.twice {
+			return
+		}
+		m.EventID = uuid.Must(uuid.NewV7())
+	}
 }
 
 func (h *house) apply(consumer string, m inbox.Message) {

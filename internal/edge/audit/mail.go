@@ -81,7 +81,14 @@ SELECT s.merchant_id, s.id, s.name, s.young, t.status IS NOT NULL AS finished, m
   LEFT JOIN emails m ON m.payment_id = s.id
    AND CASE t.status WHEN 'succeeded' THEN m.template = 'receipt'
        ELSE m.template = 'declined' AND m.business_key = s.name || '.' || t.attempt_no END
- ORDER BY s.id, t.attempt_no`
+UNION ALL
+SELECT s.merchant_id, s.id, s.name, s.young, r.status <> 'pending', m.message_id, coalesce(m.recipient, ''),
+       EXISTS (SELECT FROM alerts a WHERE a.subject = m.message_id AND a.state = 'open')
+  FROM seen s
+  JOIN refunds r ON r.payment_id = s.id
+  LEFT JOIN emails m ON m.payment_id = s.id AND m.business_key = 'ref_' || replace(r.id::text, '-', '')
+   AND m.template = CASE r.status WHEN 'succeeded' THEN 'refunded' ELSE 'refund_failed' END
+ ORDER BY id`
 
 var mailsOwedQuery = scoped(mailsOwedSQL)
 

@@ -43,9 +43,6 @@ type flight struct {
 	err error
 }
 
-// passLimit bounds a pass, the asking of the outside world included.
-const passLimit = 15 * time.Second
-
 // passOf returns an outcome no older than maxAge. Callers who ask for the same
 // while it is being made wait for the one that makes it. That one goes on when
 // its own caller hangs up: the others still want the answer.
@@ -67,7 +64,7 @@ func (a *Auditor) passOf(ctx context.Context, s scope, maxAge time.Duration) (*o
 	a.mu.Unlock()
 
 	defer close(f.done)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Limit)
 	defer cancel()
 	// Set before the pass: if it panics, waiters get this and not a nil outcome.
 	f.err = errUnfinished

@@ -19,7 +19,9 @@ func scoped(text string) query {
 	const head = `
 WITH seen AS (
   SELECT p.*, 'pay_' || replace(p.id::text, '-', '') AS name,
-         coalesce((SELECT max(greatest(t.sent_at, t.finished_at)) FROM payment_attempts t WHERE t.payment_id = p.id), p.created_at)
+         greatest(coalesce((SELECT max(greatest(t.sent_at, t.finished_at)) FROM payment_attempts t WHERE t.payment_id = p.id), p.created_at),
+                  (SELECT max(greatest(g.created_at, g.finished_at, h.started_at, h.finished_at))
+                     FROM sagas g LEFT JOIN saga_steps h ON h.saga_id = g.id WHERE g.correlation_id = p.id))
            > clock_timestamp() - $3::float8 * interval '1 second' AS young
     FROM payments p
    WHERE `
@@ -91,7 +93,25 @@ SELECT a.merchant_id, 'pay_' || replace(t.payment_id::text, '-', '')
   JOIN ledger_transactions t ON t.id = e.transaction_id
  WHERE (a.merchant_id = $1::uuid OR ($1::uuid IS NULL AND $2::bigint IS NULL))
    AND t.kind = 'capture'
-   AND NOT EXISTS (SELECT FROM payments p WHERE p.id = t.payment_id AND p.merchant_id = t.merchant_id)`
+   AND NOT EXISTS (SELECT FROM payments p WHERE p.id = t.payment_id AND p.merchant_id = t.merchant_id)
+UNION
+-- A refund that went through is settled, one that did not has its hold released,
+-- if it had one; what a person resolved is that person's.
+SELECT s.merchant_id, booked.name
+  FROM seen s
+  JOIN refunds r ON r.payment_id = s.id AND r.status <> 'pending'
+  JOIN sagas g ON g.id = r.saga_id AND g.resolved_by IS NULL
+ CROSS JOIN LATERAL (
+   SELECT 'ref_' || replace(r.id::text, '-', '') AS name
+ ) AS booked
+ CROSS JOIN LATERAL (
+   SELECT count(*) FILTER (WHERE t.kind = 'refund_hold') AS held, count(*) FILTER (WHERE t.kind = 'refund_settle') AS settled,
+          count(*) FILTER (WHERE t.kind = 'refund_release') AS released
+     FROM ledger_transactions t
+    WHERE t.payment_id = s.id AND t.business_key IN ('refund_hold:' || booked.name, 'refund_settle:' || booked.name, 'refund_release:' || booked.name)
+ ) AS n
+ WHERE NOT s.young
+   AND NOT CASE r.status WHEN 'succeeded' THEN n.held = 1 AND n.settled = 1 AND n.released = 0 ELSE n.settled = 0 AND n.held = n.released END`
 
 // Lines and seats are counted from 1. A seat that is owed and a ticket that is
 // there must meet, seat by seat: equal numbers could hide one too many of one
@@ -109,7 +129,14 @@ const ticketsOnceSQL = `, owed AS (
 SELECT DISTINCT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '') AS name
   FROM owed FULL JOIN there USING (order_id, line, number)
   JOIN seen s USING (order_id)
- WHERE (owed.line IS NULL OR there.line IS NULL) AND NOT s.young`
+ WHERE (owed.line IS NULL OR there.line IS NULL) AND NOT s.young
+UNION
+-- Nothing captured is left, so no ticket opens the door.
+SELECT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '')
+  FROM seen s
+  JOIN tickets t ON t.order_id = s.order_id AND t.status <> 'void'
+ WHERE s.status = 'refunded' AND NOT s.young
+   AND NOT EXISTS (SELECT FROM sagas g WHERE g.correlation_id = s.id AND g.resolved_by IS NOT NULL)`
 
 const outboxDrainedSQL = `
 SELECT e.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') AS name
@@ -118,15 +145,22 @@ SELECT e.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') AS name
    AND e.created_at < clock_timestamp() - least(10, $3::float8) * interval '1 second'`
 
 // A delivery that failed walks through the retry schedule before it is applied
-// or dead, 19 s in a demo; hence the whole grace and not a moment.
+// or dead, 19 s in a demo; hence the whole grace and not a moment. A reply that
+// its saga never got shows as a saga that does not settle.
 var inboxCompleteSQL = `
 SELECT s.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') || ' at ' || b.consumer AS name
   FROM seen s
-  JOIN outbox_events e ON e.aggregate_id = ANY (ARRAY[s.id, s.order_id])
+  JOIN outbox_events e ON e.aggregate_id = ANY (ARRAY[s.id, s.order_id]
+       || ARRAY(SELECT r.id FROM refunds r WHERE r.payment_id = s.id) || ARRAY(SELECT g.id FROM sagas g WHERE g.correlation_id = s.id))
   JOIN (VALUES ` + bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
  WHERE e.published_at < clock_timestamp() - $3::float8 * interval '1 second'
    AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.consumer = b.consumer AND i.event_id = e.event_id)
-   AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.consumer = b.consumer AND d.event_id = e.event_id::text AND d.state = 'open')`
+   -- A person had it applied by its business key, past the inbox's memory.
+   AND NOT e.past_window
+   -- Open, given up by a person who said why, or sent again a moment ago.
+   AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.consumer = b.consumer AND d.event_id = e.event_id::text
+     AND (d.state = 'open' OR d.closed_at > clock_timestamp() - $3::float8 * interval '1 second'
+          OR d.state = 'discarded' AND EXISTS (SELECT FROM dead_letter_decisions w WHERE w.letter_id = d.id AND w.action = 'discard')))`
 
 // bindings lists who owes an inbox row for what. The lossy journal owes none.
 func bindings() string {
@@ -143,7 +177,8 @@ func bindings() string {
 
 // Each finished attempt is a state change that promises an event, and
 // payments.version counts those. An order begins with its own event; that it
-// has tickets is the second. Replays (they name a destination) are rows about
+// has tickets is the second. A refund has one when it is asked for and one when it
+// ends, a saga one for each command. Replays (they name a destination) are rows about
 // an old event. Aggregates older than the outbox's memory are left out.
 const noLostEventSQL = `, promised AS (
   SELECT s.merchant_id, s.name, s.id AS aggregate_id, s.version AS counted,
@@ -155,12 +190,26 @@ const noLostEventSQL = `, promised AS (
          CASE WHEN EXISTS (SELECT FROM tickets t WHERE t.order_id = o.id) THEN 2 ELSE 1 END
     FROM seen s JOIN orders o ON o.id = s.order_id
    WHERE o.created_at > clock_timestamp() - interval '7 days'
+  UNION ALL
+  SELECT r.merchant_id, 'ref_' || replace(r.id::text, '-', ''), r.id, 1, CASE r.status WHEN 'pending' THEN 1 ELSE 2 END
+    FROM seen s JOIN refunds r ON r.payment_id = s.id
+   WHERE r.created_at > clock_timestamp() - interval '7 days'
+  UNION ALL
+  SELECT g.merchant_id, 'saga_' || replace(g.id::text, '-', ''), g.id, g.sent,
+         (SELECT coalesce(sum(h.attempts), 0) FROM saga_steps h WHERE h.saga_id = g.id)
+    FROM seen s JOIN sagas g ON g.correlation_id = s.id
+   WHERE g.sent > 0 AND g.created_at > clock_timestamp() - interval '7 days'
 )
 SELECT p.merchant_id, p.name
   FROM promised p
- CROSS JOIN LATERAL (
-   SELECT count(*) AS n, count(DISTINCT e.aggregate_version) AS numbers, coalesce(max(e.aggregate_version), 0) AS last,
-          coalesce(min(e.aggregate_version), 1) AS first
-     FROM outbox_events e WHERE e.aggregate_id = p.aggregate_id AND e.destination IS NULL
- ) AS found
- WHERE found.n <> greatest(p.counted, p.happened) OR found.numbers <> found.n OR found.last <> found.n OR found.first <> 1`
+  -- Joined and not looked up one by one: for a visitor's few the planner goes
+  -- through the index, for an operator's all it reads the outbox once.
+  LEFT JOIN (
+    SELECT e.aggregate_id, count(*) AS n, count(DISTINCT e.aggregate_version) AS numbers,
+           max(e.aggregate_version) AS last, min(e.aggregate_version) AS first
+      FROM outbox_events e JOIN promised w ON w.aggregate_id = e.aggregate_id
+     WHERE e.destination IS NULL
+     GROUP BY e.aggregate_id
+  ) AS found ON found.aggregate_id = p.aggregate_id
+ WHERE coalesce(found.n, 0) <> greatest(p.counted, p.happened)
+    OR found.numbers <> found.n OR found.last <> found.n OR found.first <> 1`

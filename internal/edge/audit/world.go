@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"encoding/hex"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +19,9 @@ import (
 type outside struct {
 	asked    map[uuid.UUID]bool // the payments that were asked about
 	charges  map[string][]provider.Charge
-	balance  map[string]int64 // only in a look at everything
-	provider error            // why the provider could not be asked
+	refunds  map[string][]provider.Refund // by the charge
+	balance  map[string]int64             // only in a look at everything
+	provider error                        // why the provider could not be asked
 
 	mails   map[string][]Mail // by the payment that they speak of
 	mailbox error
@@ -59,11 +61,18 @@ func (p *pass) askProvider(ctx context.Context, seen []seenPayment) error {
 		return &blindError{"there is no provider to ask"}
 	}
 	p.outside.charges = map[string][]provider.Charge{}
+	p.outside.refunds = map[string][]provider.Refund{}
 	var err error
 	if p.scope.newest == 0 {
 		if p.outside.balance, err = p.Books.Balance(ctx); err == nil {
 			err = p.Books.EachCharge(ctx, func(c provider.Charge) error {
 				p.outside.charges[c.Reference] = append(p.outside.charges[c.Reference], c)
+				return nil
+			})
+		}
+		if err == nil {
+			err = p.Books.EachRefund(ctx, func(r provider.Refund) error {
+				p.outside.refunds[r.ChargeID] = append(p.outside.refunds[r.ChargeID], r)
 				return nil
 			})
 		}
@@ -96,7 +105,7 @@ func (p *pass) askEach(ctx context.Context, seen []seenPayment) error {
 				return
 			}
 			name := event.PaymentName(s.ID)
-			charges, err := p.Books.ChargesByReference(ctx, name)
+			charges, refunds, err := p.askOne(ctx, name)
 			if err != nil {
 				giveUp(err)
 				return
@@ -104,10 +113,26 @@ func (p *pass) askEach(ctx context.Context, seen []seenPayment) error {
 			mu.Lock()
 			defer mu.Unlock()
 			p.outside.charges[name] = charges
+			maps.Copy(p.outside.refunds, refunds)
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// askOne lists the charges of a payment, and what went back of the live ones.
+func (p *pass) askOne(ctx context.Context, name string) ([]provider.Charge, map[string][]provider.Refund, error) {
+	charges, err := p.Books.ChargesByReference(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	refunds := map[string][]provider.Refund{}
+	for _, c := range live(charges) {
+		if refunds[c.ID], err = p.Books.RefundsOfCharge(ctx, c.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	return charges, refunds, nil
 }
 
 // factsSQL is what our own books say about the payments in scope. It is read
@@ -115,7 +140,9 @@ func (p *pass) askEach(ctx context.Context, seen []seenPayment) error {
 const factsSQL = `
 SELECT s.merchant_id, s.id, s.name, s.status, s.amount_minor, s.currency, s.provider_charge_id, s.young,
        s.status IN ('captured', 'partially_refunded', 'refunded') AS captured,
-       EXISTS (SELECT FROM alerts a WHERE a.subject = s.name AND a.state = 'open') AS alerted,
+       EXISTS (SELECT FROM alerts a WHERE a.subject = s.name AND a.state = 'open')
+         OR EXISTS (SELECT FROM sagas g JOIN alerts a ON a.subject = 'saga_' || replace(g.id::text, '-', '') AND a.state = 'open'
+                     WHERE g.correlation_id = s.id) AS alerted,
        coalesce((SELECT sum(e.amount_minor)
                    FROM ledger_transactions t
                    JOIN ledger_entries e ON e.transaction_id = t.id AND e.currency = s.currency
@@ -137,15 +164,20 @@ type fact struct {
 	Clearing    int64         `db:"clearing"`
 
 	live []provider.Charge
+	back []provider.Refund
 }
 
 func (f fact) violation() violation { return violation{Merchant: f.Merchant, Name: f.Name} }
 
-// paid is what the provider holds for the payment, per currency.
+// paid is what the provider holds for the payment, per currency: what was
+// charged less what went back.
 func (f fact) paid() map[string]int64 {
 	sums := map[string]int64{}
 	for _, c := range f.live {
 		sums[c.Amount.Currency] += c.Amount.AmountMinor
+	}
+	for _, r := range f.back {
+		sums[r.Amount.Currency] -= r.Amount.AmountMinor
 	}
 	return sums
 }
@@ -163,6 +195,7 @@ func (p *pass) facts(ctx context.Context) ([]fact, error) {
 	for _, f := range all {
 		if p.outside.asked[f.ID] {
 			f.live = live(p.outside.charges[f.Name])
+			f.back = p.back(f.live)
 			asked = append(asked, f)
 		}
 	}

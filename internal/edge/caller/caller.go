@@ -52,10 +52,11 @@ func NewTokens(secret []byte, operatorToken string) *Tokens {
 }
 
 const (
-	keyPrefix     = "sk_test_"
-	sessionPrefix = "ses_"
-	idDigits      = 32
-	macDigits     = 40
+	keyPrefix       = "sk_test_"
+	sessionPrefix   = "ses_"
+	recordingPrefix = "rec_"
+	idDigits        = 32
+	macDigits       = 40
 )
 
 // APIKey is the merchant's key, the same each time.
@@ -71,20 +72,29 @@ func (t *Tokens) ParseAPIKey(token string) (uuid.UUID, bool) { return t.parse(ke
 // ParseSession recognises a cookie's value.
 func (t *Tokens) ParseSession(token string) (uuid.UUID, bool) { return t.parse(sessionPrefix, token) }
 
+// Recording is the name under which a payment's recording is read: whoever knows
+// it may.
+func (t *Tokens) Recording(payment uuid.UUID) string { return t.make(recordingPrefix, payment) }
+
+// ParseRecording recognises a recording's name.
+func (t *Tokens) ParseRecording(token string) (uuid.UUID, bool) {
+	return t.parse(recordingPrefix, token)
+}
+
 // IsOperator compares in constant time.
 func (t *Tokens) IsOperator(token string) bool {
 	given := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(given[:], t.operator[:]) == 1 && t.hasOp
 }
 
-func (t *Tokens) make(prefix string, merchant uuid.UUID) string {
-	return prefix + hex.EncodeToString(merchant[:]) + t.mac(prefix, merchant)
+func (t *Tokens) make(prefix string, id uuid.UUID) string {
+	return prefix + hex.EncodeToString(id[:]) + t.mac(prefix, id)
 }
 
-func (t *Tokens) mac(prefix string, merchant uuid.UUID) string {
+func (t *Tokens) mac(prefix string, id uuid.UUID) string {
 	m := hmac.New(sha256.New, t.secret)
 	m.Write([]byte("payonce " + prefix))
-	m.Write(merchant[:])
+	m.Write(id[:])
 	return hex.EncodeToString(m.Sum(nil))[:macDigits]
 }
 

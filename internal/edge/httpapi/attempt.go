@@ -16,7 +16,7 @@ import (
 )
 
 // operations are the keyed ones and how the journal calls them.
-var operations = map[string]string{"placeOrder": "order", "capturePayment": "capture"}
+var operations = map[string]string{"placeOrder": "order", "capturePayment": "capture", "requestRefund": "refund"}
 
 // attemptNote is what a handler tells about the attempt it answers. Nobody else
 // writes to it while the handler runs.
@@ -65,9 +65,14 @@ func fateOf(note *attemptNote, status int) checkout.Fate {
 
 // received tells that an intent was delivered once more. A payment is named only
 // when its id can be one; whether it is this merchant's is not known yet, and
-// does not matter: the event is shown to this merchant alone.
+// does not matter: the event is shown to this merchant alone. Who comes with a
+// cookie is a browser; with an API key it is a program, drawn as the gateway.
 func (s *server) received(c *gin.Context, k string) {
-	e := observe.Event{Scope: caller.From(c.Request.Context()).Merchant, Operation: operations[operationOf(c).id], Key: k}
+	node := "browser"
+	if c.GetHeader("Authorization") != "" {
+		node = "gateway"
+	}
+	e := observe.Event{Node: node, Scope: caller.From(c.Request.Context()).Merchant, Operation: operations[operationOf(c).id], Key: k}
 	if id, ok := wire.PrefixPayment.Parse(c.Param("payment_id")); ok {
 		e.Correlation = id
 	}
@@ -75,7 +80,10 @@ func (s *server) received(c *gin.Context, k string) {
 }
 
 func (s *server) tell(ctx context.Context, kind observe.Kind, e observe.Event) {
-	e.Kind, e.Node, e.At = kind, "api", s.Now()
+	if e.Node == "" {
+		e.Node = "api"
+	}
+	e.Kind, e.At = kind, s.Now()
 	s.Journal.Observe(ctx, e)
 }
 

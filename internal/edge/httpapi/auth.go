@@ -95,6 +95,9 @@ func bearer(values []string) (string, bool) {
 // sameOrigin believes what only the browser itself can write. Both headers, when
 // sent, must agree; neither is a stranger.
 func (s *server) sameOrigin(r *http.Request) bool {
+	if len(r.Header.Values("Sec-Fetch-Site")) > 1 || len(r.Header.Values("Origin")) > 1 {
+		return false // no browser says it twice
+	}
 	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
 	if site != "" && site != "same-origin" {
 		return false

@@ -19,6 +19,9 @@ type operation struct {
 	body *openapi3.Schema
 	// open operations need no caller; keyed ones an Idempotency-Key.
 	open, keyed bool
+	// signed ones are opened by a signature over the raw body, which nobody else
+	// looks at before.
+	signed bool
 }
 
 // contract is api/openapi.yaml, ready to judge requests and responses.
@@ -49,7 +52,8 @@ func newOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method 
 		open:  described.Security != nil && len(*described.Security) == 0,
 		keyed: described.Parameters.GetByInAndName("header", "Idempotency-Key") != nil,
 	}
-	if described.RequestBody != nil {
+	op.signed, _ = described.Extensions["x-payonce-signed"].(bool)
+	if described.RequestBody != nil && !op.signed {
 		op.body = described.RequestBody.Value.Content.Get("application/json").Schema.Value
 	}
 	return op

@@ -16,6 +16,10 @@
 //	404 route → 405 → 413 → 415 → 401, 403 → 429 → 400 key → 400 parameters and
 //	body → 404 id → 422 key reused → the business
 //
+// One route is opened by a signature instead of a caller: after 413 stand 400
+// headers, 401 signature, 400 timestamp and 400 body of a webhook, and nobody
+// looks at its bytes before. It has no limit.
+//
 // Every refusal, also gin's own and every panic, is a problem document
 // (RFC 9457) with the request's id; no SQL, stack or provider text is in it. The
 // contract (api/openapi.yaml) decides what a valid request is; there is no

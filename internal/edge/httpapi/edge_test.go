@@ -27,6 +27,7 @@ import (
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/internal/shop/refund"
 )
 
 // bank is a provider in memory: it charges once per key, as the real one does,
@@ -39,6 +40,8 @@ type bank struct {
 	hold chan struct{}
 	// fail, when set, is the answer to every charge.
 	fail error
+	// away makes questions about a payment go unanswered.
+	away bool
 }
 
 func (b *bank) Charge(ctx context.Context, r provider.Request) (provider.Charge, error) {
@@ -92,6 +95,9 @@ func (b *bank) Cancel(context.Context, string) (provider.Charge, error) {
 func (b *bank) ChargesByReference(_ context.Context, reference string) ([]provider.Charge, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.away {
+		return nil, provider.ErrInDoubt
+	}
 	var found []provider.Charge
 	for _, c := range b.charges {
 		if c.Reference == reference {
@@ -111,6 +117,10 @@ func (b *bank) EachCharge(_ context.Context, f func(provider.Charge) error) erro
 	}
 	return nil
 }
+
+func (b *bank) RefundsOfCharge(context.Context, string) ([]provider.Refund, error) { return nil, nil }
+
+func (b *bank) EachRefund(context.Context, func(provider.Refund) error) error { return nil }
 
 func (b *bank) Balance(context.Context) (map[string]int64, error) {
 	b.mu.Lock()
@@ -190,7 +200,8 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 	tail := journal.NewTail(journal.TailOptions{DB: db, Poll: 5 * time.Millisecond})
 	o := httpapi.Options{
 		DB: db, Checkout: e.shop, Keys: keys, Journal: e.journal, Tail: tail,
-		Audit: audit.New(audit.Options{DB: db, Books: e.bank, Mailbox: e.box}), Books: e.bank, Mailbox: e.box,
+		Refunds: refund.New(refund.Config{DB: db, Keys: keys, Payments: e.shop, Story: refund.Story(time.Minute), Render: wire.Renderer{}, Observer: e.journal}),
+		Audit:   audit.New(audit.Options{DB: db, Books: e.bank, Mailbox: e.box}), Books: e.bank, Mailbox: e.box,
 		Secret: []byte("secret"), OperatorToken: operatorToken, Pages: fs.FS(pages),
 		OnContractBreach: func(err error) { t.Errorf("contract: %v", err) },
 		Log:              slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),

@@ -9,6 +9,7 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
+	"payonce/internal/pattern/idempotency"
 )
 
 // Attempts to place the order are not attempts to pay; the payment's list shows
@@ -79,6 +80,9 @@ func (s *server) GetIdempotencyKey(ctx context.Context, r gen.GetIdempotencyKeyR
 	merchant, err := merchantOf(caller.From(ctx))
 	if err != nil {
 		return nil, err
+	}
+	if !idempotency.Possible(r.Key) {
+		return nil, errNotFound
 	}
 	row, found, err := s.Keys.Lookup(ctx, merchant, r.Key)
 	switch {

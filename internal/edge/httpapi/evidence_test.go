@@ -180,7 +180,7 @@ func TestProcessesQueuesAndAuditSpeakTheContract(t *testing.T) {
 	for _, p := range processes.Data {
 		states += fmt.Sprintf("%s %s %d, ", p.Process, p.State, p.Instances)
 	}
-	if states != "api down 0, relay up 1, worker down 0, " {
+	if states != "api down 0, relay up 1, worker down 0, rabbitmq up 1, " {
 		t.Errorf("got %s", states)
 	}
 	var queues wire.QueueList
@@ -190,7 +190,7 @@ func TestProcessesQueuesAndAuditSpeakTheContract(t *testing.T) {
 	}
 	var report wire.Audit
 	e.decode(e.get("/v1/audit"), 200, &report)
-	if !report.Ok || len(report.Invariants) != 11 {
+	if !report.Ok || len(report.Invariants) != 13 {
 		t.Errorf("got %+v", report)
 	}
 }

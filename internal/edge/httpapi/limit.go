@@ -85,6 +85,9 @@ func (l *limiter) allow(name string, h http.Header) (wait time.Duration, ok bool
 // limit refuses who asks too fast: 429. The address is counted first and the
 // sandbox after it, so that the fields speak of the sandbox where there is one.
 func (s *server) limit(c *gin.Context) {
+	if op := operationOf(c); op != nil && op.signed {
+		return // A provider that is turned away comes later, and later is worse.
+	}
 	names := []string{"ip " + remoteIP(c.Request)}
 	if who := caller.From(c.Request.Context()); who.Merchant != uuid.Nil {
 		names = append(names, "merchant "+who.Merchant.String())

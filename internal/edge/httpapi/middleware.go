@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 	requestIDKey contextKey = iota
 	idempotencyKeyKey
 	attemptKey
+	webhookKey
 )
 
 // These are in gin's own map and end with the handler.
@@ -166,6 +168,12 @@ func (s *server) keyed(c *gin.Context) {
 // valid holds parameters and body against the contract: 400.
 func (s *server) valid(c *gin.Context) {
 	op := operationOf(c)
+	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+		// What net/url cannot read it leaves out, and a filter that was left out
+		// would be answered as if nobody had asked for it.
+		s.refuse(c, misgiven("query", "it cannot be read"))
+		return
+	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), op.input(c.Request, pathParams(c)))
 	if r := badParameters(err); r != nil {
 		s.refuse(c, r)
@@ -207,7 +215,10 @@ func badParameters(err error) *refusal {
 
 // existing refuses ids that name nothing because of their form: 404.
 func (s *server) existing(c *gin.Context) {
-	for name, prefix := range map[string]wire.Prefix{"order_id": wire.PrefixOrder, "payment_id": wire.PrefixPayment} {
+	for name, prefix := range map[string]wire.Prefix{
+		"order_id": wire.PrefixOrder, "payment_id": wire.PrefixPayment, "refund_id": wire.PrefixRefund,
+		"letter_id": wire.PrefixLetter, "saga_id": wire.PrefixSaga, "ticket_id": wire.PrefixTicket,
+	} {
 		given, has := c.Params.Get(name)
 		if !has {
 			continue

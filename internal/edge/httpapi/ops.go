@@ -10,8 +10,8 @@ import (
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
-	"payonce/internal/edge/journal"
 	"payonce/internal/edge/wire"
+	"payonce/internal/shop/event"
 )
 
 // GetAudit is GET /v1/audit. A sandbox sees its own offenders and how many
@@ -45,7 +45,7 @@ func auditView(r audit.Report) wire.Audit {
 
 // ListProcesses is GET /v1/processes.
 func (s *server) ListProcesses(ctx context.Context, _ gen.ListProcessesRequestObject) (gen.ListProcessesResponseObject, error) {
-	all, err := journal.Processes(detach(ctx), s.DB)
+	all, err := s.Tail.Processes(detach(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (s *server) ListQueues(ctx context.Context, _ gen.ListQueuesRequestObject) 
 	}
 	list := make([]wire.Queue, 0, len(queues))
 	for _, q := range queues {
-		list = append(list, wire.Queue{Queue: q.Queue, Ready: q.Ready, Consumers: q.Consumers, SampledAt: wire.At(q.SampledAt)})
+		list = append(list, wire.Queue{Queue: q.Queue, Ready: q.Ready, Consumers: q.Consumers, Lossy: event.Lossy(q.Queue), SampledAt: wire.At(q.SampledAt)})
 	}
 	return gen.ListQueues200JSONResponse{Data: list, Outbox: wire.OutboxBacklog{Unpublished: backlog.Unpublished, OldestSeconds: backlog.OldestSeconds}}, nil
 }

@@ -58,7 +58,9 @@ func (s *server) servePage(c *gin.Context) bool {
 	if !root && (path.Ext(name) != "" || !strings.Contains(c.GetHeader("Accept"), "text/html")) {
 		return false
 	}
-	s.setCookie(c.Writer, c.Request)
+	if !strings.HasPrefix(c.Request.URL.Path, replayPath) { // who is only shown a run needs no sandbox
+		s.setCookie(c.Writer, c.Request)
+	}
 	return s.serveFile(c, "index.html")
 }
 

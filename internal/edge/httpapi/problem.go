@@ -14,9 +14,13 @@ import (
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/internal/shop/refund"
+	"payonce/internal/shop/tickets"
 )
 
 // refusal is a problem on its way to the client. Unlike an internal error it
@@ -65,7 +69,11 @@ func refusalOf(err error) *refusal {
 		ready    *refusal
 		mismatch *idempotency.MismatchError
 		away     *checkout.UnavailableError
+		used     *tickets.UsedError
 	)
+	if r := unbelieved(err); r != nil {
+		return r
+	}
 	switch {
 	case errors.As(err, &ready):
 		return ready
@@ -79,12 +87,36 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindKeyMissing, "Send an Idempotency-Key header that names this intent.")
 	case errors.Is(err, idempotency.ErrKeyInvalid):
 		return no(wire.KindKeyInvalid, "The Idempotency-Key header must be sent once, with 1 to 255 visible ASCII characters.")
-	case errors.Is(err, checkout.ErrNotFound):
+	case errors.As(err, &used):
+		return no(wire.KindTicketUsed, "The ticket was used at "+wire.At(used.At).String()+".")
+	case errors.Is(err, tickets.ErrVoid):
+		return no(wire.KindTicketVoid, "The ticket is void.")
+	case errors.Is(err, saga.ErrSettled):
+		return no(wire.KindSagaNotStuck, "The saga is not stuck; there is nothing to decide.")
+	case errors.Is(err, saga.ErrNoWayBack):
+		return no(wire.KindSagaPastPivot, "The saga cannot have ended so.")
+	case errors.Is(err, checkout.ErrNotFound), errors.Is(err, refund.ErrNotFound), errors.Is(err, tickets.ErrNotFound), errors.Is(err, saga.ErrNotFound):
 		return errNotFound
+	case errors.Is(err, checkout.ErrNothingToResolve):
+		return no(wire.KindNothingToResolve, "No alert about this payment is open.")
+	case errors.Is(err, checkout.ErrStillApart):
+		return no(wire.KindStillApart, "After that decision our books and the provider's would still differ.")
 	case errors.Is(err, checkout.ErrNeedsReview):
 		return no(wire.KindNeedsReview, "The provider contradicts the stored outcome of this payment. Somebody was told.")
 	case errors.As(err, &away):
 		return unavailable(away)
+	case errors.Is(err, retry.ErrNoLetter):
+		return errNotFound
+	case errors.Is(err, retry.ErrClosed):
+		return no(wire.KindLetterClosed, "This dead letter is closed. GET it to read what was decided, by whom and why.")
+	case errors.Is(err, retry.ErrTooOld):
+		return no(wire.KindLetterTooOld, "The event is past the replay limit. Apply it by its business key, or discard it.")
+	case errors.Is(err, retry.ErrReplayable):
+		return no(wire.KindLetterReplayable, "The event is within the replay limit: replay it, and the inbox dedupes.")
+	case errors.Is(err, retry.ErrUnreadable):
+		return no(wire.KindLetterUnreadable, "The message does not say which event it is. It can only be discarded.")
+	case errors.Is(err, retry.ErrNoBusinessKey):
+		return no(wire.KindLetterNoBusinessKey, "The consumer's effects have no business key. It can only be discarded.")
 	case postgres.Unavailable(err), postgres.Canceled(err), postgres.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable(&checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err})
 	}

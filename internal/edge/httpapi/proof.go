@@ -24,16 +24,24 @@ func (s *server) GetProof(ctx context.Context, r gen.GetProofRequestObject) (gen
 		return nil, err
 	}
 	s.settle(ctx)
-	v := wire.Proof{PaymentID: wire.PrefixPayment.ID(p.ID), Attempts: map[string]int64{}}
-	if err := s.countAttempts(ctx, p, &v); err != nil {
+	v, err := s.proofOf(ctx, p)
+	if err != nil {
 		return nil, err
 	}
+	return gen.GetProof200JSONResponse(v), nil
+}
+
+func (s *server) proofOf(ctx context.Context, p checkout.Payment) (wire.Proof, error) {
+	v := wire.Proof{PaymentID: wire.PrefixPayment.ID(p.ID), Attempts: map[string]int64{}}
+	if err := s.countAttempts(ctx, p, &v); err != nil {
+		return v, err
+	}
 	if err := s.countInside(ctx, p, &v); err != nil {
-		return nil, err
+		return v, err
 	}
 	s.countOutside(ctx, p, &v)
 	v.Complete = s.Journal.Dropped() == 0 && v.BrokerDeliveries != nil && v.Effects.Charges != nil && v.Effects.Mails != nil
-	return gen.GetProof200JSONResponse(v), nil
+	return v, nil
 }
 
 const fatesSQL = `
@@ -71,7 +79,7 @@ WITH story AS (
    WHERE o.aggregate_id IN ($1, $3) AND o.correlation_id = $1
 )
 SELECT (SELECT count(*) FROM tickets WHERE payment_id = $1) AS tickets,
-       (SELECT count(*) FROM ledger_transactions WHERE payment_id = $1) AS ledger,
+       (SELECT count(*) FROM ledger_transactions WHERE payment_id = $1 AND kind = 'capture') AS ledger,
        (SELECT coalesce(sum((line->>'quantity')::bigint), 0) FROM orders o, jsonb_array_elements(o.items) AS line WHERE o.id = $3) AS seats,
        EXISTS (SELECT 1 FROM story WHERE kind = 'committed' AND facts->>'operation' = 'order') AS whole,
        greatest((SELECT count(*) FROM story WHERE kind = 'delivered'), (SELECT n FROM applied)) AS deliveries,

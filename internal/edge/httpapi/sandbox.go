@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/caller"
@@ -109,6 +110,35 @@ func (v sandboxCreated) VisitCreateSandboxResponse(w http.ResponseWriter) error 
 	return err
 }
 
+// ResetSandbox is POST /v1/sandboxes/current/reset. Evidence is never deleted:
+// the visitor gets another merchant, whose books are empty.
+func (s *server) ResetSandbox(ctx context.Context, _ gen.ResetSandboxRequestObject) (gen.ResetSandboxResponseObject, error) {
+	secure := false
+	if c, ok := ctx.(*gin.Context); ok {
+		secure = s.overTLS(c.Request)
+	}
+	ctx = detach(ctx)
+	if _, err := merchantOf(caller.From(ctx)); err != nil {
+		return nil, err
+	}
+	id, err := s.sandboxes.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sandboxReset{view: sandboxCreated(s.sandboxes.view(id)), cookie: s.cookie(id, secure)}, nil
+}
+
+type sandboxReset struct {
+	view   sandboxCreated
+	cookie *http.Cookie
+}
+
+// VisitResetSandboxResponse implements gen.ResetSandboxResponseObject.
+func (r sandboxReset) VisitResetSandboxResponse(w http.ResponseWriter) error {
+	http.SetCookie(w, r.cookie)
+	return r.view.VisitCreateSandboxResponse(w)
+}
+
 // GetCurrentSandbox is GET /v1/sandboxes/current.
 func (s *server) GetCurrentSandbox(ctx context.Context, _ gen.GetCurrentSandboxRequestObject) (gen.GetCurrentSandboxResponseObject, error) {
 	merchant, err := merchantOf(caller.From(detach(ctx)))
@@ -134,10 +164,14 @@ func (s *server) setCookie(w http.ResponseWriter, r *http.Request) {
 		s.Log.Warn("no sandbox for a visitor", "request_id", requestID(r.Context()), "error", err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, s.cookie(id, s.overTLS(r)))
+}
+
+func (s *server) cookie(id uuid.UUID, secure bool) *http.Cookie {
+	return &http.Cookie{
 		Name: cookieName, Value: s.tokens.Session(id), Path: "/", MaxAge: 90 * 24 * 3600,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.overTLS(r),
-	})
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure,
+	}
 }
 
 func cookieOnly(r *http.Request) *http.Request {

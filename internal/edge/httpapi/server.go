@@ -14,21 +14,29 @@ import (
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/journal"
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/internal/shop/refund"
 )
 
-// Options is everything the edge needs. Required are DB, Checkout, Keys,
-// Journal, Tail, Audit and Secret.
+// Options is everything the edge needs. Required are DB, Checkout, Refunds,
+// Keys, Journal, Tail, Audit, Letters and Secret.
 type Options struct {
 	DB       *postgres.DB
 	Checkout *checkout.Service
+	Refunds  *refund.Service
 	Keys     *idempotency.Keys
 	Journal  *journal.Journal
 	Tail     *journal.Tail
 	Audit    *audit.Auditor
+	// Letters is where dead letters are decided about, Wake hurries what a
+	// decision sent; nil means that the next poll finds it.
+	Letters retry.Desk
+	Wake    func()
 	// Books and Mailbox count effects outside; nil means nobody can be asked.
 	Books   provider.Books
 	Mailbox audit.Mailbox
@@ -38,12 +46,18 @@ type Options struct {
 	OperatorToken string
 	// PublicURL is how browsers reach this process; its origin is trusted.
 	PublicURL string
+	// RecordingTTL is how long a shared run can be watched; 0 means 30 days.
+	RecordingTTL time.Duration
 	// Production closes global figures to everybody but the operator.
 	Production bool
 
 	// Pages is the web UI; Lab the laboratory's routes, nil in a default build.
 	Pages fs.FS
 	Lab   http.Handler
+	// Webhooks proves that a message is the provider's, ReadNotice reads one that
+	// is. Without them nothing is received.
+	Webhooks   *webhook.Verifier
+	ReadNotice func(body []byte) (provider.Notice, error)
 	// Ready are the dependencies that readiness asks about.
 	Ready    []telemetry.Check
 	Registry *prometheus.Registry
@@ -78,6 +92,12 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the one place where the clock comes in
 	}
+	if o.RecordingTTL == 0 {
+		o.RecordingTTL = 30 * 24 * time.Hour
+	}
+	if o.Wake == nil {
+		o.Wake = func() {}
+	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
@@ -103,7 +123,7 @@ func (s *server) routes() *gin.Engine {
 	e.NoMethod(s.noMethod)
 	e.NoRoute(s.noRoute)
 
-	described := e.Group("", s.conform, s.describe, s.sized, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
+	described := e.Group("", s.conform, s.describe, s.sized, s.signed, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
 	strict := gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.refuse(c, invalid(err)) },
 		HandlerErrorFunc:        s.refuse, ResponseErrorHandlerFunc: s.broken,

@@ -129,6 +129,9 @@ func TestTheStreamShowsOneCaptureUnderOneTrace(t *testing.T) {
 		story = append(story, string(a.Kind))
 		if trace == "" {
 			trace = *a.TraceID
+			if a.Node != "gateway" {
+				t.Errorf("an attempt with an API key came from %q", a.Node)
+			}
 		}
 		if *a.PaymentID != o.Payment.ID || *a.KeySuffix != "9f3c" || *a.TraceID != trace || len(trace) != 32 {
 			t.Errorf("got %+v", a)

@@ -82,17 +82,16 @@ func (r *reader) lookAtRows(ctx context.Context, now time.Time) error {
 }
 
 func (r *reader) lookAtProcesses(ctx context.Context, now time.Time) error {
-	processes, err := Processes(ctx, r.tail.opts.DB)
+	processes, err := r.tail.Processes(ctx)
 	if err != nil {
 		return err
 	}
 	r.lastBeats = now
-	first := r.up == nil
-	if first {
+	if r.up == nil {
 		r.up = map[string]bool{}
 	}
 	for _, p := range processes {
-		if !first && r.up[p.Name] != p.Up() {
+		if before, known := r.up[p.Name]; known && before != p.Up() {
 			r.tail.tell(uuid.Nil, processMessage(p, now))
 		}
 		r.up[p.Name] = p.Up()

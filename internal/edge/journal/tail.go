@@ -37,6 +37,8 @@ type Message struct {
 type TailOptions struct {
 	DB  *postgres.DB
 	Log *slog.Logger
+	// Neighbours are asked twice a second while somebody listens.
+	Neighbours []Neighbour
 	// Poll is the pause between looks at the journal while somebody listens; 150 ms.
 	Poll time.Duration
 	// Buffer is how far a listener may fall behind before it is let go; 2,048.

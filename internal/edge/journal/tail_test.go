@@ -2,7 +2,9 @@ package journal_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,9 +22,9 @@ func stoppable(t *testing.T) (context.Context, context.CancelFunc) {
 }
 
 // listening starts a tail and returns it; it ends with the test.
-func listening(t *testing.T, db *postgres.DB) *journal.Tail {
+func listening(t *testing.T, db *postgres.DB, neighbours ...journal.Neighbour) *journal.Tail {
 	t.Helper()
-	tail := journal.NewTail(journal.TailOptions{DB: db, Poll: 5 * time.Millisecond})
+	tail := journal.NewTail(journal.TailOptions{DB: db, Poll: 5 * time.Millisecond, Neighbours: neighbours})
 	ctx, stop := stoppable(t)
 	var running sync.WaitGroup
 	running.Go(func() { _ = tail.Run(ctx) })
@@ -197,6 +199,51 @@ func TestListenersHearThatTheDatabaseIsAwayAndThatItIsBack(t *testing.T) {
 	exec(t, db, `ALTER TABLE activity_away RENAME TO activity`)
 	if m := next(t, s); m.Signal != journal.SignalOnline {
 		t.Fatalf("got %+v", m)
+	}
+}
+
+func TestListenersHearOfTheBrokerAndOfANeighbourWhatThoseSayWhoKnow(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	var away atomic.Bool
+	var asked atomic.Int32
+	tail := listening(t, db, journal.Neighbour{Name: "simulator", Up: func(context.Context) bool {
+		asked.Add(1)
+		return !away.Load()
+	}})
+	known := func() string {
+		all, err := tail.Processes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, p := range all {
+			said += fmt.Sprintf("%s %v, ", p.Name, p.Up())
+		}
+		return said
+	}
+	if got := known(); got != "api false, relay false, worker false, simulator true, " {
+		t.Errorf("nobody beats, and yet: %s", got)
+	}
+	exec(t, db, `INSERT INTO heartbeats (process, instance, pid, broker_ok, started_at, beat_at) VALUES
+		('api', 'a', 1, NULL, now(), now() + interval '1 minute'), ('relay', 'r', 2, true, now(), now() + interval '1 minute'), ('worker', 'w', 3, false, now(), now() + interval '1 minute')`)
+	if got := known(); got != "api true, relay true, worker true, rabbitmq true, simulator true, " {
+		t.Errorf("the relay reaches the broker, and yet: %s", got)
+	}
+	s := tail.Subscribe(uuid.New())
+	before := asked.Load()
+	eventually(t, "a first look, from which later ones differ", func() bool { return asked.Load() >= before+2 })
+	exec(t, db, `UPDATE heartbeats SET broker_ok = false WHERE process = 'relay'`)
+	if a := next(t, s).Activity; a == nil || a.Node != "rabbitmq" || a.Kind != "process.down" {
+		t.Errorf("got %+v", a)
+	}
+	away.Store(true)
+	if a := next(t, s).Activity; a == nil || a.Node != "simulator" || a.Kind != "process.down" {
+		t.Errorf("got %+v", a)
+	}
+	exec(t, db, `UPDATE heartbeats SET broker_ok = true WHERE process = 'worker'`)
+	if a := next(t, s).Activity; a == nil || a.Node != "rabbitmq" || a.Kind != "process.up" {
+		t.Errorf("got %+v", a)
 	}
 }
 

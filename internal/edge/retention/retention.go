@@ -2,8 +2,8 @@ package retention
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"payonce/internal/platform/postgres"
@@ -12,7 +12,7 @@ import (
 // Ahead is how many days of partitions are kept in stock.
 const Ahead = 30
 
-var partitioned = []string{"outbox_events", "consumer_inbox"}
+var partitioned = []string{outboxTable, inboxTable}
 
 // Making a partition locks its parent against everybody for a moment, and who
 // waits for that lock makes every writer behind it wait too. So the wait is kept
@@ -22,6 +22,21 @@ const giveWaySQL = `SELECT set_config('lock_timeout', '200ms', true)`
 // Days are UTC days. Yesterday is included: a clock may be a little behind.
 const makeAheadSQL = `
 SELECT ensure_day_partitions($1, (clock_timestamp() AT TIME ZONE 'UTC')::date - 1, (clock_timestamp() AT TIME ZONE 'UTC')::date + $2::integer)`
+
+// Prepare brings a database up to date: its schema, by the migrations, and then
+// its partitions. It returns how many migrations it applied. Under locks, so that
+// several may do it at once.
+func Prepare(ctx context.Context, pg postgres.Config, files fs.FS) (applied int, err error) {
+	if applied, err = postgres.Migrate(ctx, pg, files); err != nil {
+		return applied, err
+	}
+	db, err := postgres.Open(ctx, pg)
+	if err != nil {
+		return applied, err
+	}
+	defer func() { _ = db.Close() }()
+	return applied, MakeAhead(ctx, db)
+}
 
 // MakeAhead makes the partitions of the coming days. It may be called by any
 // number of processes at once; what exists is left alone. After an error some
@@ -80,53 +95,4 @@ func DaysLeft(ctx context.Context, db *postgres.DB) (int, error) {
 	var days int
 	err := db.Get(ctx, &days, daysLeftSQL)
 	return days, err
-}
-
-const day = 24 * time.Hour
-
-// Windows are the lifetimes that have to fit together.
-type Windows struct {
-	Keys        time.Duration // an idempotency key and its answer
-	Inbox       time.Duration // an inbox row
-	Outbox      time.Duration // a published outbox row
-	OutboxAlarm time.Duration // the age at which an unpublished event alarms
-	Retries     time.Duration // the whole retry schedule of a message
-	ReplayLimit time.Duration // how old an event may be when a person replays it
-}
-
-// Defaults are the windows of the shop, with its retry schedule still to fill in.
-func Defaults() Windows {
-	return Windows{Keys: 72 * time.Hour, Inbox: 30 * day, Outbox: 7 * day, OutboxAlarm: time.Hour, ReplayLimit: 14 * day}
-}
-
-// Windows that are too short; [Lint] wraps one of these for each.
-var (
-	ErrKeysTooShort   = errors.New("the life of idempotency keys is too short")
-	ErrInboxTooShort  = errors.New("the life of inbox rows is too short")
-	ErrOutboxTooShort = errors.New("the life of published events is too short")
-)
-
-// KeyHorizon is for how long clients were promised that a retry finds the answer.
-const KeyHorizon = day
-
-// Lint names every window that is shorter than the way back that it guards, with
-// what to do about it. Every process runs it at start and refuses to work when
-// one is: the damage shows only months later, as an effect that came twice.
-func Lint(w Windows) error {
-	var short []error
-	need := func(have, want time.Duration, which error, why string) {
-		if have < want {
-			short = append(short, fmt.Errorf("%w: %s, but it must be at least %s: %s", which, have, want, why))
-		}
-	}
-	need(w.Keys, KeyHorizon, ErrKeysTooShort, "clients were promised a day to retry; set PAYONCE_KEY_TTL")
-	// The longest way of an event: it waits in the outbox until somebody is told,
-	// goes through every retry, dies, and is replayed on the last day allowed.
-	need(w.Inbox, w.OutboxAlarm+w.Retries+w.ReplayLimit+day, ErrInboxTooShort,
-		"an event may wait in the outbox, go through every retry and be replayed by a person, and must still be recognised; keep more partitions of consumer_inbox")
-	need(w.Inbox, w.Outbox, ErrInboxTooShort,
-		"an event that is still in the outbox can still be sent again; keep partitions of consumer_inbox at least as long as those of outbox_events")
-	need(w.Outbox, w.Retries+day, ErrOutboxTooShort,
-		"whoever looks into yesterday's trouble, and the audit, need the event after its last retry; keep more partitions of outbox_events")
-	return errors.Join(short...)
 }

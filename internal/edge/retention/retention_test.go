@@ -58,6 +58,9 @@ func TestTheDefaultWindowsFitAndEachShortOneIsNamed(t *testing.T) {
 		"the inbox under the way back":     {retention.ErrInboxTooShort, func(w *retention.Windows) { w.ReplayLimit = 30 * 24 * time.Hour }},
 		"the inbox under the outbox":       {retention.ErrInboxTooShort, func(w *retention.Windows) { w.Outbox = w.Inbox + 1 }},
 		"published events under the retry": {retention.ErrOutboxTooShort, func(w *retention.Windows) { w.Outbox = 24 * time.Hour }},
+		"receipts under the schedule":      {retention.ErrReceiptsTooShort, func(w *retention.Windows) { w.Receipts = retention.WebhookSchedule }},
+		"closed letters under the replay":  {retention.ErrLettersTooShort, func(w *retention.Windows) { w.Letters = w.ReplayLimit }},
+		"attempts under the keys":          {retention.ErrAttemptsTooShort, func(w *retention.Windows) { w.Attempts = w.Keys - 1 }},
 	} {
 		short := w
 		bad.shorten(&short)
@@ -66,6 +69,7 @@ func TestTheDefaultWindowsFitAndEachShortOneIsNamed(t *testing.T) {
 	}
 	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrOutboxTooShort, "and all are named at once")
 	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrKeysTooShort)
+	require.ErrorIs(t, retention.Lint(retention.Windows{}), retention.ErrNoTime)
 }
 
 func TestAGapInTheStockEndsItAndWithoutTodaysPartitionNoDayIsLeft(t *testing.T) {

@@ -162,7 +162,8 @@ func (w *walker) object(schema *openapi3.Schema, pointer string, depth int) {
 	}
 }
 
-// member finds the schema of a field and reports a name that there is not.
+// member finds the schema of a field and reports a name that there is not, unless
+// the schema says itself that there may be others.
 func (w *walker) member(schema *openapi3.Schema, name, at string) *openapi3.Schema {
 	if schema == nil {
 		return nil
@@ -176,7 +177,9 @@ func (w *walker) member(schema *openapi3.Schema, name, at string) *openapi3.Sche
 			return nil
 		}
 	}
-	w.report(at, "there is no such field")
+	if open := schema.AdditionalProperties.Has; open == nil || !*open {
+		w.report(at, "there is no such field")
+	}
 	return nil
 }
 

@@ -133,3 +133,19 @@ func FuzzWhatIsAcceptedDecodesWithoutLoss(f *testing.F) {
 		}
 	})
 }
+
+func TestOtherFieldsAreAcceptedOnlyWhereTheSchemaSaysSo(t *testing.T) {
+	t.Parallel()
+	open := openapi3.NewObjectSchema().WithProperty("type", openapi3.NewStringSchema()).WithAnyAdditionalProperties()
+	closed := openapi3.NewObjectSchema().WithProperty("type", openapi3.NewStringSchema())
+	const body = `{"type":"a","more":{"b":[1]}}`
+	if v := strictjson.Check([]byte(body), open); v != nil {
+		t.Errorf("open: %v", v)
+	}
+	if v := strictjson.Check([]byte(body), closed); len(v) != 1 || v[0].Pointer != "/more" {
+		t.Errorf("closed: %v", v)
+	}
+	if v := strictjson.Check([]byte(`{"Type":"a"}`), open); len(v) != 1 {
+		t.Errorf("another spelling of a name that there is: %v", v)
+	}
+}

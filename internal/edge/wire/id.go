@@ -11,15 +11,18 @@ import (
 // the wrong place is refused instead of looked up.
 type Prefix string
 
-// The prefixes of issue 1.
+// The prefixes.
 const (
 	PrefixMerchant Prefix = "mer_"
 	PrefixOrder    Prefix = "ord_"
 	PrefixPayment  Prefix = "pay_"
+	PrefixRefund   Prefix = "ref_"
+	PrefixSaga     Prefix = "saga_"
 	PrefixTicket   Prefix = "tkt_"
 	PrefixEvent    Prefix = "evt_"
 	PrefixAttempt  Prefix = "att_"
 	PrefixAlert    Prefix = "alr_"
+	PrefixLetter   Prefix = "dlt_"
 )
 
 // ID writes an id as the contract does: the prefix and 32 hexadecimal digits.

@@ -63,9 +63,48 @@ var (
 	KindAlreadyCaptured = Kind{"payment-already-captured", 409, "Payment already captured",
 		"The payment was captured and then wholly or partly refunded; it cannot be captured again.",
 		"Place a new order."}
+	KindNotCaptured = Kind{"payment-not-captured", 409, "Payment not captured",
+		"The payment was not captured, so there is nothing to give back. Nothing was done.",
+		"Read the payment; once it is captured, ask with a new key."}
+	KindExceedsCaptured = Kind{"refund-exceeds-captured", 422, "Refund exceeds what was captured",
+		"What has gone back, what is on its way back and this refund together would exceed the payment. Nothing was done.",
+		"Read the payment and its refunds, and ask for what is left, with a new key."}
+	KindTicketUsed = Kind{"ticket-used", 409, "Ticket used",
+		"Somebody came in with this ticket before.",
+		"Look at the time in detail: a lost answer is seconds old, a copy is not."}
+	KindTicketVoid = Kind{"ticket-void", 409, "Ticket void",
+		"The ticket's money went back, or is on its way back.",
+		"Nobody comes in with it. Should the refund be refused, the ticket is good again."}
+	KindSagaNotStuck = Kind{"saga-not-stuck", 409, "Saga not stuck",
+		"The saga needs no decision: somebody was first, or it went on by itself.",
+		"Read it again."}
+	KindSagaPastPivot = Kind{"saga-past-pivot", 409, "The pivot says otherwise",
+		"A saga whose pivot is done cannot be declared undone, nor one completed that is on its way back.",
+		"Resolve it as the other outcome, or retry it."}
 	KindNeedsReview = Kind{"payment-needs-review", 409, "A person has to decide",
 		"The provider contradicts the stored outcome of this payment, so no new attempt may start until somebody has looked. An alert holds both facts.",
 		"Wait, and read the payment again later."}
+	KindLetterClosed = Kind{"dead-letter-closed", 409, "Dead letter closed",
+		"Somebody has decided about this dead letter already, or its event was applied after all.",
+		"Read the letter: it says what was decided, by whom and why. If it dies again, it is open again."}
+	KindLetterTooOld = Kind{"dead-letter-too-old", 409, "Too old to be replayed",
+		"The event is older than the replay limit, so its consumer may have forgotten whether it was applied.",
+		"Apply it by its business key (POST …/apply), or discard it."}
+	KindLetterReplayable = Kind{"dead-letter-still-replayable", 409, "Still replayable",
+		"The event is young enough for an ordinary replay, which the consumer's inbox dedupes.",
+		"Replay it (POST …/replay)."}
+	KindLetterUnreadable = Kind{"dead-letter-unreadable", 409, "Unreadable message",
+		"The message does not say which event it is, so nothing can be sent again.",
+		"Read its body and discard it; whatever it stood for has to be done by its cause."}
+	KindLetterNoBusinessKey = Kind{"dead-letter-no-business-key", 409, "No business key",
+		"This consumer's effects are not unique by a key of the business. Applied past its dedupe window the event could have its effect twice.",
+		"Look whether the effect is there, and discard the letter."}
+	KindNothingToResolve = Kind{"nothing-to-resolve", 409, "Nothing to resolve",
+		"Nothing about this payment waits for a person: there is no open alert, or somebody has decided before.",
+		"GET /v1/ops/alerts lists what is open."}
+	KindStillApart = Kind{"books-still-apart", 409, "The books would still differ",
+		"After that decision our books and the provider's would still differ, so the alert stays open. The provider was asked just now.",
+		"Bring the provider's books in order first (give back the charge that is one too many), or decide the other way."}
 	KindDeclined = Kind{"payment-declined", 402, "Payment declined",
 		"The provider refused to charge the card. This is an outcome: it is stored, and the same key gets it again.",
 		"Use another card, with a new key."}
@@ -78,6 +117,18 @@ var (
 	KindUnavailable = Kind{"unavailable", 503, "Temporarily unavailable",
 		"The database is away. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",
 		"In both cases ask again with the same key after Retry-After. That is safe; a new key is not needed."}
+	KindWebhookMalformed = Kind{"webhook-malformed", 400, "Webhook headers malformed",
+		"A webhook carries webhook-id, webhook-timestamp and webhook-signature, each once and in its form. Nothing was looked at and nothing was written.",
+		"Send the three headers of the Standard Webhooks specification."}
+	KindWebhookSignature = Kind{"webhook-signature-invalid", 401, "Webhook signature invalid",
+		"None of the secrets that are valid now made a signature of this message's raw bytes: it was forged, or it was changed on its way. Nothing was written.",
+		"Sign webhook-id, webhook-timestamp and the body exactly as it is sent, with the current secret."}
+	KindWebhookTimestamp = Kind{"webhook-timestamp-out-of-tolerance", 400, "Webhook timestamp out of tolerance",
+		"The signature is right, and the timestamp is more than five minutes from now: a copy that was kept back, or a clock that is wrong. Nothing was written.",
+		"Sign every try anew, with the time at which it is sent."}
+	KindWebhookUnreadable = Kind{"webhook-unreadable", 400, "Webhook unreadable",
+		"The message is the provider's, but its body is no message that can be read. Nothing was written.",
+		"Send a JSON object with type, timestamp and data."}
 	KindInternal = Kind{"internal-error", 500, "Internal error",
 		"Something is wrong on our side. The request id finds it in our logs.",
 		"Ask again with the same key; if it stays, tell us the request id."}
@@ -86,8 +137,11 @@ var (
 // Kinds lists every kind, for the pages that explain them.
 var Kinds = []Kind{KindNotFound, KindMethodNotAllowed, KindBodyTooLarge, KindUnsupportedMediaType, KindAuthenticationRequired,
 	KindCrossSiteRequest, KindOperatorRequired, KindTooManyRequests, KindKeyMissing, KindKeyInvalid, KindInvalidRequest, KindKeyReused,
-	KindKeyInProgress, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNeedsReview, KindDeclined, KindProviderUnavailable, KindProviderRefused,
-	KindUnavailable, KindInternal}
+	KindKeyInProgress, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNotCaptured, KindExceedsCaptured,
+	KindTicketUsed, KindTicketVoid, KindSagaNotStuck, KindSagaPastPivot, KindNeedsReview,
+	KindLetterClosed, KindLetterTooOld, KindLetterReplayable, KindLetterUnreadable, KindLetterNoBusinessKey,
+	KindNothingToResolve, KindStillApart, KindDeclined, KindProviderUnavailable, KindProviderRefused,
+	KindUnavailable, KindWebhookMalformed, KindWebhookSignature, KindWebhookTimestamp, KindWebhookUnreadable, KindInternal}
 
 // Document makes a problem document. The instance is the path that was asked.
 func (k Kind) Document(instance, detail string) Problem {

@@ -9,6 +9,8 @@ import (
 
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/refund"
 )
 
 // Media types of the contract.
@@ -22,7 +24,10 @@ const (
 // process and at any time: no clock, no request id, no map order.
 type Renderer struct{}
 
-var _ checkout.Renderer = Renderer{}
+var (
+	_ checkout.Renderer = Renderer{}
+	_ refund.Renderer   = Renderer{}
+)
 
 // OrderAnswer is the 201 of a new order, which has no tickets yet.
 func (Renderer) OrderAnswer(o checkout.Order) idempotency.Answer {
@@ -40,6 +45,14 @@ func (Renderer) PaymentAnswer(p checkout.Payment, status int) idempotency.Answer
 		a.Location = paymentPath(p)
 	}
 	return a
+}
+
+// RefundAnswer is the 202 of a refund that was accepted, which says where to
+// look.
+func (Renderer) RefundAnswer(r refund.Refund) idempotency.Answer {
+	return idempotency.Answer{
+		Status: http.StatusAccepted, ContentType: JSON, Location: "/v1/refunds/" + PrefixRefund.ID(r.ID), Body: Encode(RefundView(r)),
+	}
 }
 
 // ErrorAnswer is the problem document of an error that is an outcome. Everything
@@ -67,6 +80,12 @@ func outcomeDocument(instance string, err error) Problem {
 		return d
 	case errors.Is(err, checkout.ErrAlreadyCaptured):
 		return KindAlreadyCaptured.Document(instance, "The payment was captured and refunded, partly or wholly.")
+	case errors.Is(err, event.ErrNotCaptured):
+		return KindNotCaptured.Document(instance, "The payment is not captured. Nothing was done.")
+	case errors.Is(err, event.ErrExceedsCaptured):
+		d := KindExceedsCaptured.Document(instance, "The refund exceeds what is left of the payment. Nothing was done.")
+		d.Errors = at("must not exceed what is left of the payment", "/amount_minor")
+		return d
 	case errors.Is(err, checkout.ErrUnknownSKU):
 		d := KindUnknownItem.Document(instance, "Something in this order is not on sale. No order was made.")
 		d.Errors = at("each sku must be one of GET /v1/catalogue", "/items")

@@ -25,6 +25,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lab/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The closing page - questions, model answers, and what your own runs have shown */
+        get: operations["explainItBack"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lab/faults": {
         parameters: {
             query?: never;
@@ -32,11 +49,116 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The crash points that can be armed */
+        /** The crash points that can be armed, what can happen there, and what you have armed */
         get: operations["listFaultPoints"];
         put?: never;
-        /** Let this process die at a named point, for one of your payments */
+        /**
+         * Let something happen at a named point, for one of your payments
+         * @description The point is armed in every process that may meet it, and fires once in
+         *     all of them together. The answer comes when they know.
+         */
         post: operations["armFault"];
+        /** Disarm everything that you have armed */
+        delete: operations["disarmFaults"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/lessons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The lessons, in the order in which they build on each other */
+        get: operations["listLessons"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/lessons/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /**
+         * One lesson's text, rendered, with the code and the records it speaks of
+         * @description Links in the HTML to code are `#code-N`, N counting from 1 in `code`, and
+         *     links to decision records `#adr-N`, N being the record's number.
+         */
+        get: operations["getLesson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/lessons/{slug}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a lesson's scenario on the real system, as your own sandbox
+         * @description The runner is outside of the shop and outlives the processes that some
+         *     lessons kill. A sandbox runs one lesson at a time: asked again for the one
+         *     that runs, the answer is that run; asked for another, 429.
+         */
+        post: operations["runLesson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/lesson-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your own runs, newest first */
+        get: operations["listLessonRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/lesson-runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        /** What a run did and found so far */
+        get: operations["getLessonRun"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -54,6 +176,255 @@ export interface paths {
         get: operations["listMailbox"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/poison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a message that cannot be applied into one consumer's queue
+         * @description It speaks of your payment and goes the way of every event: outbox, relay,
+         *     queue. The consumer refuses it, others keep flowing, and it ends among the
+         *     dead letters, where you decide (`/v1/ops/dead-letters`).
+         */
+        post: operations["poisonQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/expire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the life of one of your keys now, as its 72 hours would
+         * @description The key's row and its stored answer count as absent from now on. What the
+         *     key once did stays done: the business key knows it.
+         */
+        post: operations["expireKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver an event of your payment again, n times
+         * @description The event keeps its id, so every copy meets the inbox. Without `consumer`
+         *     every consumer that reads the type gets its copies.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A checkout without protections, or with some of them
+         * @description The same stack with none of the patterns. Its guards travel with it. The
+         *     presets are none, all, and all but one.
+         */
+        post: operations["placeNaiveCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        /** A naive checkout and its bill */
+        get: operations["getNaiveCheckout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts/{id}/bill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        /** What it came to, counted by the provider and the mailbox */
+        get: operations["getNaiveBill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts/{id}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Click "pay"
+         * @description `Idempotency-Key` is looked at when the guard `key` is on, and needed then.
+         *     A 500 is what a naive shop says when it does not know.
+         */
+        post: operations["captureNaiveCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts/{id}/webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell the naive shop what the provider is said to have done
+         * @description Whatever comes is believed and done, each time that it comes: no signature
+         *     is looked at, no receipt is kept. The provider itself does not call this
+         *     address; the lesson `webhooks` does, in its name.
+         */
+        post: operations["tellNaiveCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/naive/checkouts/{id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for everything back */
+        post: operations["refundNaiveCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/guards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The eight guards, what each protects from, and where its code is */
+        get: operations["listGuards"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/guards/{slug}/trials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["schemas"]["GuardSlug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a guard's scenario with all others on
+         * @description Takes some seconds; the answer comes when everything that was under way has arrived.
+         */
+        post: operations["tryGuard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The same clicks and the same fault through both shops
+         * @description Real HTTP from outside on both sides; the naive shop has no guard. Each
+         *     buyer asks up to four times until there is an outcome. Takes up to a minute.
+         */
+        post: operations["compareShops"];
         delete?: never;
         options?: never;
         head?: never;
@@ -107,16 +478,24 @@ export interface components {
         };
         FaultPoints: {
             data: string[];
+            actions: string[];
+            armed: components["schemas"]["Fault"][];
         };
         FaultRequest: {
             /** @example capture.after_charge */
             point: string;
-            /** @enum {string} */
-            action: "kill";
+            /**
+             * @description kill: SIGKILL to itself. stop: SIGSTOP, and SIGCONT 16 s later. panic
+             *     and error: at this point. delay: 1 s. See for_ms.
+             * @enum {string}
+             */
+            action: "kill" | "stop" | "panic" | "error" | "delay";
             /** @description Limits the fault to this payment; your whole sandbox when absent. */
             payment_id?: string;
-            /** @description The hit that fires. 1 when absent. */
+            /** @description The hit that fires, counted over all processes. 1 when absent. */
             nth?: number;
+            /** @description How long a stop or a delay lasts. */
+            for_ms?: number;
         };
         Fault: {
             point: string;
@@ -124,6 +503,186 @@ export interface components {
             /** @description The payment or merchant it is limited to. */
             scope: string;
             nth: number;
+            /**
+             * Format: int64
+             * @description Absent when the action's own time holds.
+             */
+            for_ms?: number;
+            /** @description How often the point was met so far. */
+            hits: number;
+            /** Format: date-time */
+            armed_at: string;
+        };
+        Disarmed: {
+            /** Format: int64 */
+            disarmed: number;
+        };
+        LessonHead: {
+            /** @example double-click */
+            slug: string;
+            number: number;
+            title: string;
+            /** @description One line. */
+            summary: string;
+            minutes: number;
+            /** @description Can also be run against the naive shop. */
+            naive: boolean;
+        };
+        LessonList: {
+            data: components["schemas"]["LessonHead"][];
+        };
+        Lesson: {
+            slug: string;
+            number: number;
+            title: string;
+            summary: string;
+            minutes: number;
+            naive: boolean;
+            predict: components["schemas"]["Prediction"];
+            run_html: string;
+            watch_html: string;
+            check_html: string;
+            why_html: string;
+            /** @description One sentence, plain text. */
+            unguaranteed: string;
+            speaker_notes_html: string;
+            box?: components["schemas"]["LessonBox"];
+            code: components["schemas"]["CodeLink"][];
+            adrs: components["schemas"]["RecordLink"][];
+        };
+        Prediction: {
+            question: string;
+            options: components["schemas"]["PredictionOption"][];
+        };
+        PredictionOption: {
+            id: string;
+            text: string;
+        };
+        /**
+         * @description Something to compute or to compare, in two lessons. `retries`: three layers
+         *     of retries that multiply; `windows`: how long well-known systems remember,
+         *     on one scale with how long their callers retry.
+         */
+        LessonBox: {
+            /** @enum {string} */
+            kind: "retries" | "windows";
+            title: string;
+            text_html: string;
+            /** @description Of retries. The number of attempts is the product. */
+            layers?: {
+                name: string;
+                /** @description To begin with. */
+                attempts: number;
+                min: number;
+                max: number;
+            }[];
+            /** @description Of windows. */
+            windows?: {
+                system: string;
+                what: string;
+                /** @enum {string} */
+                kind: "remembers" | "retries";
+                /**
+                 * Format: int64
+                 * @description Null means for ever.
+                 */
+                seconds: number | null;
+                forever: boolean;
+                /** @description Where the number comes from. */
+                note: string;
+            }[];
+        };
+        CodeLink: {
+            /** @example checkout.finalise */
+            label: string;
+            /** @example internal/shop/checkout/finalise.go */
+            file: string;
+            /** @description A function, method, constant or variable. */
+            function: string;
+            /** @description 0 where the runner has no source tree to look into. */
+            line: number;
+        };
+        RecordLink: {
+            number: number;
+            title: string;
+        };
+        LessonRunRequest: {
+            /** @enum {string} */
+            shop: "payonce" | "naive";
+            /** @description The option that you believe in. */
+            prediction?: string;
+        };
+        LessonRunHead: {
+            id: string;
+            slug: string;
+            /** @enum {string} */
+            shop: "payonce" | "naive";
+            /**
+             * @description failed: the scenario could not be played to its end; error says why.
+             * @enum {string}
+             */
+            state: "running" | "finished" | "failed";
+            /** @description Finished, and every check holds. */
+            ok: boolean;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            prediction: string | null;
+            /** @description The option that came true, computed from what the run saw. */
+            truth: string | null;
+            predicted_right: boolean | null;
+            /** @description The payment to watch; of the naive shop, its checkout. */
+            payment_id: string | null;
+        };
+        LessonRunList: {
+            data: components["schemas"]["LessonRunHead"][];
+        };
+        LessonRun: components["schemas"]["LessonRunHead"] & {
+            steps: components["schemas"]["LessonStep"][];
+            checks: components["schemas"]["LessonCheck"][];
+            error: string | null;
+        };
+        LessonStep: {
+            /** Format: date-time */
+            at: string;
+            text: string;
+        };
+        LessonCheck: {
+            id: string;
+            statement: string;
+            ok: boolean;
+            seen: string;
+            expected: string;
+            /** @description What was asked: SQL with its values, or the request as a curl line. */
+            query: string;
+        };
+        Explain: {
+            title: string;
+            summary: string;
+            minutes: number;
+            intro_html: string;
+            questions: components["schemas"]["ExplainQuestion"][];
+            /** @description What the HTML links to, as in a lesson. */
+            code: components["schemas"]["CodeLink"][];
+            adrs: components["schemas"]["RecordLink"][];
+        };
+        ExplainQuestion: {
+            question: string;
+            /** @description The slug of the lesson that shows it. */
+            lesson: string;
+            answer_html: string;
+            /** @description Your latest finished run of that lesson against payonce. */
+            evidence: {
+                run_id: string;
+                /** Format: date-time */
+                finished_at: string;
+                ok: boolean;
+                payment_id: string | null;
+                checks: components["schemas"]["LessonCheck"][];
+            } | null;
+            /** @description What to do when there is no evidence; empty when there is. */
+            hint: string;
         };
         Mail: {
             message_id: string;
@@ -140,6 +699,188 @@ export interface components {
             data: components["schemas"]["Mail"][];
             /** @description The mailbox itself as a page, at the simulator. */
             mailbox_url: string;
+        };
+        PoisonRequest: {
+            payment_id: string;
+            consumer: components["schemas"]["Reader"];
+            /**
+             * @description A schema of tomorrow (when absent), bytes that are no JSON, or a type that nobody knows.
+             * @enum {string}
+             */
+            kind?: "schema" | "garbage" | "type";
+        };
+        /** @enum {string} */
+        Reader: "ledger" | "tickets" | "email";
+        Poison: {
+            /** @description As its dead letter will call it. */
+            event_id: string;
+            consumer: string;
+            kind: string;
+        };
+        RedeliverRequest: {
+            payment_id: string;
+            times: number;
+            /**
+             * @description payment.captured when absent.
+             * @enum {string}
+             */
+            type?: "payment.captured" | "payment.declined";
+            consumer?: components["schemas"]["Reader"];
+            /**
+             * @description The copies carry an event id made so many days ago, as if the event had
+             *     lain in a queue, a backup or an archive since then. Absent: the event's own.
+             */
+            age_days?: number;
+        };
+        ExpireRequest: {
+            idempotency_key: string;
+        };
+        Expired: {
+            idempotency_key: string;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        Redelivered: {
+            event_id: string;
+            type: string;
+            consumers: string[];
+            /** @description To all of them together. */
+            copies: number;
+        };
+        /** @enum {string} */
+        GuardSlug: "key" | "request-hash" | "business-key" | "provider-key" | "outbox" | "confirms" | "inbox" | "undo-before-do";
+        NaiveCheckoutRequest: {
+            /** @enum {string} */
+            guards: "none" | "all" | "all-but";
+            /**
+             * @description With all-but, the one that is off.
+             * @enum {string}
+             */
+            but?: "key" | "request-hash" | "business-key" | "provider-key" | "outbox" | "confirms" | "inbox" | "undo-before-do";
+            /** @description Tickets; 2 when absent. */
+            quantity?: number;
+            /** @description What will happen to it, each once. */
+            troubles?: ("lose-answer" | "lose-provider-answer" | "end-after-charge" | "end-before-publish" | "no-queue" | "deliver-twice" | "lose-reply")[];
+        };
+        NaiveCaptureRequest: {
+            /** Format: int64 */
+            amount_minor: number;
+            currency: string;
+            card_token: string;
+        };
+        NaiveOutcome: {
+            id: string;
+            /** @enum {string} */
+            status: "captured" | "declined";
+            /** Format: int64 */
+            amount_minor: number;
+            currency: string;
+        };
+        /** @description The provider's message; what else is in it is ignored. */
+        NaiveWebhook: {
+            /** @enum {string} */
+            type: "charge.succeeded" | "charge.declined";
+            data: {
+                id: string;
+                /** Format: int64 */
+                amount_minor: number;
+                currency: string;
+            } & {
+                [key: string]: unknown;
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        NaiveHeard: {
+            id: string;
+        };
+        NaiveRefund: {
+            id: string;
+            /** @enum {string} */
+            refund: "asked" | "refunded" | "failed";
+        };
+        NaiveCounts: {
+            charges: number;
+            declines: number;
+            ledger_transactions: number;
+            mails: number;
+            /** @description That are good. */
+            tickets: number;
+            refunds: number;
+        };
+        NaiveBill: components["schemas"]["NaiveCounts"] & {
+            counted_by: {
+                [key: string]: string;
+            };
+            expected: components["schemas"]["NaiveCounts"];
+            harm: string[];
+        };
+        NaiveCheckout: {
+            id: string;
+            guards: components["schemas"]["GuardSlug"][];
+            quantity: number;
+            /** Format: int64 */
+            amount_minor: number;
+            currency: string;
+            email: string;
+            /** @enum {string} */
+            status: "open" | "capturing" | "captured" | "declined";
+            /** @enum {string} */
+            refund: "none" | "asked" | "refunded" | "failed";
+            bill: components["schemas"]["NaiveBill"];
+        };
+        GuardList: {
+            data: components["schemas"]["GuardAbout"][];
+        };
+        GuardAbout: {
+            slug: components["schemas"]["GuardSlug"];
+            name: string;
+            protects_from: string;
+            harm_name: string;
+            /** @description Defence in depth: who else catches it. */
+            also_caught_by: string;
+            code: {
+                label: string;
+                file: string;
+                function: string;
+            }[];
+        };
+        TrialRequest: {
+            /** @description Whether the guard itself is on; all others are. */
+            on: boolean;
+        };
+        Trial: {
+            guard: components["schemas"]["GuardSlug"];
+            on: boolean;
+            harm: boolean;
+            harm_name: string;
+            /** @description The checkout whose bill it is. */
+            id: string;
+            bill: components["schemas"]["NaiveBill"];
+            story: string[];
+        };
+        CompareRequest: {
+            clicks: number;
+            /** @enum {string} */
+            keys: "same" | "fresh";
+            /** @enum {string} */
+            fault: "none" | "lost-answer" | "kill-after-charge" | "redeliver" | "broker-away";
+        };
+        Comparison: {
+            clicks: number;
+            keys: string;
+            fault: string;
+            /** @description What exactly is done to each side. */
+            fault_says: string;
+            payonce: components["schemas"]["ComparedSide"];
+            naive: components["schemas"]["ComparedSide"];
+        };
+        ComparedSide: {
+            id?: string;
+            payment_id?: string;
+            /** @description Clicks and their retries. */
+            deliveries: number;
+            bill: components["schemas"]["NaiveBill"];
         };
         Problem: {
             type: string;
@@ -166,7 +907,10 @@ export interface components {
             };
         };
     };
-    parameters: never;
+    parameters: {
+        Slug: string;
+        NaiveID: string;
+    };
     requestBodies: never;
     headers: never;
     pathItems: never;
@@ -198,6 +942,27 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    explainItBack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each question with the evidence of your latest run of its lesson, or which lesson to run first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explain"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listFaultPoints: {
         parameters: {
             query?: never;
@@ -207,7 +972,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description By name. */
+            /** @description Points and actions by name; of what is armed only your own that has not fired. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -244,6 +1009,143 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    disarmFaults: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many faults had not fired. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Disarmed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listLessons: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLesson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lesson. It does not say which option is true; a run does. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lesson"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    runLesson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LessonRunRequest"];
+            };
+        };
+        responses: {
+            /** @description It runs. Its state is at Location. */
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonRun"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listLessonRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200, without their steps and checks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonRunList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLessonRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Steps as they happen; checks when it has come to them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonRun"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listMailbox: {
         parameters: {
             query?: never;
@@ -260,6 +1162,340 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Mailbox"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    poisonQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoisonRequest"];
+            };
+        };
+        responses: {
+            /** @description On its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Poison"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    expireKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExpireRequest"];
+            };
+        };
+        responses: {
+            /** @description Its life is over. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Expired"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeliverRequest"];
+            };
+        };
+        responses: {
+            /** @description On their way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redelivered"];
+                };
+            };
+            /** @description No such payment of yours, or it has no such event yet. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    placeNaiveCheckout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NaiveCheckoutRequest"];
+            };
+        };
+        responses: {
+            /** @description It waits for its payment. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveCheckout"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getNaiveCheckout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveCheckout"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getNaiveBill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Effects so far, and what an effective-once shop would have. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveBill"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    captureNaiveCheckout: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NaiveCaptureRequest"];
+            };
+        };
+        responses: {
+            /** @description Captured, says the shop. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveOutcome"];
+                };
+            };
+            /** @description Declined by the bank. */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveOutcome"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    tellNaiveCheckout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NaiveWebhook"];
+            };
+        };
+        responses: {
+            /** @description Done, says the shop. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveHeard"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    refundNaiveCheckout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["NaiveID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Given back at once (without the guard undo-before-do). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveRefund"];
+                };
+            };
+            /** @description The saga has it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveRefund"];
+                };
+            };
+            /** @description It failed, says the shop. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NaiveRefund"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listGuards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order in which a click meets them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuardList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    tryGuard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["schemas"]["GuardSlug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialRequest"];
+            };
+        };
+        responses: {
+            /** @description What happened, and what it came to. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    compareShops: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompareRequest"];
+            };
+        };
+        responses: {
+            /** @description Both bills, side by side. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -38,6 +38,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sandboxes/current/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin anew with an empty sandbox
+         * @description The browser's cookie names a new merchant from now on. Nothing is deleted:
+         *     what the old one did stays in the books, and its API key stays good.
+         */
+        post: operations["resetSandbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/catalogue": {
         parameters: {
             query?: never;
@@ -184,6 +205,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/payments/{payment_id}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to this payment, event by event
+         * @description The stream's events of one payment, read again. The journal is bounded: of
+         *     a payment that is older than it nothing is left, which is no statement
+         *     about the payment.
+         */
+        get: operations["listActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/payments/{payment_id}/proof": {
         parameters: {
             query?: never;
@@ -195,6 +238,130 @@ export interface paths {
         get: operations["getProof"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{payment_id}/recording": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link under which this run can be watched by anybody
+         * @description Writes down what the journal holds of the payment, and its proof, as they
+         *     are now. Whoever has the link plays it back without a sandbox, reads
+         *     nothing else, and changes nothing. A payment has one recording: recording
+         *     it again replaces what was written down and keeps the link.
+         */
+        post: operations["recordPayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recordings/{recording_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run that somebody shared
+         * @description The id is signed: one that this shop has not made is refused unread. It
+         *     needs no cookie and no API key, and sets none.
+         */
+        get: operations["getRecording"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your refunds, newest first */
+        get: operations["listRefunds"];
+        put?: never;
+        /**
+         * Give money back, once
+         * @description Reserves the amount and starts the refund's saga, in one transaction:
+         *     202 means that it will be driven to an end, not that money has moved.
+         *     Poll `Location`. Without an amount, what is left of the payment goes
+         *     back. A refund that leaves nothing voids the order's tickets.
+         */
+        post: operations["requestRefund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/refunds/{refund_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One refund */
+        get: operations["getRefund"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/refunds/{refund_id}/saga": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The refund's steps, their undos, attempts and deadlines */
+        get: operations["getRefundSaga"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tickets/{ticket_id}/check-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The ticket is used at the door, once
+         * @description Who asks twice with one ticket is two people as far as a door can tell:
+         *     the second one gets 409 `ticket-used`, with the time at which it was
+         *     used. A used ticket refuses to be voided by a refund.
+         */
+        post: operations["checkInTicket"];
         delete?: never;
         options?: never;
         head?: never;
@@ -218,6 +385,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What the provider tells by itself, signed
+         * @description Standard Webhooks: HMAC-SHA256 over `webhook-id.webhook-timestamp.body`
+         *     of the raw bytes. Size first, then the signature, then the timestamp (5
+         *     minutes to either side), and only then the body. The receipt and the
+         *     event that it starts are durable before the 200; a copy gets a 200 and
+         *     starts nothing. A kind that the shop does not know is received and
+         *     ignored. No cookie, no API key, no rate limit: the signature is the door.
+         */
+        post: operations["receiveProviderWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stream": {
         parameters: {
             query?: never;
@@ -235,6 +427,45 @@ export interface paths {
          *     `event: online` say that the database is away, and back.
          */
         get: operations["streamActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The rows behind your newest payments, table by table
+         * @description What the patterns have written for your five newest payments, or for the
+         *     one that is named; at most 50 rows of a table. Of a stored answer only its
+         *     length is shown, of a card token only whether it is still there.
+         */
+        get: operations["listRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The catalogue of events and commands, with who reads each */
+        get: operations["listEventTypes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -314,6 +545,196 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/sagas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sagas with their steps, newest first */
+        get: operations["listSagas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/sagas/{saga_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a stuck saga's command once more */
+        post: operations["retrySaga"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/sagas/{saga_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say how a stuck saga ended
+         * @description No further command is sent. `completed` means that a person found, or
+         *     brought about, every step done; `compensated` that everything is taken
+         *     back, which nobody can say once the pivot is done. Who decided and why
+         *     is kept.
+         */
+        post: operations["resolveSaga"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Messages that could not be applied, newest first
+         * @description Your own; those of others are only counted. Letters that belong to
+         *     nobody are the operator's. Open ones never expire.
+         */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead-letters/{letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dead letter with its message and what was decided about it */
+        get: operations["getDeadLetter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead-letters/{letter_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the event again, to the one consumer that could not apply it
+         * @description The event keeps its id, so an inbox that knows it absorbs it. When it
+         *     dies again the letter is open again. An event older than the replay limit
+         *     (14 days unless configured) is refused with `dead-letter-too-old`.
+         */
+        post: operations["replayDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead-letters/{letter_id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply an old event by its business key
+         * @description For events past the replay limit, which the inbox may have forgotten. The
+         *     consumer applies the event although its dedupe window is over; business
+         *     keys, which never expire, absorb it if it was applied before.
+         */
+        post: operations["applyDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead-letters/{letter_id}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the event up
+         * @description Nothing is sent. The letter stays readable until its retention ends.
+         */
+        post: operations["discardDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/payments/{payment_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide about a payment on which we and the provider disagree
+         * @description An open alert says that the provider contradicts what is stored, speaks
+         *     of another amount, rejected a request, or has left an attempt in doubt for
+         *     a day. A person decides, once:
+         *
+         *     | decision | effect |
+         *     |---|---|
+         *     | `accept_provider` | the one charge that the provider holds, of exactly the payment's amount, is taken for the payment's: it is captured, and ledger, tickets and receipt follow |
+         *     | `keep_ours` | what is stored stays, an attempt in doubt ends as abandoned, and a new attempt may start |
+         *
+         *     The provider is asked at that moment. A decision after which its books and
+         *     ours would still differ is refused, and the alert stays open. No attempt's
+         *     outcome and no stored answer is rewritten. Who decided and why is kept.
+         */
+        post: operations["resolvePayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -352,6 +773,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ProviderMessage: {
+            /**
+             * @description charge.succeeded, charge.declined, refund.succeeded and refund.declined are acted upon.
+             * @example charge.succeeded
+             */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            timestamp: string;
+            /** @description The charge or the refund, as the provider's own API shows it. */
+            data: Record<string, never>;
+        };
+        WebhookReceipt: {
+            message_id: string;
+            /**
+             * @description accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which somebody was told.
+             * @enum {string}
+             */
+            outcome: "accepted" | "known" | "ignored";
+        };
         /**
          * Format: date-time
          * @description RFC 3339, UTC, milliseconds.
@@ -362,6 +805,12 @@ export interface components {
         OrderId: string;
         /** @example pay_019a1c0d4f8b7d10a3c2e4f6b8d0a2c4 */
         PaymentId: string;
+        /** @example ref_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5 */
+        RefundId: string;
+        /** @example saga_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5 */
+        SagaId: string;
+        /** @example tkt_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5 */
+        TicketId: string;
         /**
          * Format: int64
          * @description Minor units (cents, yen) of the currency.
@@ -480,6 +929,74 @@ export interface components {
              */
             card_token: string;
         };
+        NewRefund: {
+            payment_id: components["schemas"]["PaymentId"];
+            amount_minor?: components["schemas"]["AmountMinor"];
+            /** @example requested_by_customer */
+            reason: string;
+        };
+        /** @enum {string} */
+        RefundStatus: "pending" | "succeeded" | "failed";
+        Refund: {
+            id: components["schemas"]["RefundId"];
+            payment_id: components["schemas"]["PaymentId"];
+            status: components["schemas"]["RefundStatus"];
+            amount_minor: components["schemas"]["AmountMinor"];
+            currency: components["schemas"]["Currency"];
+            reason: string;
+            /** @example ticket_used */
+            failure_code: string | null;
+            created_at: components["schemas"]["Timestamp"];
+        };
+        RefundList: {
+            data: components["schemas"]["Refund"][];
+            next_cursor: string | null;
+        };
+        /** @enum {string} */
+        SagaState: "running" | "compensating" | "stuck" | "completed" | "compensated";
+        SagaStep: {
+            /** @example hold_funds */
+            name: string;
+            /** @enum {string} */
+            direction: "do" | "undo";
+            /** @enum {string} */
+            status: "pending" | "skipped" | "started" | "done" | "failed";
+            /** @description Behind this step there is no way back. */
+            pivot: boolean;
+            /** @description How often its command was sent. */
+            attempts: number;
+            /** Format: date-time */
+            deadline_at: string | null;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            error: string | null;
+        };
+        Saga: {
+            id: components["schemas"]["SagaId"];
+            state: components["schemas"]["SagaState"];
+            refund_id: components["schemas"]["RefundId"];
+            payment_id: components["schemas"]["PaymentId"];
+            /** @description Why it turned round. */
+            failure: string | null;
+            resolved_by: string | null;
+            resolved_reason: string | null;
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: date-time */
+            finished_at: string | null;
+            steps: components["schemas"]["SagaStep"][];
+        };
+        SagaList: {
+            data: components["schemas"]["Saga"][];
+            next_cursor: string | null;
+        };
+        SagaResolution: {
+            /** @enum {string} */
+            outcome: "completed" | "compensated";
+            /** @example The provider's support confirmed the refund on the phone. */
+            reason: string;
+        };
         /**
          * @description What became of one delivery of an intent. `executed` ran it, `replayed`
          *     got the stored answer, `waited` waited for a running twin's,
@@ -492,7 +1009,7 @@ export interface components {
         Attempt: {
             id: string;
             /** @enum {string} */
-            operation: "order" | "capture";
+            operation: "order" | "capture" | "refund";
             idempotency_key: string;
             fate: components["schemas"]["Fate"];
             status_code: number;
@@ -583,6 +1100,73 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             expires_at: components["schemas"]["Timestamp"];
         };
+        EventType: {
+            /** @example payment.captured */
+            type: string;
+            means: string;
+            /** @description It asks for something instead of telling what happened. */
+            command: boolean;
+            /** @description The consumers, each with a queue of its name. */
+            readers: string[];
+            /** @description What the payload carries. */
+            fields: string[];
+        };
+        EventTypeList: {
+            data: components["schemas"]["EventType"][];
+        };
+        ActivityList: {
+            data: components["schemas"]["Activity"][];
+            next_cursor: string | null;
+        };
+        RecordingLink: {
+            /** @example rec_019a1c0d4f8b7d10a3c2e4f6b8d0a2c4f3b1… */
+            id: string;
+            /** @description The page that plays it, below PAYONCE_PUBLIC_URL. */
+            url: string;
+            /**
+             * Format: int64
+             * @description How many events were written down.
+             */
+            events: number;
+            expires_at: components["schemas"]["Timestamp"];
+        };
+        Recording: {
+            id: string;
+            recorded_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description False when there were more than 1,000 events: the later ones are left out. */
+            whole: boolean;
+            payment: components["schemas"]["RecordedPayment"];
+            proof: components["schemas"]["Proof"];
+            /** @description Oldest first. */
+            activity: components["schemas"]["Activity"][];
+        };
+        /** @description What a stranger may know of the payment: not whose it is. */
+        RecordedPayment: {
+            id: components["schemas"]["PaymentId"];
+            status: components["schemas"]["PaymentStatus"];
+            amount_minor: components["schemas"]["AmountMinor"];
+            currency: components["schemas"]["Currency"];
+        };
+        Table: {
+            /** @example outbox_events */
+            table: string;
+            /**
+             * @description The pattern that it belongs to, or `shop`.
+             * @example outbox
+             */
+            pattern: string;
+            /** @description What it is for. */
+            keeps: string;
+            /** @description Who writes a row, and in which transaction. */
+            written: string;
+            columns: string[];
+            /** @description Newest first; one value per column, as text. */
+            rows: (string | null)[][];
+        };
+        TableList: {
+            data: components["schemas"]["Table"][];
+        };
         /** @enum {string} */
         ActivityKind: "attempt.received" | "claimed" | "waited" | "replayed" | "matched" | "rejected" | "charge.sent" | "charge.answered" | "committed" | "published" | "returned" | "delivered" | "absorbed" | "applied" | "mail.sent" | "retried" | "dead" | "process.up" | "process.down";
         Activity: {
@@ -590,10 +1174,10 @@ export interface components {
             id: string;
             at: components["schemas"]["Timestamp"];
             kind: components["schemas"]["ActivityKind"];
-            /** @description Where: browser, gateway, api, postgres, relay, rabbitmq, provider, mailbox, a consumer or a process. */
+            /** @description Where: browser, gateway, api, postgres, relay, rabbitmq, provider, mailbox, a consumer or a process. An attempt that arrives names its sender: browser (a cookie) or gateway (an API key). */
             node: string;
             payment_id?: components["schemas"]["PaymentId"];
-            /** @description order or capture */
+            /** @description order, capture, refund or webhook */
             operation?: string;
             /** @description The last four characters of the Idempotency-Key. */
             key_suffix?: string;
@@ -633,11 +1217,14 @@ export interface components {
             invariants: components["schemas"]["Invariant"][];
         };
         Process: {
-            /** @enum {string} */
-            process: "api" | "relay" | "worker";
+            /**
+             * @description Three roles that beat; rabbitmq as those see it who talk to it, and absent when none of them beats; the simulator in lab builds only.
+             * @enum {string}
+             */
+            process: "api" | "relay" | "worker" | "rabbitmq" | "simulator";
             /** @enum {string} */
             state: "up" | "down";
-            /** @description How many are beating. */
+            /** @description How many are beating; of a part that does not beat, 1 or 0. */
             instances: number;
             /** @description Whether it reaches the broker; null when it needs none. */
             broker_ok: boolean | null;
@@ -650,6 +1237,8 @@ export interface components {
         Queue: {
             /** @example ledger */
             queue: string;
+            /** @description A bounded picture that nobody has to drain; the oldest messages drop out. */
+            lossy: boolean;
             /** Format: int64 */
             ready: number;
             consumers: number;
@@ -681,6 +1270,23 @@ export interface components {
             /** Format: date-time */
             resolved_at: string | null;
         };
+        PaymentDecision: {
+            /** @enum {string} */
+            decision: "accept_provider" | "keep_ours";
+            /** @description Why; kept for whoever asks later. */
+            reason: string;
+        };
+        PaymentResolution: {
+            payment: components["schemas"]["Payment"];
+            /** @description The attempt that was decided about. */
+            attempt_no: number;
+            /** @enum {string} */
+            decision: "accept_provider" | "keep_ours";
+            reason: string;
+            /** @description `operator`, or the sandbox. */
+            decided_by: string;
+            decided_at: components["schemas"]["Timestamp"];
+        };
         AlertList: {
             data: components["schemas"]["Alert"][];
             next_cursor: string | null;
@@ -689,6 +1295,75 @@ export interface components {
              * @description Open alerts of others.
              */
             foreign_open: number;
+        };
+        /** @enum {string} */
+        DeadLetterState: "open" | "replayed" | "discarded" | "applied";
+        /** @enum {string} */
+        DeadLetterAction: "replay" | "apply" | "discard";
+        DeadLetter: {
+            /** @example dlt_019a1c0d4f8a7c3e9b21d65f0a7e4c11 */
+            id: string;
+            state: components["schemas"]["DeadLetterState"];
+            /** @description Who could not apply it; its queue has the same name. */
+            consumer: string;
+            /** @description `evt_…`, or `sha256:…` of queue and body where the message names no event. */
+            event_id: string;
+            /** @example payment.captured */
+            type: string;
+            /** @description `permanent`, `transient` (every delay was tried), `ambiguous`, or `poison`: it cannot be read, or its consumer dies of it. */
+            class: string;
+            reason: string;
+            attempts: number;
+            /** @description How often a person has sent it again. */
+            replay_no: number;
+            /** @description The payment whose story it belongs to. */
+            payment_id: string | null;
+            /**
+             * Format: date-time
+             * @description The event's own time, from which the replay limit counts.
+             */
+            event_at: string | null;
+            first_failed_at: components["schemas"]["Timestamp"];
+            last_failed_at: components["schemas"]["Timestamp"];
+            /** Format: date-time */
+            closed_at: string | null;
+            /** @description What can be done about it now; empty when it is closed. */
+            actions: components["schemas"]["DeadLetterAction"][];
+        };
+        DeadLetterList: {
+            data: components["schemas"]["DeadLetter"][];
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description Open letters that you do not see.
+             */
+            foreign_open: number;
+        };
+        DeadLetterDetail: {
+            letter: components["schemas"]["DeadLetter"];
+            /** @description The message's headers, each as text. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description The message's body; null when it is no text. */
+            payload: string | null;
+            /** @description Oldest first. */
+            decisions: components["schemas"]["DeadLetterDecision"][];
+        };
+        DeadLetterDecision: {
+            action: components["schemas"]["DeadLetterAction"];
+            /** @description `operator`, or the sandbox. */
+            who: string;
+            reason: string;
+            replay_no: number;
+            at: components["schemas"]["Timestamp"];
+        };
+        DecisionRequest: {
+            /**
+             * @description Why. It is kept with the decision.
+             * @example the ledger reads schema 2 since today
+             */
+            reason: string;
         };
         Health: {
             /** @enum {string} */
@@ -797,6 +1472,30 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description `saga-not-stuck`: somebody was first, or it moved by itself; or `saga-past-pivot`. */
+        SagaConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `dead-letter-closed`, `dead-letter-too-old` (apply or discard it),
+         *     `dead-letter-still-replayable` (replay it), `dead-letter-unreadable` or
+         *     `dead-letter-no-business-key` (discard it).
+         */
+        LetterConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description `idempotency-key-reused` or `amount-mismatch`; `errors[]` points at the fields. */
         Unprocessable: {
             headers: {
@@ -835,6 +1534,9 @@ export interface components {
     parameters: {
         OrderId: components["schemas"]["OrderId"];
         PaymentId: components["schemas"]["PaymentId"];
+        RefundId: components["schemas"]["RefundId"];
+        SagaId: components["schemas"]["SagaId"];
+        LetterId: string;
         /**
          * @description Names this intent: the same on every retry, another for another intent.
          *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
@@ -916,6 +1618,30 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resetSandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The new merchant; `Set-Cookie` carries it. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1172,6 +1898,34 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listActivity: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                payment_id: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityList"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
     getProof: {
         parameters: {
             query?: never;
@@ -1193,6 +1947,226 @@ export interface operations {
                 };
             };
             404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    recordPayment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link, and until when it works. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingLink"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRecording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recording_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was written down. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recording"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRefunds: {
+        parameters: {
+            query?: {
+                /** @description Only refunds of this payment; none where you have no such payment. */
+                payment_id?: components["schemas"]["PaymentId"];
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    requestRefund: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Names this intent: the same on every retry, another for another intent.
+                 *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
+                 *     and `abc` name the same key. Kept for 72 h.
+                 * @example 01JD3V5Q9WJ4T8ZC2N7K6M9F3C
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRefund"];
+            };
+        };
+        responses: {
+            /** @description Accepted and reserved. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Key": components["headers"]["IdempotencyKey"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            /** @description `payment-not-captured`, or `idempotency-key-in-progress` (with `Retry-After`). */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `refund-exceeds-captured` or `idempotency-key-reused`; `errors[]` points at the fields. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRefund: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                refund_id: components["parameters"]["RefundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The refund as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRefundSaga: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                refund_id: components["parameters"]["RefundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The way forward in its order, then the way back in its own. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saga"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    checkInTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ticket_id: components["schemas"]["TicketId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Come in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            /** @description `ticket-used` or `ticket-void`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1221,6 +2195,57 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    receiveProviderWebhook: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id, the same for each of its tries. 1 to 255 visible ASCII characters without a dot. */
+                "webhook-id": string;
+                /** @description When this try was sent, in seconds since 1970. */
+                "webhook-timestamp": string;
+                /** @description One or more signatures, `v1,` and base64, separated by spaces. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderMessage"];
+            };
+        };
+        responses: {
+            /** @description It is durable, or it was before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookReceipt"];
+                };
+            };
+            /** @description The headers have not their form, the timestamp is out of tolerance, or what was signed cannot be read. Nothing was written. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No signature fits. Nothing was written. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
     streamActivity: {
         parameters: {
             query?: {
@@ -1243,6 +2268,51 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Activity"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRows: {
+        parameters: {
+            query?: {
+                /** @description Only rows of this payment; none where you have no such payment. */
+                payment_id?: components["schemas"]["PaymentId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order in which a payment meets them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEventTypes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order in which a payment and its refund meet them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypeList"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -1333,6 +2403,266 @@ export interface operations {
                     "application/json": components["schemas"]["AlertList"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSagas: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your own sagas; the operator sees all. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SagaList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retrySaga: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                saga_id: components["parameters"]["SagaId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sent; the alert is closed. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saga"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["SagaConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resolveSaga: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                saga_id: components["parameters"]["SagaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SagaResolution"];
+            };
+        };
+        responses: {
+            /** @description The saga has ended. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saga"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["SagaConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                /** @description Only letters in this state. */
+                state?: components["schemas"]["DeadLetterState"];
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: components["parameters"]["LetterId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The letter as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetail"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    replayDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: components["parameters"]["LetterId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Decided, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetter"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["LetterConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    applyDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: components["parameters"]["LetterId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Decided, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetter"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["LetterConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    discardDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: components["parameters"]["LetterId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Decided, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetter"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["LetterConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resolvePayment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentDecision"];
+            };
+        };
+        responses: {
+            /** @description Decided; the alerts are closed. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentResolution"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            /** @description `nothing-to-resolve`, also the second time; or `books-still-apart`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/edge/caller"
+	"payonce/internal/edge/httpapi/gen"
+	"payonce/internal/edge/wire"
+	"payonce/internal/pattern/retry"
+)
+
+func whose(who caller.Caller) retry.Whose {
+	return retry.Whose{Scope: who.Merchant, All: who.Operator}
+}
+
+// ListDeadLetters is GET /v1/ops/dead-letters.
+func (s *server) ListDeadLetters(ctx context.Context, r gen.ListDeadLettersRequestObject) (gen.ListDeadLettersResponseObject, error) {
+	ctx = detach(ctx)
+	mine := whose(caller.From(ctx))
+	p, err := pageOf(wire.PrefixLetter, r.Params.Limit, r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	var state retry.State
+	if r.Params.State != nil {
+		state = retry.State(*r.Params.State)
+	}
+	letters, err := s.Letters.List(ctx, mine, state, p.before, p.limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list := gen.ListDeadLetters200JSONResponse{Data: []wire.DeadLetter{}}
+	if list.ForeignOpen, err = s.Letters.ForeignOpen(ctx, mine); err != nil {
+		return nil, err
+	}
+	letters, list.NextCursor = cut(p, letters, func(l retry.Letter) uuid.UUID { return l.ID })
+	for _, l := range letters {
+		list.Data = append(list.Data, s.letterView(l))
+	}
+	return list, nil
+}
+
+// GetDeadLetter is GET /v1/ops/dead-letters/{letter_id}.
+func (s *server) GetDeadLetter(ctx context.Context, r gen.GetDeadLetterRequestObject) (gen.GetDeadLetterResponseObject, error) {
+	ctx = detach(ctx)
+	id, ok := wire.PrefixLetter.Parse(r.LetterID)
+	if !ok {
+		return nil, errNotFound
+	}
+	l, err := s.Letters.Letter(ctx, whose(caller.From(ctx)), id)
+	if err != nil {
+		return nil, err
+	}
+	past, err := s.Letters.Decisions(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	detail := gen.GetDeadLetter200JSONResponse{Letter: s.letterView(l), Headers: l.Headers(), Decisions: []wire.DeadLetterDecision{}}
+	if text := string(l.Payload); utf8.ValidString(text) {
+		detail.Payload = &text
+	}
+	for _, d := range past {
+		detail.Decisions = append(detail.Decisions, wire.DeadLetterDecision{
+			Action: wire.DeadLetterAction(d.Action), Who: d.Who, Reason: d.Why, ReplayNo: d.ReplayNo, At: wire.At(d.At),
+		})
+	}
+	return detail, nil
+}
+
+// ReplayDeadLetter is POST /v1/ops/dead-letters/{letter_id}/replay.
+func (s *server) ReplayDeadLetter(ctx context.Context, r gen.ReplayDeadLetterRequestObject) (gen.ReplayDeadLetterResponseObject, error) {
+	v, err := s.decide(ctx, r.LetterID, retry.Replay, r.Body.Reason)
+	return gen.ReplayDeadLetter202JSONResponse(v), err
+}
+
+// ApplyDeadLetter is POST /v1/ops/dead-letters/{letter_id}/apply.
+func (s *server) ApplyDeadLetter(ctx context.Context, r gen.ApplyDeadLetterRequestObject) (gen.ApplyDeadLetterResponseObject, error) {
+	v, err := s.decide(ctx, r.LetterID, retry.Apply, r.Body.Reason)
+	return gen.ApplyDeadLetter202JSONResponse(v), err
+}
+
+// DiscardDeadLetter is POST /v1/ops/dead-letters/{letter_id}/discard.
+func (s *server) DiscardDeadLetter(ctx context.Context, r gen.DiscardDeadLetterRequestObject) (gen.DiscardDeadLetterResponseObject, error) {
+	v, err := s.decide(ctx, r.LetterID, retry.Discard, r.Body.Reason)
+	return gen.DiscardDeadLetter202JSONResponse(v), err
+}
+
+// decide answers 202 behind the commit: the event is on its way, not applied.
+func (s *server) decide(ctx context.Context, letter string, action retry.Action, reason string) (wire.DeadLetter, error) {
+	ctx = detach(ctx)
+	who := caller.From(ctx)
+	id, ok := wire.PrefixLetter.Parse(letter)
+	if !ok {
+		return wire.DeadLetter{}, errNotFound
+	}
+	name := "operator"
+	if !who.Operator {
+		name = wire.PrefixMerchant.ID(who.Merchant)
+	}
+	l, err := s.Letters.Decide(ctx, whose(who), id, action, retry.Decision{Who: name, Why: reason})
+	if err != nil {
+		return wire.DeadLetter{}, err
+	}
+	s.Log.Info("a dead letter was decided about", "letter", letter, "action", action, "who", name, "request_id", requestID(ctx))
+	if action != retry.Discard {
+		s.Wake()
+	}
+	return s.letterView(l), nil
+}
+
+func (s *server) letterView(l retry.Letter) wire.DeadLetter {
+	v := wire.DeadLetter{
+		ID: wire.PrefixLetter.ID(l.ID), State: wire.DeadLetterState(l.State), Consumer: l.Consumer, EventID: eventName(l.EventID),
+		Type: l.Type, Class: l.Class, Reason: l.Reason, Attempts: l.Attempts, ReplayNo: l.ReplayNo,
+		FirstFailedAt: wire.At(l.FirstFailed), LastFailedAt: wire.At(l.LastFailed), Actions: []wire.DeadLetterAction{},
+	}
+	if payment := l.Correlation(); payment != uuid.Nil {
+		name := wire.PrefixPayment.ID(payment)
+		v.PaymentID = &name
+	}
+	if at, ok := l.Born(); ok {
+		v.EventAt = wire.AtOrNull(&at)
+	}
+	if l.ClosedAt.Valid {
+		v.ClosedAt = wire.AtOrNull(&l.ClosedAt.Time)
+	}
+	for _, a := range s.Letters.Possible(l) {
+		v.Actions = append(v.Actions, wire.DeadLetterAction(a))
+	}
+	return v
+}
+
+// eventName writes an event's id as the contract does; a hash stays a hash.
+func eventName(id string) string {
+	if strings.HasPrefix(id, "sha256:") {
+		return id
+	}
+	event, err := uuid.Parse(id)
+	if err != nil {
+		return id
+	}
+	return wire.PrefixEvent.ID(event)
+}

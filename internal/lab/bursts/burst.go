@@ -16,6 +16,7 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/reply"
 )
 
 // UserAgent is how the runner introduces itself.
@@ -58,13 +59,8 @@ type Burst struct {
 
 // fire is POST /v1/lab/bursts.
 func (r *routes) fire(w http.ResponseWriter, q *http.Request) {
-	body, ok := r.read(w, q, "BurstRequest")
-	if !ok {
-		return
-	}
 	var asked Request
-	if err := json.Unmarshal(body, &asked); err != nil {
-		refuse(w, q, wire.KindInvalidRequest, "The body does not fit the contract.")
+	if !reply.Read(w, q, r.schemas["BurstRequest"].Value, &asked) {
 		return
 	}
 	gun := runner{client: r.Client, url: r.PublicURL, apiKey: r.tokens.APIKey(caller.From(q.Context()).Merchant)}
@@ -72,13 +68,13 @@ func (r *routes) fire(w http.ResponseWriter, q *http.Request) {
 	switch {
 	case err != nil:
 		r.Log.Warn("a burst could not reach the shop", "url", r.PublicURL, "error", err)
-		refuse(w, q, wire.KindUnavailable, "The shop could not be reached from outside; nothing was fired.")
+		reply.Refuse(w, q, wire.KindUnavailable, "The shop could not be reached from outside; nothing was fired.")
 		return
 	case status != http.StatusOK:
-		refuse(w, q, wire.KindNotFound, "There is no such payment.")
+		reply.Refuse(w, q, wire.KindNotFound, "There is no such payment.")
 		return
 	}
-	answer(w, http.StatusOK, gun.fire(q.Context(), asked, capture))
+	reply.JSON(w, http.StatusOK, gun.fire(q.Context(), asked, capture))
 }
 
 // runner is a client of the shop.

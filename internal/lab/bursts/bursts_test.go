@@ -3,11 +3,11 @@ package bursts_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +19,7 @@ import (
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/bursts"
 	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/faults"
 	"payonce/internal/platform/postgres"
 )
 
@@ -143,9 +144,14 @@ func TestTheLaboratoryRefusesWithProblemDocuments(t *testing.T) {
 
 func TestAFaultIsArmedForOnesOwnPaymentsOnly(t *testing.T) {
 	t.Parallel()
-	db := devtest.Postgres(t)
+	dsn := devtest.DSN(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
 	mine := uuid.Must(uuid.NewV7())
-	err := postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+	err = postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
 		_, err := tx.Exec(t.Context(), `
 WITH m AS (INSERT INTO merchants (id, api_key_hash) VALUES ($1, 'x') RETURNING id),
      o AS (INSERT INTO orders (id, merchant_id, request_key, status, email, amount_minor, currency, items) SELECT $2, id, 'k', 'awaiting_payment', 'a@b', 1, 'EUR', '[]' FROM m RETURNING id, merchant_id)
@@ -155,15 +161,14 @@ INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var armed []string
-	lab := bursts.New(bursts.Options{DB: db, Secret: []byte("s"), Points: []string{"capture.after_charge"},
-		Arm: func(point, action string, scope uuid.UUID, nth int) error {
-			if point != "capture.after_charge" {
-				return errors.New("no such point")
-			}
-			armed = append(armed, fmt.Sprint(action, " ", scope, " ", nth))
-			return nil
-		}})
+	board, err := faults.Open(t.Context(), postgres.Config{DSN: dsn}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	go board.Run(t.Context(), looked)
+	<-looked
+	lab := bursts.New(bursts.Options{DB: db, Secret: []byte("s"), Points: []string{"capture.after_charge"}, Actions: []string{"kill"}, Faults: board})
 	fault := func(extra string) *httptest.ResponseRecorder {
 		return ask(t, lab, someone, "POST", "/v1/lab/faults", `{"point":"capture.after_charge","action":"kill"`+extra+`}`)
 	}
@@ -174,20 +179,46 @@ INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency)
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	if len(armed) != 2 || !strings.Contains(strings.Join(armed, ","), "kill "+mine.String()+" 2") || !strings.Contains(strings.Join(armed, ","), "kill "+someone.Merchant.String()+" 1") {
-		t.Errorf("armed %v", armed)
-	}
 	if w := fault(`,"payment_id":"` + payment + `"`); w.Code != 404 {
 		t.Errorf("a stranger's payment: %d", w.Code)
 	}
-	if w := ask(t, lab, someone, "POST", "/v1/lab/faults", `{"point":"nowhere","action":"kill"}`); w.Code != 400 {
-		t.Errorf("no such point: %d", w.Code)
+	for _, bad := range []string{`{"point":"nowhere","action":"kill"}`, `{"point":"capture.after_charge","action":"explode"}`, `{"point":"capture.after_charge","action":"stop","for_ms":0}`} {
+		if w := ask(t, lab, someone, "POST", "/v1/lab/faults", bad); w.Code != 400 {
+			t.Errorf("%s: %d", bad, w.Code)
+		}
 	}
-	if w := ask(t, lab, someone, "GET", "/v1/lab/faults", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "capture.after_charge") {
-		t.Errorf("%d %s", w.Code, w.Body)
+	stranger := caller.Caller{Merchant: uuid.New()}
+	armed := func(who caller.Caller) (list []string) {
+		var view struct {
+			Armed []struct {
+				Action, Scope string
+				Nth           int
+			}
+		}
+		w := ask(t, lab, who, "GET", "/v1/lab/faults", "")
+		if err := json.Unmarshal(w.Body.Bytes(), &view); err != nil || w.Code != 200 || !strings.Contains(w.Body.String(), `"data":["capture.after_charge"]`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		for _, f := range view.Armed {
+			list = append(list, fmt.Sprint(f.Action, " ", f.Scope, " ", f.Nth))
+		}
+		slices.Sort(list)
+		return list
 	}
-	if len(armed) != 2 {
-		t.Errorf("armed %v", armed)
+	want := []string{"kill " + wire.PrefixMerchant.ID(someone.Merchant) + " 1", "kill " + wire.PrefixPayment.ID(mine) + " 2"}
+	if got := armed(someone); !slices.Equal(got, want) {
+		t.Errorf("armed %v, want %v", got, want)
+	}
+	for who, n := range map[caller.Caller]string{stranger: `"disarmed":0`, someone: `"disarmed":2`} {
+		if who == stranger && len(armed(stranger)) != 0 {
+			t.Error("a stranger sees what is mine")
+		}
+		if w := ask(t, lab, who, "DELETE", "/v1/lab/faults", ""); w.Code != 200 || !strings.Contains(w.Body.String(), n) {
+			t.Errorf("%d %s, want %s", w.Code, w.Body, n)
+		}
+	}
+	if got := armed(someone); len(got) != 0 {
+		t.Errorf("still armed %v", got)
 	}
 }
 

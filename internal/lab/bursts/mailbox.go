@@ -14,6 +14,7 @@ import (
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/reply"
 )
 
 // Mailbox asks the simulator's mailbox over HTTP. It implements audit.Mailbox.
@@ -27,6 +28,22 @@ var _ audit.Mailbox = (*Mailbox)(nil)
 // NewMailbox makes a client of the mailbox at url (http://host:port).
 func NewMailbox(address string) *Mailbox {
 	return &Mailbox{url: strings.TrimRight(address, "/"), client: &http.Client{Timeout: 3 * time.Second}}
+}
+
+// Up says whether the simulator answers, at once.
+func (m *Mailbox) Up(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 400*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+"/healthz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	res, err := m.client.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // EachMail calls f for every message there is, newest first.
@@ -121,11 +138,11 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 		Recipient string    `db:"recipient"`
 	}
 	if r.Mailbox == nil {
-		refuse(w, q, wire.KindNotFound, "This build knows no mailbox.")
+		reply.Refuse(w, q, wire.KindNotFound, "This build knows no mailbox.")
 		return
 	}
 	if err := r.DB.Select(q.Context(), &sent, sentSQL, caller.From(q.Context()).Merchant); err != nil {
-		refuse(w, q, wire.KindUnavailable, "The database is away.")
+		reply.Refuse(w, q, wire.KindUnavailable, "The database is away.")
 		return
 	}
 	views, asked := []mailView{}, map[string]bool{}
@@ -141,7 +158,7 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 		arrived, err := r.Mailbox.MailsTo(q.Context(), s.Recipient)
 		if err != nil {
 			r.Log.Warn("the mailbox cannot be asked", "error", err)
-			refuse(w, q, wire.KindUnavailable, "The mailbox is away.")
+			reply.Refuse(w, q, wire.KindUnavailable, "The mailbox is away.")
 			return
 		}
 		for _, m := range arrived {
@@ -150,5 +167,5 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 			}
 		}
 	}
-	answer(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.url + "/mailbox"})
+	reply.JSON(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.url + "/mailbox"})
 }

@@ -1,10 +1,8 @@
 package bursts
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -12,8 +10,8 @@ import (
 
 	"payonce/api"
 	"payonce/internal/edge/caller"
-	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/reply"
 	"payonce/internal/platform/postgres"
 )
 
@@ -26,10 +24,11 @@ type Options struct {
 	DB     *postgres.DB
 	// Mailbox is where mails arrive; nil means that nobody knows.
 	Mailbox *Mailbox
-	// Points are the crash points there are; Arm arms one of them. The build tag
-	// lab decides whether they exist, so they come from outside.
-	Points []string
-	Arm    func(point, action string, scope uuid.UUID, nth int) error
+	// Points are the crash points there are, and Actions what can happen there;
+	// Faults arms them. The build tag lab decides whether they exist, so they
+	// come from outside.
+	Points, Actions []string
+	Faults          Faults
 	// Client sends the bursts; nil means one made for many connections at once.
 	Client *http.Client
 	Log    *slog.Logger
@@ -57,14 +56,17 @@ func New(o Options) http.Handler {
 	}
 	r := &routes{Options: o, tokens: caller.NewTokens(o.Secret, ""), schemas: doc.Components.Schemas}
 	offered := map[string]map[string]http.HandlerFunc{
-		"/v1/lab/bursts":  {http.MethodPost: r.fire},
-		"/v1/lab/faults":  {http.MethodGet: r.points, http.MethodPost: r.arm},
-		"/v1/lab/mailbox": {http.MethodGet: r.mails},
+		"/v1/lab/bursts":    {http.MethodPost: r.fire},
+		"/v1/lab/expire":    {http.MethodPost: r.expire},
+		"/v1/lab/faults":    {http.MethodGet: r.faults, http.MethodPost: r.arm, http.MethodDelete: r.disarm},
+		"/v1/lab/mailbox":   {http.MethodGet: r.mails},
+		"/v1/lab/poison":    {http.MethodPost: r.poison},
+		"/v1/lab/redeliver": {http.MethodPost: r.redeliver},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		methods, known := offered[q.URL.Path]
 		if !known {
-			refuse(w, q, wire.KindNotFound, "The laboratory has nothing by that name.")
+			reply.Refuse(w, q, wire.KindNotFound, "The laboratory has nothing by that name.")
 			return
 		}
 		handler, allowed := methods[q.Method]
@@ -72,11 +74,11 @@ func New(o Options) http.Handler {
 			for name := range methods {
 				w.Header().Add("Allow", name)
 			}
-			refuse(w, q, wire.KindMethodNotAllowed, "Use one of the methods in Allow.")
+			reply.Refuse(w, q, wire.KindMethodNotAllowed, "Use one of the methods in Allow.")
 			return
 		}
 		if caller.From(q.Context()).Merchant == uuid.Nil {
-			refuse(w, q, wire.KindOperatorRequired, "The laboratory works for one sandbox; the operator has none.")
+			reply.Refuse(w, q, wire.KindOperatorRequired, "The laboratory works for one sandbox; the operator has none.")
 			return
 		}
 		handler(w, q)
@@ -90,46 +92,4 @@ func manyAtOnce() *http.Client {
 		Timeout:   40 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 10 * time.Second},
 	}
-}
-
-func refuse(w http.ResponseWriter, r *http.Request, kind wire.Kind, detail string, places ...wire.ProblemError) {
-	d := kind.Document(r.URL.Path, detail)
-	if id := w.Header().Get("X-Request-Id"); id != "" {
-		d.RequestID = &id
-	}
-	if len(places) > 0 {
-		d.Errors = &places
-	}
-	w.Header().Set("Content-Type", wire.ProblemJSON)
-	w.WriteHeader(kind.Status)
-	_, _ = w.Write(wire.Encode(d))
-}
-
-func answer(w http.ResponseWriter, status int, view any) {
-	w.Header().Set("Content-Type", wire.JSON)
-	w.WriteHeader(status)
-	_, _ = w.Write(wire.Encode(view))
-}
-
-// read reads a body as strictly as the shop does; not ok means refused.
-func (r *routes) read(w http.ResponseWriter, q *http.Request, schema string) (body []byte, ok bool) {
-	if media, _, _ := strings.Cut(q.Header.Get("Content-Type"), ";"); strings.TrimSpace(media) != wire.JSON {
-		refuse(w, q, wire.KindUnsupportedMediaType, "Send Content-Type: application/json.")
-		return nil, false
-	}
-	body, err := io.ReadAll(q.Body)
-	if err != nil {
-		refuse(w, q, wire.KindInvalidRequest, "The body ended early.")
-		return nil, false
-	}
-	found := strictjson.Check(body, r.schemas[schema].Value)
-	if found == nil {
-		return body, true
-	}
-	places := make([]wire.ProblemError, 0, len(found))
-	for _, v := range found {
-		places = append(places, wire.ProblemError{Pointer: &v.Pointer, Detail: v.Detail})
-	}
-	refuse(w, q, wire.KindInvalidRequest, "The body does not fit the contract; errors[] names each place.", places...)
-	return nil, false
 }

@@ -1,5 +1,6 @@
 %% The two calls of RabbitMQ's HTTP API that tests need, PUT and DELETE
-%% /api/vhosts/{name}, served by the broker itself on loopback. The management
+%% /api/vhosts/{name}, and the two that it does not have, PUT and DELETE
+%% /api/memory-alarm, served by the broker itself on loopback. The management
 %% plugin would serve them too, but makes every start some five seconds longer.
 spawn(fun() ->
   Port = list_to_integer(os:getenv("PAYONCE_BROKER_API_PORT")),
@@ -13,6 +14,12 @@ spawn(fun() ->
       "201 Created";
     ('DELETE', "/api/vhosts/" ++ Name) ->
       rabbit_vhost:delete(list_to_binary(Name), User),
+      "204 No Content";
+    ('PUT', "/api/memory-alarm") -> %% as rabbitmqctl set_vm_memory_high_watermark 0 does
+      ok = vm_memory_monitor:set_vm_memory_high_watermark(0.0),
+      "204 No Content";
+    ('DELETE', "/api/memory-alarm") ->
+      ok = vm_memory_monitor:set_vm_memory_high_watermark(0.4),
       "204 No Content";
     (_, _) -> "404 Not Found"
   end,

@@ -38,6 +38,20 @@ func endLeftovers(ctx context.Context, dir string) error {
 	}
 }
 
+// still stops every process that belongs to the folder, or lets them go on;
+// those that start meanwhile may be missed.
+func still(dir string, yes bool) error {
+	which := syscall.SIGCONT
+	if yes {
+		which = syscall.SIGSTOP
+	}
+	pids, err := belongingTo(dir)
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, which) // it may just have ended
+	}
+	return err
+}
+
 func belongingTo(dir string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -28,3 +28,24 @@ func TestALockWhoseReleaseWasForgottenIsStillHeldAfterFiveCollections(t *testing
 		t.Errorf("a second lock got %v, want ErrInUse", err)
 	}
 }
+
+func TestAPortIsGivenOnceAlsoWhileNobodyListensThere(t *testing.T) {
+	t.Parallel()
+	given := map[int]bool{}
+	for range 50 {
+		port, err := FreePort(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if given[port] {
+			t.Fatalf("%d was given twice", port)
+		}
+		given[port] = true
+		if _, err := reserve(port); !errors.Is(err, ErrInUse) {
+			t.Errorf("%d is not kept: %v", port, err)
+		}
+		if !reserved(port) {
+			t.Errorf("a stack would take %d", port)
+		}
+	}
+}

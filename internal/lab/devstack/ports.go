@@ -39,7 +39,7 @@ func choosePorts(ctx context.Context, dir string) (ports, error) {
 	}
 	taken := map[int]bool{}
 	for _, port := range []*int{&chosen.Postgres, &chosen.AMQP, &chosen.Dist, &chosen.Epmd, &chosen.BrokerAPI} {
-		for try := 0; *port == 0 || taken[*port] || !PortFree(ctx, "127.0.0.1", *port); try++ {
+		for try := 0; *port == 0 || taken[*port] || !PortFree(ctx, "127.0.0.1", *port) || reserved(*port); try++ {
 			if try == 1000 {
 				return ports{}, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
 			}
@@ -66,13 +66,36 @@ func PortFree(ctx context.Context, host string, port int) bool {
 	return listener.Close() == nil
 }
 
-// FreePort returns a port of the same range that nobody listens on.
+// FreePort returns a port of the same range that nobody listens on. Until this
+// process ends nobody else is given it: whoever is to listen there is often only
+// being started, and a dozen test binaries draw ports at once.
 func FreePort(ctx context.Context) (int, error) {
 	for range 1000 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		if PortFree(ctx, "127.0.0.1", port) {
-			return port, nil
+		if !PortFree(ctx, "127.0.0.1", port) {
+			continue
+		}
+		if _, err := reserve(port); !errors.Is(err, ErrInUse) {
+			return port, nil // Where nothing can be locked the draw must do.
 		}
 	}
 	return 0, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
+}
+
+// reserve keeps a port for this process; the kernel ends it with the process.
+func reserve(port int) (release func(), err error) {
+	folder := filepath.Join(os.TempDir(), fmt.Sprintf("payonce-ports-%d", os.Geteuid()))
+	if err := ownFolder(folder); err != nil {
+		return nil, err
+	}
+	return Lock(filepath.Join(folder, strconv.Itoa(port)))
+}
+
+// reserved says whether a port was given to somebody who may not listen yet.
+func reserved(port int) bool {
+	release, err := reserve(port)
+	if err == nil {
+		release()
+	}
+	return errors.Is(err, ErrInUse)
 }

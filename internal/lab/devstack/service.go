@@ -20,6 +20,8 @@ type engine interface {
 	launch(ctx context.Context) (*proc.Process, error)
 	// halt ends a running service in its orderly way.
 	halt(process *proc.Process) error
+	// home is the folder that all its processes belong to.
+	home() string
 	// sweep ends what a service that died has left behind.
 	sweep(ctx context.Context) error
 }
@@ -88,6 +90,22 @@ func (s *Service) end(ctx context.Context, how func(*proc.Process) error) error 
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return nil
+}
+
+// Freeze stops every process of the service where it is, as a machine does that
+// hangs: connections stay open and nobody answers. Thaw wakes them.
+func (s *Service) Freeze() error { return s.still(true) }
+
+// Thaw ends Freeze.
+func (s *Service) Thaw() error { return s.still(false) }
+
+func (s *Service) still(yes bool) error {
+	if s.External() {
+		return ErrExternal
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return still(s.engine.home(), yes)
 }
 
 // Restart is Stop and Start.

@@ -54,6 +54,10 @@ func (s *Stage) Buyer() *Buyer {
 
 // Do sends one request.
 func (b *Buyer) Do(ctx context.Context, method, path, key string, body any) (Response, error) {
+	return b.do(ctx, method, path, key, "", body)
+}
+
+func (b *Buyer) do(ctx context.Context, method, path, key, prefer string, body any) (Response, error) {
 	var payload io.Reader = http.NoBody
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -71,6 +75,9 @@ func (b *Buyer) Do(ctx context.Context, method, path, key string, body any) (Res
 	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
+	}
+	if prefer != "" {
+		req.Header.Set("Prefer", prefer)
 	}
 	if b.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+b.APIKey)
@@ -105,22 +112,44 @@ var orders atomic.Int64
 // Order places an order for two tickets.
 func (b *Buyer) Order() Checkout {
 	b.Stage.T.Helper()
-	email := fmt.Sprintf("buyer-%d@example.org", orders.Add(1))
-	r, err := b.Do(context.Background(), http.MethodPost, "/v1/orders", "order-"+email, map[string]any{
-		"items": []map[string]any{{"sku": "concert-a", "quantity": 2}}, "email": email,
-	})
+	return b.OrderFrom("example.org")
+}
+
+// OrderFrom is [Buyer.Order] with an address at a domain, some of which the
+// mailbox treats in a way of their own.
+func (b *Buyer) OrderFrom(domain string) Checkout {
+	b.Stage.T.Helper()
+	c, r, err := b.TryOrder(context.Background(), fmt.Sprintf("buyer-%d@%s", orders.Add(1), domain))
 	require.NoError(b.Stage.T, err)
 	require.Equal(b.Stage.T, 201, r.Status, "%s", r.Body)
+	return c
+}
+
+// TryOrder asks for an order once, under a key made of the address. The
+// Checkout is good when the status is 201.
+func (b *Buyer) TryOrder(ctx context.Context, email string) (c Checkout, r Response, err error) {
+	r, err = b.Do(ctx, http.MethodPost, "/v1/orders", "order-"+email, map[string]any{
+		"items": []map[string]any{{"sku": "concert-a", "quantity": 2}}, "email": email,
+	})
+	if err != nil || r.Status != http.StatusCreated {
+		return c, r, err
+	}
 	payment := r.Field("payment").(map[string]any)
 	return Checkout{
 		OrderID: r.Field("id").(string), PaymentID: payment["id"].(string), Email: email,
 		AmountMinor: int64(r.Field("amount_minor").(float64)), Currency: r.Field("currency").(string),
-	}
+	}, r, nil
 }
 
 // Capture clicks Pay once.
 func (b *Buyer) Capture(ctx context.Context, c Checkout, key, token string) (Response, error) {
 	return b.Do(ctx, http.MethodPost, "/v1/payments/"+c.PaymentID+"/capture", key,
+		map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token})
+}
+
+// CaptureWaiting is Capture by a client that waits longer for its twin.
+func (b *Buyer) CaptureWaiting(ctx context.Context, c Checkout, key, token string, seconds int) (Response, error) {
+	return b.do(ctx, http.MethodPost, "/v1/payments/"+c.PaymentID+"/capture", key, fmt.Sprintf("wait=%d", seconds),
 		map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token})
 }
 
@@ -160,7 +189,7 @@ func (b *Buyer) Effects(c Checkout) (e Effects) {
 	e.Mails = len(b.Stage.world(b.Stage.T, "/mailbox/messages?to="+url.QueryEscape(c.Email)))
 	e.Tickets = b.Stage.Count(`SELECT count(*) FROM tickets t JOIN orders o ON o.id = t.order_id WHERE 'ord_' || replace(o.id::text, '-', '') = $1`, c.OrderID)
 	e.LedgerTransactions = b.Stage.Count(`SELECT count(*) FROM ledger_transactions WHERE 'pay_' || replace(payment_id::text, '-', '') = $1`, c.PaymentID)
-	e.CapturedEvents = b.Stage.Count(`SELECT count(*) FROM outbox_events WHERE type = 'payment.captured' AND 'pay_' || replace(aggregate_id::text, '-', '') = $1`, c.PaymentID)
+	e.CapturedEvents = b.Stage.Count(`SELECT count(*) FROM outbox_events WHERE destination IS NULL AND type = 'payment.captured' AND 'pay_' || replace(aggregate_id::text, '-', '') = $1`, c.PaymentID)
 	return e
 }
 
@@ -176,6 +205,16 @@ func (b *Buyer) Settles(c Checkout) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	require.Equal(b.Stage.T, Once, got, "the effects of %s", c.PaymentID)
+}
+
+// Mails tells how often each message in the mailboxes of all arrived.
+func (s *Stage) Mails() map[string]int {
+	s.T.Helper()
+	arrived := map[string]int{}
+	for _, m := range s.world(s.T, "/mailbox/messages?limit=100") {
+		arrived[m["message_id"].(string)] = int(m["deliveries"].(float64))
+	}
+	return arrived
 }
 
 func (s *Stage) world(t testing.TB, path string) []map[string]any {
@@ -199,10 +238,21 @@ func (s *Stage) Count(query string, args ...any) (n int) {
 	return n
 }
 
-// Arm sets a crash point in the api for one payment.
+// Arm lets the process die that meets a crash point for one payment.
 func (b *Buyer) Arm(point string, c Checkout) {
 	b.Stage.T.Helper()
-	r, err := b.Do(context.Background(), http.MethodPost, "/v1/lab/faults", "", map[string]any{"point": point, "action": "kill", "payment_id": c.PaymentID})
+	b.ArmAction(point, "kill", c, 0)
+}
+
+// ArmAction sets a crash point for one payment, wherever it is met; a duration
+// of 0 is the action's own.
+func (b *Buyer) ArmAction(point, action string, c Checkout, d time.Duration) {
+	b.Stage.T.Helper()
+	body := map[string]any{"point": point, "action": action, "payment_id": c.PaymentID}
+	if d > 0 {
+		body["for_ms"] = d.Milliseconds()
+	}
+	r, err := b.Do(context.Background(), http.MethodPost, "/v1/lab/faults", "", body)
 	require.NoError(b.Stage.T, err)
 	require.Equal(b.Stage.T, 202, r.Status, "%s", r.Body)
 }

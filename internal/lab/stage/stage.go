@@ -30,7 +30,18 @@ type Options struct {
 	// PostgresDSN and AMQPURL replace the addresses that the programs are
 	// given, for a proxy between them and the services.
 	PostgresDSN, AMQPURL string
+	// Between stands in every way that one process takes to another: it gets
+	// the address and returns the one to connect to instead. Nil is the straight
+	// way. From is a program or "client"; to is postgres, rabbitmq, provider,
+	// smtp or api.
+	Between func(from, to, address string) string
+	// Services are the test's own, for tests that end them; nil shares those of
+	// all tests.
+	Services *Services
 }
+
+// Services are a Postgres and a RabbitMQ that belong to one test.
+type Services struct{ DSN, AMQPURL string }
 
 // Stage is a running house.
 type Stage struct {
@@ -42,6 +53,8 @@ type Stage struct {
 	AMQPURL      string
 
 	API, Relay, Worker, Simulator *Program
+
+	program func(name, at, ready string) *Program
 }
 
 // Program is one program that can be killed and started again at its place.
@@ -66,46 +79,60 @@ func Start(t testing.TB, options Options) *Stage {
 	t.Helper()
 	bin, err := built()
 	require.NoError(t, err)
-	s := &Stage{T: t, DSN: devtest.DSN(t), AMQPURL: devtest.Broker(t)}
+	s := &Stage{T: t}
+	if own := options.Services; own != nil {
+		s.DSN, s.AMQPURL = own.DSN, own.AMQPURL
+	} else {
+		s.DSN, s.AMQPURL = devtest.DSN(t), devtest.Broker(t)
+	}
 	s.DB, err = postgres.Open(t.Context(), postgres.Config{DSN: s.DSN, PoolSize: 4, AppName: "stage"})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.DB.Close() })
 
 	api, simulator, smtp := free(t), free(t), free(t)
-	s.URL, s.SimulatorURL = "http://"+api, "http://"+simulator
-	programsDSN, programsAMQP := s.DSN, s.AMQPURL
+	s.SimulatorURL = "http://" + simulator
+	ways := ways{between: options.Between, postgres: s.DSN, rabbitmq: s.AMQPURL, provider: s.SimulatorURL, smtp: smtp}
 	if options.PostgresDSN != "" {
-		programsDSN = options.PostgresDSN
+		ways.postgres = options.PostgresDSN
 	}
 	if options.AMQPURL != "" {
-		programsAMQP = options.AMQPURL
+		ways.rabbitmq = options.AMQPURL
 	}
+	s.URL = "http://" + ways.address("client", "api", api)
 	env := append(inherited(),
-		"PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json",
-		"PAYONCE_POSTGRES_DSN="+programsDSN, "PAYONCE_AMQP_URL="+programsAMQP,
-		"PAYONCE_PROVIDER_URL="+s.SimulatorURL, "PAYONCE_SMTP_ADDR="+smtp, "PAYONCE_MAILBOX_URL="+s.SimulatorURL,
+		"PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json", "PAYONCE_MAILBOX_URL="+s.SimulatorURL,
 		"PAYONCE_LISTEN="+api, "PAYONCE_PUBLIC_URL="+s.URL,
 		"PAYONCE_SECRET="+Secret, "PAYONCE_OPERATOR_TOKEN="+OperatorToken,
 		"PAYONCE_SIMULATOR_POSTGRES_DSN="+devtest.EmptyDSN(t),
+		"PAYONCE_SIMULATOR_WEBHOOK_URL="+s.URL+"/v1/webhooks/provider",
+		"PAYONCE_SIMULATOR_SHOP_URL="+s.URL, "PAYONCE_SIMULATOR_SHOP_DSN="+s.DSN,
 		"PAYONCE_SIMULATOR_LISTEN="+simulator, "PAYONCE_SIMULATOR_SMTP_LISTEN="+smtp)
-	program := func(name, at, ready string) *Program {
+	s.program = func(name, at, ready string) *Program {
 		p := &Program{Name: name, t: t, ready: "http://" + at + ready, spec: proc.Spec{
 			Name: name, Path: filepath.Join(bin, name), Dir: t.TempDir(), LogFile: filepath.Join(t.TempDir(), name+".log"),
-			Env: append(append(append([]string{}, env...), "PAYONCE_ADMIN_LISTEN="+at), options.Env[name]...),
+			Env: append(append(append([]string{"PAYONCE_ADMIN_LISTEN=" + at}, env...), ways.of(name)...), options.Env[name]...),
 		}}
 		t.Cleanup(p.end)
 		return p
 	}
-	s.Simulator = program("simulator", simulator, "/healthz")
-	s.API = program("api", api, "/readyz")
-	s.Relay = program("relay", free(t), "/readyz")
-	s.Worker = program("worker", free(t), "/readyz")
+	s.Simulator = s.program("simulator", simulator, "/healthz")
+	s.API = s.program("api", api, "/readyz")
+	s.Relay = s.program("relay", free(t), "/readyz")
+	s.Worker = s.program("worker", free(t), "/readyz")
 	for _, p := range []*Program{s.Simulator, s.API, s.Relay, s.Worker} {
 		if !contains(options.Without, p.Name) {
 			p.Start()
 		}
 	}
 	return s
+}
+
+// Another starts one more relay or worker.
+func (s *Stage) Another(name string) *Program {
+	s.T.Helper()
+	p := s.program(name, free(s.T), "/readyz")
+	p.Start()
+	return p
 }
 
 func contains(names []string, name string) bool {
@@ -193,6 +220,18 @@ func (p *Program) Kill() {
 // Stop asks the program to end, as a deployment does, and waits for it.
 func (p *Program) Stop(grace time.Duration) error { return p.current().Stop(syscall.SIGTERM, grace) }
 
+// Ends waits until the program has ended and says how, in words.
+func (p *Program) Ends(limit time.Duration) string {
+	p.t.Helper()
+	process := p.current()
+	select {
+	case <-process.Done():
+	case <-time.After(limit):
+		require.Fail(p.t, "it does not end", "%s, after %s:\n%s", p.Name, limit, process.LogTail(20))
+	}
+	return process.Ending()
+}
+
 // Keep starts the program again whenever it ends, until the test does: the
 // supervisor that a fault campaign needs.
 func (p *Program) Keep() {
@@ -222,5 +261,6 @@ func (p *Program) end() {
 	if p.t.Failed() {
 		p.t.Logf("the last lines of %s:\n%s", p.Name, process.LogTail(20))
 	}
+	_ = process.Signal(syscall.SIGCONT) // a test may have stopped it
 	_ = process.Stop(syscall.SIGTERM, 3*time.Second)
 }

@@ -16,8 +16,20 @@ type Behaviour struct {
 	// reset (the connection is cut at once); hang (it is held, then cut).
 	// Nothing is charged during any of them.
 	Outage string `json:"outage"`
+	// Charges is what is wrong with the charges made now; see quirk.go.
+	Charges string `json:"charges"`
 	// MailOutage is none, or unavailable: every MAIL FROM gets a 451.
 	MailOutage string `json:"mail_outage"`
+	// Webhooks is what becomes of what the provider tells by itself: none is the
+	// good mood; lost means that messages of charges made now are never sent.
+	Webhooks string `json:"webhooks"`
+	// WebhookCopies is how often each message is delivered, at moments of their
+	// own, 0 meaning once; WebhookDelayMS delays its first delivery.
+	WebhookCopies  int64 `json:"webhook_copies"`
+	WebhookDelayMS int64 `json:"webhook_delay_ms"`
+	// WebhookShuffleMS delays each message by chance up to so long, so that they
+	// come in another order than what they tell of.
+	WebhookShuffleMS int64 `json:"webhook_shuffle_ms"`
 	// LatencyMS delays every provider call before it is looked at.
 	LatencyMS int64 `json:"latency_ms"`
 	// ForMS ends the mood by itself after that time; 0 keeps it.
@@ -29,9 +41,11 @@ const (
 	unavailable = "unavailable"
 	reset       = "reset"
 	hang        = "hang"
+	lost        = "lost"
 
 	maxLatency = 60_000
 	maxFor     = 3_600_000
+	maxCopies  = 10
 )
 
 // mood guards the current behaviour and its end.
@@ -41,7 +55,9 @@ type mood struct {
 	until time.Time // zero: no end
 }
 
-func goodMood() Behaviour { return Behaviour{Outage: none, MailOutage: none} }
+func goodMood() Behaviour {
+	return Behaviour{Outage: none, Charges: none, MailOutage: none, Webhooks: none}
+}
 
 func (m *mood) set(b Behaviour, now time.Time) {
 	m.mu.Lock()
@@ -79,7 +95,8 @@ func (w *World) postBehaviour(rw http.ResponseWriter, r *http.Request) {
 
 func readBehaviour(rw http.ResponseWriter, r *http.Request) (Behaviour, error) {
 	b := goodMood()
-	body, err := readObject(rw, r, "outage", "mail_outage", "latency_ms", "for_ms")
+	body, err := readObject(rw, r, "outage", "charges", "mail_outage", "webhooks", "webhook_copies", "webhook_delay_ms", "webhook_shuffle_ms",
+		"latency_ms", "for_ms")
 	if err != nil {
 		return b, err
 	}
@@ -89,7 +106,9 @@ func readBehaviour(rw http.ResponseWriter, r *http.Request) (Behaviour, error) {
 		allowed []string
 	}{
 		{"outage", &b.Outage, []string{none, unavailable, reset, hang}},
+		{"charges", &b.Charges, []string{none, otherAmount, brokenJSON, resetAfter, forgetful}},
 		{"mail_outage", &b.MailOutage, []string{none, unavailable}},
+		{"webhooks", &b.Webhooks, []string{none, lost}},
 	} {
 		if body[choice.name] == nil {
 			continue
@@ -104,7 +123,11 @@ func readBehaviour(rw http.ResponseWriter, r *http.Request) (Behaviour, error) {
 		name string
 		into *int64
 		max  int64
-	}{{"latency_ms", &b.LatencyMS, maxLatency}, {"for_ms", &b.ForMS, maxFor}} {
+	}{
+		{"latency_ms", &b.LatencyMS, maxLatency}, {"for_ms", &b.ForMS, maxFor},
+		{"webhook_copies", &b.WebhookCopies, maxCopies}, {"webhook_delay_ms", &b.WebhookDelayMS, maxFor},
+		{"webhook_shuffle_ms", &b.WebhookShuffleMS, maxFor},
+	} {
 		if body[number.name] == nil {
 			continue
 		}

@@ -59,7 +59,7 @@ func TestLatencyDelaysACallAndAMoodEndsByItself(t *testing.T) {
 	}
 	ahead.Store(int64(time.Minute))
 	got := decode[world.Behaviour](t, s.must("GET", "/v1/behaviour", "").body)
-	if got != (world.Behaviour{Outage: "none", MailOutage: "none"}) {
+	if got != (world.Behaviour{Outage: "none", Charges: "none", MailOutage: "none", Webhooks: "none"}) {
 		t.Errorf("after its minute the mood is %+v", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/bojanz/currency"
 )
@@ -40,6 +41,12 @@ func (w *World) postCharge(rw http.ResponseWriter, r *http.Request) {
 	}
 	// Whoever hangs up does not undo what the provider has begun.
 	ctx := context.WithoutCancel(r.Context())
+	odd := w.mood.get(w.options.Now()).Charges
+	if err := w.forget(ctx, odd, o.key); err != nil {
+		w.logUnexpected("charge", err)
+		writeError(rw, err)
+		return
+	}
 	result, then, err := w.charge(ctx, o)
 	if then == holdBefore || then == loseAnswer {
 		w.hold(r)
@@ -52,7 +59,7 @@ func (w *World) postCharge(rw http.ResponseWriter, r *http.Request) {
 		writeError(rw, err)
 		return
 	}
-	writeBytes(rw, result.status, result.body)
+	answerOddly(rw, odd, result)
 }
 
 // readOrder checks a request before anything happens for it.
@@ -148,12 +155,35 @@ func (w *World) charge(ctx context.Context, o order) (answer, trouble, error) {
 	if err != nil || then == holdBefore {
 		return answer{}, then, err
 	}
-	result, err := w.record(ctx, c, o) // 4
+	told := w.announcement(c, o)
+	var heard <-chan struct{}
+	if told.message != nil && c.tells == first {
+		heard = w.heard.expect(told.message.id)
+	}
+	result, err := w.record(ctx, told) // 4
 	if err != nil {
 		return answer{}, smooth, err
 	}
+	if heard != nil && !result.replayed {
+		w.overtaken(ctx, heard)
+	}
 	return result, then, nil // 5
 }
+
+// overtaken holds an answer back until the webhook has been there, or for as
+// long as the shop's patience surely lasts.
+func (w *World) overtaken(ctx context.Context, heard <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, overtake)
+	defer cancel()
+	select {
+	case <-heard:
+	case <-ctx.Done():
+	case <-w.closing:
+	}
+}
+
+// overtake is less than the four seconds that the shop waits.
+const overtake = 3 * time.Second
 
 // misbehave waits for slow cards, fails for failing ones, and returns the
 // trouble that is still to come.
@@ -180,20 +210,46 @@ func (w *World) misbehave(ctx context.Context, c card, o order) (trouble, error)
 	}
 }
 
+// news is a charge that is about to be made, with what will be told about it.
+type news struct {
+	order   order
+	charge  Charge
+	message *announcement
+}
+
+func (w *World) announcement(c card, o order) news {
+	charge := w.newCharge(c, o)
+	if w.mood.get(w.options.Now()).Charges == otherAmount {
+		charge.AmountMinor++
+	}
+	return news{order: o, charge: charge, message: w.announce(charge, c)}
+}
+
+// announcedAfter wakes the sender after a commit.
+func (w *World) announcedAfter(err error) error {
+	select {
+	case w.announced <- struct{}{}:
+	default:
+	}
+	return err
+}
+
 // record writes the charge and returns the answer of whoever wrote first. A
 // lost race can repeat it once or twice: first the tombstone appears under the
 // charge, then another late arrival under the refusal.
-func (w *World) record(ctx context.Context, c card, o order) (answer, error) {
-	charge := w.newCharge(c, o)
-	if o.key == "" {
-		return render(charge), w.books.writeKeyless(ctx, charge)
+func (w *World) record(ctx context.Context, n news) (answer, error) {
+	charge, o := n.charge, n.order
+	if err := w.books.rememberCard(ctx, charge.ID, cardByToken[o.token]); err != nil {
+		return answer{}, err
 	}
-	stmt := w.books.charge
+	if o.key == "" {
+		return render(charge), w.announcedAfter(w.books.writeKeyless(ctx, charge, n.message))
+	}
 	for range 3 {
 		mine := render(charge)
-		written, err := w.books.write(ctx, stmt, charge, o.hash, mine)
+		written, err := w.books.write(ctx, charge, o.hash, mine, n.message)
 		if err != nil || written {
-			return mine, err
+			return mine, w.announcedAfter(err)
 		}
 		row, err := w.books.findKey(ctx, o.key)
 		if err != nil {
@@ -206,7 +262,7 @@ func (w *World) record(ctx context.Context, c card, o order) (answer, error) {
 			return row.replay(o)
 		}
 		if row != nil && row.cancelled {
-			stmt, charge.Status, charge.DeclineCode = w.books.late, "cancelled", nil
+			charge.Status, charge.DeclineCode = "cancelled", nil
 		}
 	}
 	return answer{}, fmt.Errorf("world: key of charge %s never settled", charge.ID)

@@ -21,6 +21,11 @@
 //     400, 402 invalid_token, 409, 422, 429, 5xx or silence the key is as it was.
 //   - POST /v1/charges/cancel leaves a tombstone that refuses a late arrival
 //     for ever (410), or says what the key has already done.
+//   - What became of a charge or a refund is told by a signed webhook, at least
+//     once and in no order, tried again for 75 h 35 min (POST /v1/behaviour doubles,
+//     shuffles, delays and loses them). A charge and its message are one statement;
+//     a refund's message stands behind it and is made again when the key is asked
+//     again. GET /v1/webhook-deliveries is the log.
 //   - A mail is answered with 250 after it is committed. Mailboxes dedupe on
 //     Message-ID and count the deliveries.
 //
@@ -41,6 +46,7 @@
 //	before the charge's statement   the same
 //	after it, before the answer     the next try with the key gets the answer
 //	after a lost answer             the same; without a key it charges again
+//	while a webhook is sent           it is sent again after its lease of 30 s
 //	between two cancels             the tombstone is there or it is not
 //	before a mail's statement       no 250 was sent: the sender tries again
 //	after it, before the 250        one message, and a second delivery

@@ -54,7 +54,8 @@ func (w *World) getCharge(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// getBalance is GET /v1/balance: what live charges add up to, per currency.
+// getBalance is GET /v1/balance: what live charges add up to, less what went
+// back, per currency.
 func (w *World) getBalance(rw http.ResponseWriter, r *http.Request) {
 	balances, err := w.books.balance(r.Context())
 	if err != nil {

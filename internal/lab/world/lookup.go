@@ -19,6 +19,7 @@ SELECT id, reference, idempotency_key, amount_minor, currency, status, decline_c
 FROM charges
 WHERE ($1 = '' OR id = $1) AND ($2 = '' OR reference = $2)
   AND ($3 = '' OR idempotency_key = $3) AND id > $4
+  AND ($1 <> '' OR $2 <> '' OR $3 <> '' OR ` + ofFirstAccount + `)
 ORDER BY id
 LIMIT $5`
 
@@ -54,8 +55,12 @@ type Balance struct {
 }
 
 const balanceSQL = `
-SELECT currency, sum(amount_minor)::bigint, count(*)
-FROM charges WHERE status = 'succeeded'
+SELECT currency, sum(amount_minor)::bigint, count(*) FILTER (WHERE amount_minor > 0)
+FROM (
+    SELECT currency, amount_minor FROM charges WHERE status = 'succeeded' AND ` + ofFirstAccount + `
+    UNION ALL
+    SELECT currency, -amount_minor FROM refunds WHERE status = 'succeeded' AND ` + ofFirstAccount + `
+) AS moved
 GROUP BY currency ORDER BY currency`
 
 func (b *books) balance(ctx context.Context) ([]Balance, error) {

@@ -13,10 +13,11 @@ var pageFiles embed.FS
 // Each page is the layout with its own "title" and "main". html/template
 // escapes by context, so that a subject made of markup is shown as text.
 var (
-	homePage    = parsePage("home.html")
-	mailboxPage = parsePage("mailbox.html")
-	messagePage = parsePage("message.html")
-	lostPage    = parsePage("lost.html")
+	homePage     = parsePage("home.html")
+	mailboxPage  = parsePage("mailbox.html")
+	messagePage  = parsePage("message.html")
+	webhooksPage = parsePage("webhooks.html")
+	lostPage     = parsePage("lost.html")
 )
 
 func parsePage(name string) *template.Template {
@@ -77,6 +78,22 @@ func (w *World) showMessage(rw http.ResponseWriter, r *http.Request) {
 		Message
 		Arrivals []string
 	}{messages[0], arrivals})
+}
+
+// showWebhooks is GET /webhooks?reference=&cursor=: the delivery log for people.
+func (w *World) showWebhooks(rw http.ResponseWriter, r *http.Request) {
+	reference := cleanText(r.URL.Query().Get("reference"))
+	lines, err := w.books.deliveries(r.Context(), reference, "", cleanText(r.URL.Query().Get("cursor")), mailsOnPage+1)
+	if err != nil {
+		w.showTrouble(rw, err)
+		return
+	}
+	listed := cut(lines, mailsOnPage, Delivery.cursor)
+	w.show(rw, http.StatusOK, webhooksPage, struct {
+		URL, Reference string
+		Deliveries     []Delivery
+		Later          *string
+	}{w.options.Webhooks.URL, reference, listed.Data, listed.NextCursor})
 }
 
 func (w *World) showTrouble(rw http.ResponseWriter, err error) {

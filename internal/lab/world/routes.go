@@ -16,7 +16,10 @@ func (w *World) Handler() http.Handler {
 		"GET": w.provider("charges", w.getCharges), "POST": w.provider("charge", w.postCharge)})
 	mux.Handle("/v1/charges/cancel", methods{"POST": w.provider("cancel", w.postCancel)})
 	mux.Handle("/v1/charges/{id}", methods{"GET": w.provider("charges", w.getCharge)})
+	mux.Handle("/v1/refunds", methods{
+		"GET": w.provider("refunds", w.getRefunds), "POST": w.provider("refund", w.postRefund)})
 	mux.Handle("/v1/balance", methods{"GET": w.provider("balance", w.getBalance)})
+	mux.Handle("/v1/webhook-deliveries", methods{"GET": w.getDeliveries})
 	mux.Handle("/v1/behaviour", methods{"GET": w.getBehaviour, "POST": w.postBehaviour})
 	mux.Handle("/mailbox/messages", methods{"GET": w.getMessages})
 	mux.Handle("/mailbox/messages/{id}", methods{"GET": w.getMessage})
@@ -26,9 +29,13 @@ func (w *World) Handler() http.Handler {
 	mux.Handle("/healthz", methods{"GET": w.getHealth})
 	mux.Handle("/{$}", methods{"GET": w.showHome})
 	mux.Handle("/mailbox", methods{"GET": w.showMailbox})
+	mux.Handle("/webhooks", methods{"GET": w.showWebhooks})
 	mux.Handle("/mailbox/{id}", methods{"GET": w.showMessage})
 	mux.Handle("/style.css", methods{"GET": showAsset("style.css", "text/css; charset=utf-8")})
 	mux.Handle("/favicon.svg", methods{"GET": showAsset("favicon.svg", "image/svg+xml")})
+	if w.options.Lab != nil {
+		mux.Handle("/v1/lab/", w.options.Lab)
+	}
 	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { writeError(rw, errNotFound) })
 	return secure(mux)
 }

@@ -41,7 +41,7 @@ func TestClosingFinishesASlowChargeLetsGoOfHeldCallsAndEndsWithinTheDrain(t *tes
 	waitForTries(t, w) // the held call has come as far as holding
 	stop()
 	begun := time.Now()
-	if err := <-ended; err != nil || time.Since(begun) > drain {
+	if err := <-ended; err != nil || time.Since(begun) > Drain {
 		t.Errorf("ended after %s: %v", time.Since(begun), err)
 	}
 	if sum := <-statuses + <-statuses; sum != http.StatusCreated { // 201, and 0 for the cut

@@ -26,7 +26,7 @@ func migrated(t *testing.T) *sql.DB {
 
 func fresh(t *testing.T) *World {
 	t.Helper()
-	w, err := New(t.Context(), migrated(t), Options{})
+	w, err := New(t.Context(), migrated(t), Options{Webhooks: Webhooks{URL: "http://127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,18 +49,22 @@ func TestAChargesStatementRunTwiceIsOneChargeWithAndWithoutAKey(t *testing.T) {
 	w := fresh(t)
 	keyed := someOrder
 	keyed.key = "k"
-	charge, keyless := w.newCharge(card{}, keyed), w.newCharge(card{}, someOrder)
+	told, keyless := w.announcement(card{}, keyed), w.announcement(card{}, someOrder)
+	charge := told.charge
 	for i := range 2 {
-		written, err := w.books.write(t.Context(), w.books.charge, charge, keyed.hash, render(charge))
+		written, err := w.books.write(t.Context(), charge, keyed.hash, render(charge), told.message)
 		if err != nil || written != (i == 0) {
 			t.Errorf("run %d: written %v, %v", i+1, written, err)
 		}
-		if err := w.books.writeKeyless(t.Context(), keyless); err != nil {
+		if err := w.books.writeKeyless(t.Context(), keyless.charge, keyless.message); err != nil {
 			t.Error(err)
 		}
 	}
 	if n := count(t, w.books.db, `SELECT count(*) FROM charges`); n != 2 {
 		t.Errorf("%d charges, want 2", n)
+	}
+	if n := count(t, w.books.db, `SELECT count(*) FROM webhook_messages`); n != 2 {
+		t.Errorf("%d messages, want 2", n)
 	}
 }
 
@@ -77,7 +81,7 @@ func TestATombstoneAndItsLateArrivalRunTwiceAreOneOfEach(t *testing.T) {
 	charge := w.newCharge(card{}, keyed)
 	charge.Status = "cancelled"
 	for i := range 2 {
-		written, err := w.books.write(t.Context(), w.books.late, charge, keyed.hash, render(charge))
+		written, err := w.books.write(t.Context(), charge, keyed.hash, render(charge), nil)
 		if err != nil || written != (i == 0) {
 			t.Errorf("run %d: written %v, %v", i+1, written, err)
 		}
@@ -124,5 +128,31 @@ func TestTheDatabaseRefusesHalfAnAnswerAndAChargeOfNothing(t *testing.T) {
 		if _, err := db.ExecContext(t.Context(), statement); constraintOf(err) != constraint {
 			t.Errorf("%s: %v", constraint, err)
 		}
+	}
+}
+
+func TestARefundsStatementRunTwiceIsOneRefundWithAndWithoutAKey(t *testing.T) {
+	t.Parallel()
+	w := fresh(t)
+	charge := w.newCharge(card{}, someOrder)
+	if err := w.books.writeKeyless(t.Context(), charge, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []refundOrder{
+		{chargeID: charge.ID, reference: "ref_1", amount: 1000, hash: []byte("hash"), key: "k"},
+		{chargeID: charge.ID, reference: "ref_1", amount: 1000, hash: []byte("hash")},
+	} {
+		mine := w.newRefund(o, charge)
+		for range 2 {
+			if got, _, err := w.books.refund(t.Context(), mine, "", charge.AmountMinor, o.hash); err != nil || got.ID != mine.ID || got.Status != "succeeded" {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+	}
+	if n := count(t, w.books.db, `SELECT count(*) FROM refunds`); n != 2 {
+		t.Errorf("%d refunds, want 2", n)
+	}
+	if n := count(t, w.books.db, `SELECT amount_minor FROM refunded`); n != 2000 {
+		t.Errorf("%d went back, want 2000", n)
 	}
 }

@@ -23,11 +23,16 @@ type Options struct {
 	// caller is still waiting for its answer, so that a test can look at the
 	// shop's pg_stat_activity at exactly that moment. It may be called
 	// concurrently and its time is the caller's. Kinds: charge, cancel,
-	// charges, balance, mail.
+	// charges, refund, refunds, balance, mail.
 	OnCall func(kind string)
 	// Slow is how long tok_slow takes (2 s). Hold is how long a connection
 	// without an answer is held (6 s), longer than the shop's deadline of 4 s.
 	Slow, Hold time.Duration
+	// Webhooks say whom the provider tells what happened.
+	Webhooks Webhooks
+	// Lab answers below /v1/lab/ on the world's address: what belongs to the
+	// outside and is not the world. Nil means nobody does.
+	Lab http.Handler
 }
 
 func (o Options) withDefaults() Options {
@@ -46,6 +51,7 @@ func (o Options) withDefaults() Options {
 	if o.Hold <= 0 {
 		o.Hold = 6 * time.Second
 	}
+	o.Webhooks = o.Webhooks.withDefaults()
 	return o
 }
 
@@ -60,6 +66,8 @@ type World struct {
 	// receiving is read-locked by every DATA under way, so that closing can
 	// wait for the last answer.
 	receiving sync.RWMutex
+	announced chan struct{} // a message may be due
+	heard     listeners
 }
 
 // New makes a world on a migrated database. It owns nothing of db but its
@@ -75,15 +83,15 @@ func New(ctx context.Context, db *sql.DB, options Options) (*World, error) {
 		letters: &letters{db: db},
 		mood:    mood{value: goodMood()},
 		running: running{keys: map[string]string{}},
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), announced: make(chan struct{}, 1),
 	}, nil
 }
 
 // Close releases the prepared statements. Call it after Serve has returned.
 func (w *World) Close() { w.books.close() }
 
-// drain is how long Serve waits for calls under way.
-const drain = 5 * time.Second
+// Drain is how long Serve waits for calls under way.
+const Drain = 5 * time.Second
 
 // Serve runs the provider and the mailbox on the two listeners until ctx ends
 // or one of them fails; it may be called once. Then it lets go of held
@@ -97,9 +105,10 @@ func (w *World) Serve(ctx context.Context, web, mail net.Listener) error {
 	mailServer := w.mailServer()
 	var group run.Group
 	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { cancel() })
+	group.Add(func() error { return w.sender(ctx) }, func(error) { cancel() })
 	group.Add(func() error { return ignoreClosed(webServer.Serve(web)) }, func(error) {
 		close(w.closing)
-		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), Drain)
 		defer stop()
 		if webServer.Shutdown(bounded) != nil {
 			_ = webServer.Close()

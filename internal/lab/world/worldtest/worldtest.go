@@ -68,6 +68,12 @@ func (w *World) ChargesByKey(key string) []world.Charge {
 	return list[world.Charge](w, "/v1/charges?idempotency_key="+url.QueryEscape(key))
 }
 
+// Deliveries asks the provider for its delivery log of a reference.
+func (w *World) Deliveries(reference string) []world.Delivery {
+	w.t.Helper()
+	return list[world.Delivery](w, "/v1/webhook-deliveries?reference="+url.QueryEscape(reference))
+}
+
 // Messages asks the mailbox for the mails to an address, newest first.
 func (w *World) Messages(to string) []world.Message {
 	w.t.Helper()
@@ -77,7 +83,13 @@ func (w *World) Messages(to string) []world.Message {
 // Behave sets the world's mood; the zero Behaviour makes everything work.
 func (w *World) Behave(b world.Behaviour) {
 	w.t.Helper()
-	mood := map[string]any{"latency_ms": b.LatencyMS, "for_ms": b.ForMS}
+	mood := map[string]any{"latency_ms": b.LatencyMS, "for_ms": b.ForMS, "webhook_copies": b.WebhookCopies, "webhook_delay_ms": b.WebhookDelayMS, "webhook_shuffle_ms": b.WebhookShuffleMS}
+	if b.Webhooks != "" {
+		mood["webhooks"] = b.Webhooks
+	}
+	if b.Charges != "" {
+		mood["charges"] = b.Charges
+	}
 	if b.Outage != "" {
 		mood["outage"] = b.Outage
 	}

@@ -1,0 +1,57 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"payonce/internal/lab/devstack"
+)
+
+// front is the one address under which the world knows the shop: a balancer
+// that hands webhooks to the apis in turn, dead or alive. What fails is the
+// sender's to repeat.
+type front struct {
+	url    string
+	server *http.Server
+}
+
+func openFront(ctx context.Context, targets []string) (*front, error) {
+	parsed := make([]*url.URL, 0, len(targets))
+	for _, target := range targets {
+		u, err := url.Parse(target)
+		if err != nil {
+			return nil, fmt.Errorf("front: %w", err)
+		}
+		parsed = append(parsed, u)
+	}
+	var turn atomic.Uint64
+	proxy := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(parsed[turn.Add(1)%uint64(len(parsed))]) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		Transport:    &http.Transport{ResponseHeaderTimeout: 4 * time.Second, MaxIdleConnsPerHost: 16},
+	}
+	port, err := devstack.FreePort(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("front: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("front: %w", err)
+	}
+	f := &front{url: "http://" + listener.Addr().String(), server: &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second}}
+	go func() {
+		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			panic("chaos: the front fell down: " + err.Error()) // on loopback: nothing can take its listener away
+		}
+	}()
+	return f, nil
+}
+
+func (f *front) close() error { return f.server.Close() }

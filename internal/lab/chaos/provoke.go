@@ -1,0 +1,56 @@
+package chaos
+
+import (
+	"context"
+	"strings"
+	"syscall"
+
+	"payonce/internal/platform/postgres"
+)
+
+// agedSQL makes three partitions of long ago, empty ones that retention may
+// drop: without something that is over nobody passes its crash points.
+const agedSQL = `SELECT ensure_day_partitions('outbox_events', current_date - (60 + 3 * $1::integer), current_date - (58 + 3 * $1::integer))`
+
+// provoke makes the work that leads to a point which no buyer's request passes.
+func (d *director) provoke(ctx context.Context, point string) error {
+	switch part, _, _ := strings.Cut(point, "."); part {
+	case "letters":
+		return d.tap.poisonous(ctx) // whose letters the collectors share
+	case "recovery": // whoever asks again finds an attempt in doubt
+		return d.behave(ctx, `{"outage":"hang","for_ms":1000}`)
+	case "retention":
+	default:
+		return nil
+	}
+	d.mu.Lock()
+	d.aged++
+	n := d.aged
+	d.mu.Unlock()
+	return postgres.InTx(ctx, d.db, func(tx postgres.Tx) error {
+		var made int
+		return tx.Get(ctx, &made, agedSQL, n)
+	})
+}
+
+// nudge leads programs to the points that they do not come to by themselves: a
+// collector needs a letter; retention runs when a worker starts, and then not
+// for an hour.
+func (d *director) nudge(ctx context.Context) error {
+	for _, name := range d.order {
+		armed, _ := d.programs[name].count()
+		for _, a := range armed {
+			if err := d.provoke(ctx, a.Point); err != nil {
+				return err
+			}
+			if !strings.HasPrefix(a.Point, "retention.") {
+				continue
+			}
+			if err := d.programs[name].signal(syscall.SIGKILL); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package chaos
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/rabbit"
+	"payonce/internal/shop/event"
+)
+
+// tapQueue gets a copy of every event that the relay publishes.
+const tapQueue = "chaos.tap"
+
+// tap listens to everything that is published: how often each event came, and
+// whether a message says what it must not.
+type tap struct {
+	conn *rabbit.Conn
+	over chan error
+	scan *scanner
+
+	publisher *rabbit.Publisher
+
+	mu     sync.Mutex
+	copies map[uuid.UUID]int
+	poison map[uuid.UUID]bool // what the campaign itself published
+}
+
+func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Name: "chaos tap", Topology: rabbit.Topology{
+		Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}},
+		Queues:    []rabbit.Queue{{Name: tapQueue, Args: map[string]any{"x-queue-type": "quorum"}}},
+		Bindings:  []rabbit.Binding{{Queue: tapQueue, Exchange: outbox.Exchange, Key: "#"}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	t := &tap{conn: conn, over: make(chan error, 1), scan: scan, copies: map[uuid.UUID]int{}, poison: map[uuid.UUID]bool{}}
+	t.publisher = conn.Publisher(rabbit.PublisherConfig{})
+	if err := conn.Ready(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	go func() { t.over <- conn.Consume(ctx, rabbit.ConsumerConfig{Queue: tapQueue}, t.hear) }()
+	return t, nil
+}
+
+// hear counts a batch. A redelivery to the tap is no second copy of the event.
+func (t *tap) hear(_ context.Context, batch []rabbit.Delivery) {
+	t.mu.Lock()
+	for _, d := range batch {
+		t.scan.text("message "+d.Type, string(d.Body))
+		e, err := rabbit.ParseEnvelope(d.Message)
+		if err != nil {
+			t.scan.found("a message without a usable envelope: " + err.Error())
+			continue
+		}
+		if !d.Redelivered || t.copies[e.EventID] == 0 { // its first delivery may have died on its way here
+			t.copies[e.EventID]++
+		}
+	}
+	t.mu.Unlock()
+	_ = rabbit.Ack(batch...) // stale after a reconnect: then it comes again, redelivered
+}
+
+// poisonous publishes an event whose schema no consumer knows: each of them must
+// give it up at once, to the dead letters, and go on.
+func (t *tap) poisonous(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.poison[id] = true
+	t.mu.Unlock()
+	e := rabbit.Envelope{
+		EventID: id, Type: event.TypePaymentCaptured, Source: "chaos", AggregateID: id, AggregateVersion: 1,
+		Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":99}`),
+	}
+	return t.publisher.Publish(ctx, e.Message(outbox.Exchange, e.Type))
+}
+
+// heard returns the copies of each event so far, without the poison.
+func (t *tap) heard() map[uuid.UUID]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[uuid.UUID]int, len(t.copies))
+	for id, n := range t.copies {
+		if !t.poison[id] {
+			out[id] = n
+		}
+	}
+	return out
+}
+
+// poisoned are the poisonous events that the broker certainly took.
+func (t *tap) poisoned() (ids []uuid.UUID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id := range t.poison {
+		if t.copies[id] > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (t *tap) close() { t.conn.Close() }

@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/lab/stage"
+)
+
+// The primary dies for good and its standby takes over. The programs know both
+// addresses and look for the one that takes writes; nobody restarts them.
+func TestAFailoverToTheStandbyLosesNothingThatWasAcknowledgedAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	stack := devtest.Own(t)
+	standby, err := stack.Standby(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = standby.Kill(t.Context()) })
+	both := eitherOf(t, stack.PostgresDSN(devstack.MainDatabase), standby.Address())
+	s := stage.Start(t, stage.Options{
+		Services: &stage.Services{DSN: both, AMQPURL: stack.AMQPURL("/")},
+		Env:      map[string][]string{"api": shortLease, "worker": shortLease},
+	})
+	c := newCrowd(t, s, many)
+	done := make(chan struct{})
+	wait := c.shop(6, 150*time.Millisecond, done, ok)
+	c.until("some is captured", func() bool { return c.captured() >= 20 })
+
+	require.NoError(t, stack.Postgres.Kill(t.Context()))
+	before := c.captured()
+	require.NoError(t, standby.Promote(t.Context()))
+	c.until("captured again on the standby", func() bool { return c.captured() >= before+20 })
+	close(done)
+	wait()
+	c.settles()
+	require.Equal(t, 0, s.Count(`SELECT pg_is_in_recovery()::int`))
+	t.Logf("%d captured before the failover, %d in all", before, c.captured())
+}
+
+// eitherOf is a DSN with two hosts, of which the one that takes writes is used.
+func eitherOf(t *testing.T, primary, standby string) string {
+	t.Helper()
+	first, err := url.Parse(primary)
+	require.NoError(t, err)
+	host, port, err := net.SplitHostPort(standby)
+	require.NoError(t, err)
+	password, _ := first.User.Password()
+	return fmt.Sprintf("host=%s,%s port=%s,%s user=%s password=%s dbname=%s sslmode=disable target_session_attrs=read-write connect_timeout=3",
+		first.Hostname(), host, first.Port(), port, first.User.Username(), password, first.Path[1:])
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// mutant is one planted bug.
+type mutant struct {
+	name string
+	// breaks says which promise is gone.
+	breaks string
+	// file, old and new are the one edit that most bugs are; more are the others.
+	file     string
+	old, new string
+	more     []edit
+	// pkg and test name who must catch it.
+	pkg  string
+	test string
+	// tags are build tags that the test needs, comma separated.
+	tags string
+	// invariant, instead of a test: the check of a short chaos campaign on the
+	// mutated programs that must be found broken.
+	invariant string
+}
+
+// edit replaces a text that stands once in a file.
+type edit struct{ file, old, new string }
+
+func (m mutant) edits() []edit { return append([]edit{{m.file, m.old, m.new}}, m.more...) }
+
+// catcher is who must catch it.
+func (m mutant) catcher() string {
+	if m.invariant != "" {
+		return "campaign: " + m.invariant
+	}
+	return m.test
+}
+
+const (
+	caught   = "caught"
+	survived = "SURVIVED"
+)
+
+// plant mutates the source and says whether the bug was caught.
+func (m mutant) plant(ctx context.Context) (string, error) {
+	if m.file == "" {
+		return "", errNotPlanted
+	}
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, flags.Timeout+time.Minute)
+	defer cancel()
+	if m.invariant != "" {
+		return m.campaign(ctx, dir, overlay)
+	}
+	return m.underTest(ctx, overlay)
+}
+
+// underTest runs the mutant's test on the mutated source. Caught means that the
+// named test ran and failed; a build that fails proves nothing. The programs of
+// the stage are mutated too.
+func (m mutant) underTest(ctx context.Context, overlay string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", m.pkg)
+	cmd.Env = append(os.Environ(), "PAYONCE_STAGE_OVERLAY="+overlay)
+	text, err := run(cmd)
+	switch {
+	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
+		return "", fmt.Errorf("the mutated source does not build:\n%s", text)
+	case strings.Contains(text, "no tests to run"):
+		return "", fmt.Errorf("there is no test %s in %s", m.test, m.pkg)
+	case err == nil:
+		return survived, nil
+	case strings.Contains(text, "--- FAIL: "+m.test), strings.Contains(text, "panic: test timed out"):
+		return caught, nil
+	}
+	return "", fmt.Errorf("the test ended without a verdict: %w\n%s", err, text)
+}
+
+// campaign runs a short chaos campaign on the mutated programs. Its seed is
+// fixed: who looks for a planted bug does not want luck.
+func (m mutant) campaign(ctx context.Context, dir, overlay string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "run", "./internal/lab/chaos/cmd/chaos",
+		"--dir", dir, "--seed", "1", "--duration", "20s", "--actions", "kill", "--buyers", "8", "--rate", "15", "--patience", "45s", "--quiet")
+	cmd.Env = append(os.Environ(), "PAYONCE_STAGE_OVERLAY="+overlay)
+	text, err := run(cmd)
+	if err == nil {
+		return survived, nil
+	}
+	raw, readErr := os.ReadFile(filepath.Join(dir, "report.json"))
+	if readErr != nil {
+		return "", fmt.Errorf("the campaign was not carried out: %w\n%s", err, text)
+	}
+	var report struct {
+		Invariants []struct {
+			ID string `json:"id"`
+			OK bool   `json:"ok"`
+		} `json:"invariants"`
+	}
+	if err := json.Unmarshal(raw, &report); err != nil {
+		return "", err
+	}
+	for _, i := range report.Invariants {
+		if i.ID == m.invariant && !i.OK {
+			return caught, nil
+		}
+	}
+	return "", fmt.Errorf("the campaign failed, and not at %s:\n%s", m.invariant, text)
+}
+
+func run(cmd *exec.Cmd) (string, error) {
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	output, err := cmd.CombinedOutput()
+	return string(output), err
+}
+
+var (
+	errFitsNoMore = errors.New("this mutant has to be written anew")
+	errNotPlanted = errors.New("the design's list names a bug that nobody planted")
+)
+
+// overlay writes the mutated files and the list that go build takes. The tree is
+// never touched.
+func (m mutant) overlay(dir string) (string, error) {
+	mutated, replaced := map[string]string{}, map[string]string{}
+	for i, e := range m.edits() {
+		original, err := filepath.Abs(e.file)
+		if err != nil {
+			return "", err
+		}
+		text, known := mutated[original]
+		if !known {
+			source, err := os.ReadFile(e.file)
+			if err != nil {
+				return "", err
+			}
+			text = string(source)
+			replaced[original] = filepath.Join(dir, fmt.Sprintf("%d-%s", i, filepath.Base(e.file)))
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return "", fmt.Errorf("the text to replace stands %d times in %s: %w", n, e.file, errFitsNoMore)
+		}
+		mutated[original] = strings.Replace(text, e.old, e.new, 1)
+	}
+	for original, text := range mutated {
+		if err := os.WriteFile(replaced[original], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": replaced})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, list, 0o600)
+}

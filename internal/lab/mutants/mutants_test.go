@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The tool runs in the root of the repository, and so do these tests.
+func TestMain(m *testing.M) {
+	if err := os.Chdir(filepath.Join("..", "..", "..")); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+func TestEveryMutantFitsItsSourceAndNamesWhoMustCatchIt(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, m := range slices.Concat(mutants, campaigned) {
+		require.False(t, names[m.name], "%s is planted twice", m.name)
+		names[m.name] = true
+		_, err := m.overlay(t.TempDir())
+		require.NoError(t, err, m.name)
+		require.NotEmpty(t, m.breaks, m.name)
+		require.NotEqual(t, m.test == "", m.invariant == "", "%s is caught by a test or by an invariant", m.name)
+		if m.test != "" {
+			require.True(t, declared(t, m.pkg, m.test), "%s: there is no %s in %s", m.name, m.test, m.pkg)
+		}
+	}
+}
+
+func declared(t *testing.T, pkg, test string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(pkg, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(test) + `\(`).Match(text) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTheDesignsListHasItsTwentyOneBugsOnceEach(t *testing.T) {
+	t.Parallel()
+	bugs, planted := map[string]bool{}, map[string]bool{}
+	for _, c := range canonical {
+		bugs[c.bug], planted[c.mutant] = true, true
+	}
+	require.Len(t, canonical, 21)
+	require.Len(t, bugs, 21)
+	require.Len(t, planted, 21)
+}
+
+func TestSeveralEditsOfOneFileAreOneMutatedFile(t *testing.T) {
+	t.Parallel()
+	m := mutant{
+		file: "internal/lab/mutants/canonical.go", old: "package main", new: "package other",
+		more: []edit{
+			{"internal/lab/mutants/canonical.go", `"mandatory off"`, `"mandatory on"`},
+			{"internal/lab/mutants/planted.go", "package main", "package other"},
+		},
+	}
+	dir := t.TempDir()
+	_, err := m.overlay(dir)
+	require.NoError(t, err)
+	written, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	require.Len(t, written, 2)
+	text, err := os.ReadFile(filepath.Join(dir, "0-canonical.go"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "package other")
+	require.Contains(t, string(text), `"mandatory on"`)
+
+	m.old = "a text that stands nowhere"
+	_, err = m.overlay(t.TempDir())
+	require.ErrorIs(t, err, errFitsNoMore)
+}

@@ -33,7 +33,8 @@ type form struct {
 var folded = form{
 	statements: []string{guarded("capture.claim"), guarded("capture.finalise")},
 	run: func(ctx context.Context, w *writer, a arguments) error {
-		if err := w.one(ctx, 0, a.claim...); err != nil {
+		const asked = 0 // of the attempts before the first there is nothing to ask
+		if err := w.one(ctx, 0, append(a.claim[:len(a.claim):len(a.claim)], asked)...); err != nil {
 			return err
 		}
 		return w.one(ctx, 1, a.finalise...)

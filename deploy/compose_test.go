@@ -208,7 +208,11 @@ func TestEveryAddressNamesAServiceItsPortAndADependency(t *testing.T) {
 				t.Errorf("%s: %s leads to port %s of %s, which listens on %v", name, variable, port, host, open)
 			}
 			// The migration needs the provider's address to parse, not the provider.
-			if each.Environment["PAYONCE_MIGRATE"] == "" && !waitsFor(file, name, host, nil) {
+			// A webhook whose receiver is not there yet is sent again, and lessons ask
+			// the shop when somebody runs one.
+			later := []string{"PAYONCE_SIMULATOR_WEBHOOK_URL", "PAYONCE_SIMULATOR_SHOP_URL"}
+			needed := each.Environment["PAYONCE_MIGRATE"] == "" && !slices.Contains(later, variable)
+			if needed && !waitsFor(file, name, host, nil) {
 				t.Errorf("%s talks to %s and does not wait for it", name, host)
 			}
 		}

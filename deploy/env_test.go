@@ -62,7 +62,7 @@ func everySetting(t *testing.T) map[string]setting {
 	all := map[string]setting{}
 	for _, process := range processes {
 		for name, each := range settings(t, process) {
-			each.fallback = strings.ReplaceAll(each.fallback, "${default_secret}", config.DefaultSecret)
+			each.fallback = strings.NewReplacer("${default_secret}", config.DefaultSecret, "${default_webhook_secret}", config.DefaultWebhookSecret).Replace(each.fallback)
 			if twin, ok := all[name]; ok && twin != each {
 				t.Errorf("%s means one thing to %s and another elsewhere: %+v, %+v", name, process, each, twin)
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,11 +19,14 @@ import (
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/refund"
 	"payonce/web"
 )
 
@@ -55,24 +59,40 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	a := &api{
 		cfg: cfg, log: log, db: db, waker: waker,
 		journal: journal.New(journal.Options{DB: db, Log: log}),
-		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log}),
+		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log, Neighbours: neighbours(cfg)}),
 	}
 	keys := &idempotency.Keys{DB: db, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease}
-	gateway := simulated.New(simulated.Config{URL: cfg.ProviderURL, APIKey: cfg.ProviderKey, ConnectTimeout: cfg.ProviderConnect})
+	gateway := simulated.New(simulated.Config{URL: cfg.ProviderURL, APIKey: cfg.ProviderKey, ConnectTimeout: cfg.ProviderConnect, Log: log})
 	mailbox := mailboxOf(cfg)
+	webhooks, err := webhook.NewVerifier(cfg.WebhookSecret, time.Now)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("PAYONCE_WEBHOOK_SECRET: %w", err), db.Close())
+	}
+	lab, err := laboratory(ctx, cfg, pg, db, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	checkouts := checkout.New(checkout.Config{
 		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log,
-		ProviderDeadline: cfg.ProviderDeadline, Finalise: cfg.Finalise, Lease: cfg.Lease,
+		ProviderDeadline: cfg.ProviderDeadline, Finalise: cfg.Finalise, Lease: cfg.Lease, Leaving: ctx.Done(),
 		Wait: cfg.Wait, MaxWait: cfg.MaxWait, Doubt: checkout.Doubt(cfg.Schedule),
 	})
+	schedule, err := retry.Named(cfg.Schedule)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	a.handler = httpapi.New(httpapi.Options{
+		Refunds: refund.New(refund.Config{
+			DB: db, Keys: keys, Payments: checkouts, Story: refund.Story(schedule.Whole()), Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
+		}),
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),
-		Books: gateway, Mailbox: mailbox,
-		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, Production: cfg.Mode == config.Production,
-		Pages: web.FS(), Lab: laboratory(cfg, db, log), Registry: telemetry.Registry(), Log: log,
+		Books: gateway, Mailbox: mailbox, Webhooks: webhooks, ReadNotice: simulated.ReadNotice,
+		Letters: retry.Desk{DB: db, Resend: event.Resend, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
+		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, RecordingTTL: cfg.RecordingTTL, Production: cfg.Mode == config.Production,
+		Pages: web.FS(), Lab: lab, Registry: metrics(gateway), Log: log,
 		Ready: []telemetry.Check{
-			{Name: "postgres", Ask: db.Ping}, {Name: "migrations", Ask: schema(pg)}, {Name: "partitions", Ask: partitions(db)},
+			{Name: "process", Ask: staying(ctx)}, {Name: "postgres", Ask: db.Ping}, {Name: "migrations", Ask: schema(pg)}, {Name: "partitions", Ask: partitions(db)},
 		},
 	})
 	return a, nil
@@ -85,13 +105,12 @@ func windowsFit(cfg config.API) error {
 	if err != nil {
 		return err
 	}
-	windows := retention.Defaults()
-	windows.Keys, windows.Retries = cfg.KeyTTL, schedule.Whole()
-	return retention.Lint(windows)
+	return retention.Lint(retention.Configured(cfg.Retention, cfg.KeyTTL, schedule.Whole()))
 }
 
-// run serves until ctx ends, then drains: no new connection, the requests under
-// way to their end, and last what they told the journal.
+// run serves until ctx ends, then drains: first /readyz says no and the streams
+// end, then no new connection, the requests under way to their end, and last
+// what they told the journal.
 func (a *api) run(ctx context.Context) error {
 	defer func() { _ = a.db.Close() }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
@@ -119,6 +138,10 @@ func (a *api) serve(ctx context.Context, g *run.Group, listener net.Listener) {
 	g.Add(func() error {
 		go func() {
 			<-interrupted.Done()
+			server.SetKeepAlivesEnabled(false) // each answer sends its client elsewhere
+			if ctx.Err() != nil {
+				time.Sleep(a.cfg.Notice)
+			}
 			patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Drain)
 			defer cancel()
 			err := server.Shutdown(patience)

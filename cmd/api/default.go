@@ -3,11 +3,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 
 	"payonce/internal/edge/audit"
+	"payonce/internal/edge/journal"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
 )
@@ -21,7 +23,12 @@ func armFaults(cfg config.Base) error {
 }
 
 // laboratory is absent from a default build.
-func laboratory(config.API, *postgres.DB, *slog.Logger) http.Handler { return nil }
+func laboratory(context.Context, config.API, postgres.Config, *postgres.DB, *slog.Logger) (http.Handler, error) {
+	return nil, nil //nolint:nilnil // no laboratory is no error
+}
+
+// neighbours are none: production's provider and mail server are not ours to ask.
+func neighbours(config.API) []journal.Neighbour { return nil }
 
 // mailboxOf is nobody: production has no mailbox that could be asked.
 func mailboxOf(config.API) audit.Mailbox { return nil }

@@ -11,13 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"payonce/internal/edge/retention"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/process"
 	"payonce/internal/platform/telemetry"
 	"payonce/migrations"
 )
@@ -33,7 +32,7 @@ func main() {
 	}
 	log := telemetry.Logger("api", cfg.LogFormat, cfg.LogLevel)
 	telemetry.Traces()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := process.Context(cfg.Notice+cfg.Drain, log)
 	err := start(ctx, cfg, log)
 	stop()
 	if err != nil {
@@ -57,20 +56,11 @@ func start(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	return nil
 }
 
-// migrate brings schema and partitions up to date; under locks, so that several
-// may be started at once.
+// migrate brings schema and partitions up to date.
 func migrate(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	pg := postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-migrate"}
-	n, err := postgres.Migrate(ctx, pg, migrations.Files)
+	n, err := retention.Prepare(ctx, pg, migrations.Files)
 	if err != nil {
-		return err
-	}
-	db, err := postgres.Open(ctx, pg)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	if err := retention.MakeAhead(ctx, db); err != nil {
 		return err
 	}
 	log.Info("schema is up to date", "applied", n)
@@ -111,6 +101,19 @@ func partitions(db *postgres.DB) func(ctx context.Context) error {
 		return err
 	}
 }
+
+// staying says no from the moment the process is asked to end, while it still
+// serves: whoever hands out requests learns it before the door is shut.
+func staying(leaving context.Context) func(ctx context.Context) error {
+	return func(context.Context) error {
+		if leaving.Err() != nil {
+			return errLeaving
+		}
+		return nil
+	}
+}
+
+var errLeaving = errors.New("asked to end")
 
 var errDrain = errors.New("could not finish in time; attempts under way will be recovered")
 

@@ -16,6 +16,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/runfile"
 )
 
 // demo is everything that runs.
@@ -27,7 +28,7 @@ type demo struct {
 	addr  addresses
 	kept  secrets
 
-	file       runFile
+	file       runfile.File
 	supervisor *supervisor
 	unwatch    context.CancelFunc
 }
@@ -55,6 +56,7 @@ func prepare(ctx context.Context, cfg config, say func(string)) (*demo, error) {
 	}
 	d.file = d.describe()
 	d.supervisor = newSupervisor(say)
+	d.supervisor.mourn = d.mourn
 	return d, nil
 }
 
@@ -98,8 +100,8 @@ func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
 	return a, nil
 }
 
-func (d *demo) describe() runFile {
-	f := runFile{
+func (d *demo) describe() runfile.File {
+	f := runfile.File{
 		URL:           d.addr.public,
 		SimulatorURL:  "http://" + d.addr.simulator,
 		MailboxURL:    "http://" + d.addr.simulator + "/mailbox",
@@ -144,6 +146,9 @@ func (d *demo) start(ctx context.Context) error {
 		}
 		d.say(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s", p.name, p.at, process.Pid(), time.Since(began).Seconds()))
 		d.supervisor.watch(watching, p.part, process)
+	}
+	if err := d.queuesWritten(ctx); err != nil {
+		return err
 	}
 	d.supervisor.follow(d.pidsChanged)
 	return nil
@@ -238,6 +243,7 @@ func (d *demo) spec(name string, args ...string) proc.Spec {
 			"PAYONCE_LOG_FORMAT=json",
 			"PAYONCE_POSTGRES_DSN="+d.file.PostgresDSN,
 			"PAYONCE_AMQP_URL="+d.file.AMQPURL,
+			"PAYONCE_NAIVE_AMQP_URL="+d.file.AMQPURL,
 			"PAYONCE_PROVIDER_URL="+d.file.SimulatorURL,
 			"PAYONCE_SMTP_ADDR="+d.addr.smtp,
 			"PAYONCE_MAILBOX_URL="+d.file.SimulatorURL,
@@ -248,6 +254,8 @@ func (d *demo) spec(name string, args ...string) proc.Spec {
 			"PAYONCE_ADMIN_LISTEN="+admin[name],
 			"PAYONCE_PUBLIC_URL="+d.addr.public,
 			"PAYONCE_SIMULATOR_POSTGRES_DSN="+d.file.SimulatorDSN,
+			"PAYONCE_SIMULATOR_SHOP_URL="+d.localURL(),
+			"PAYONCE_SIMULATOR_SHOP_DSN="+d.file.PostgresDSN,
 			"PAYONCE_SIMULATOR_LISTEN="+d.addr.simulator,
 			"PAYONCE_SIMULATOR_SMTP_LISTEN="+d.addr.smtp,
 			"PAYONCE_SIMULATOR_WEBHOOK_URL="+d.localURL()+"/v1/webhooks/provider",
@@ -293,7 +301,7 @@ func answers(target string) func(context.Context) error {
 // pidsChanged writes run.json, which therefore appears when all is ready.
 func (d *demo) pidsChanged(pids map[string]int) {
 	d.file.Pids = pids
-	if err := d.file.write(d.cfg.DataDir); err != nil {
+	if err := d.file.Write(d.cfg.DataDir); err != nil {
 		d.say(err.Error())
 	}
 }
@@ -301,13 +309,13 @@ func (d *demo) pidsChanged(pids map[string]int) {
 // stop ends everything in the order in which nobody misses anybody: first those
 // who take work in, last the services.
 func (d *demo) stop() error {
-	problems := []error{removeRunFile(d.cfg.DataDir)}
+	problems := []error{runfile.Remove(d.cfg.DataDir)}
 	d.say("stopping")
 	if d.unwatch != nil {
 		d.unwatch()
 	}
 	d.supervisor.watchers.Wait()
-	problems = append(problems, removeRunFile(d.cfg.DataDir)) // a last change may have come in between
+	problems = append(problems, runfile.Remove(d.cfg.DataDir)) // a last change may have come in between
 	for _, group := range [][]string{{"vite", "api"}, {"relay", "worker"}, {"simulator"}} {
 		problems = append(problems, d.end(group))
 	}

@@ -22,6 +22,7 @@ import (
 	_ "github.com/lib/pq"
 
 	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/runfile"
 )
 
 // asDemo makes this test binary the demo; under the name of a part it is that
@@ -88,7 +89,7 @@ func TestWhateverIsKilledComesBackAndRunJSONSaysWhere(t *testing.T) {
 			}
 			d.line(t, fmt.Sprintf("%s (pid %d) was killed by SIGKILL, restarting", name, before.Pids[name]))
 			eventually(t, name+" is back and in run.json", func() bool {
-				now, err := readRunFile(d.dir)
+				now, err := runfile.Read(d.dir)
 				return err == nil && now.Pids[name] != before.Pids[name] && runs(now.Pids[name])
 			})
 		})
@@ -112,7 +113,7 @@ func TestWhateverIsKilledComesBackAndRunJSONSaysWhere(t *testing.T) {
 		t.Errorf("a demo that is asked to stop ends well, got %v", err)
 	}
 	d.nothingLeft(t, after)
-	if _, err := os.Stat(runFilePath(d.dir)); !os.IsNotExist(err) {
+	if _, err := os.Stat(runfile.Path(d.dir)); !os.IsNotExist(err) {
 		t.Errorf("run.json outlives the demo: %v", err)
 	}
 }
@@ -235,9 +236,9 @@ func (d *running) line(t *testing.T, want string) {
 	}
 }
 
-func (d *running) run(t *testing.T) runFile {
+func (d *running) run(t *testing.T) runfile.File {
 	t.Helper()
-	file, err := readRunFile(d.dir)
+	file, err := runfile.Read(d.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func (d *running) run(t *testing.T) runFile {
 }
 
 // nothingLeft waits for the kernel to end what a killed demo had.
-func (d *running) nothingLeft(t *testing.T, file runFile) {
+func (d *running) nothingLeft(t *testing.T, file runfile.File) {
 	t.Helper()
 	eventually(t, "nothing of the demo runs", func() bool { return len(processesWith(t, d.dir)) == 0 })
 	for _, address := range []string{file.URL, file.SimulatorURL, file.PostgresDSN, file.AMQPURL} {

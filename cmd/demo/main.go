@@ -26,6 +26,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/runfile"
 )
 
 // config is flags, environment and help at once.
@@ -107,7 +108,7 @@ func take(dir string) (release func(), err error) {
 	release, err = devstack.Lock(filepath.Join(dir, "demo.lock"))
 	if errors.Is(err, devstack.ErrInUse) {
 		where := ""
-		if running, readErr := readRunFile(dir); readErr == nil {
+		if running, readErr := runfile.Read(dir); readErr == nil {
 			where = " and serves " + running.URL
 		}
 		return nil, fmt.Errorf("%w: it runs already in %s%s; stop it, or give another --data-dir", err, dir, where)
@@ -116,7 +117,7 @@ func take(dir string) (release func(), err error) {
 		return nil, err
 	}
 	// A demo that was killed has left its file behind.
-	if err := removeRunFile(dir); err != nil {
+	if err := runfile.Remove(dir); err != nil {
 		release()
 		return nil, err
 	}

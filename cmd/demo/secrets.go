@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"payonce/internal/lab/runfile"
 )
 
 // secrets are made up once per data folder: with another Secret the sandboxes
@@ -42,5 +44,5 @@ func keptSecrets(dir string) (s secrets, err error) {
 	if text, err = json.MarshalIndent(s, "", "  "); err != nil {
 		return s, fmt.Errorf("secrets: %w", err)
 	}
-	return s, replaceFile(file, append(text, '\n'))
+	return s, runfile.Replace(file, append(text, '\n'))
 }

@@ -20,6 +20,7 @@ type part struct {
 // supervisor watches parts until its context ends.
 type supervisor struct {
 	say      func(string)
+	mourn    func(name string, pid int) // told of each end; nil tells nobody
 	watchers sync.WaitGroup
 
 	mu      sync.Mutex
@@ -57,6 +58,9 @@ func (s *supervisor) watch(ctx context.Context, p part, process *proc.Process) {
 			}
 			s.say(fmt.Sprintf("%s (pid %d) %s, restarting", p.name, process.Pid(), process.Ending()))
 			s.set(p.name, nil)
+			if s.mourn != nil {
+				s.mourn(p.name, process.Pid())
+			}
 			began := time.Now()
 			if process = s.again(ctx, p); process == nil {
 				return
@@ -67,10 +71,11 @@ func (s *supervisor) watch(ctx context.Context, p part, process *proc.Process) {
 	})
 }
 
-// again launches until it succeeds, with pauses that grow from a tenth of a
-// second to five seconds. It returns nil when ctx ends first.
+// again launches until it succeeds, with pauses that grow to five seconds; the
+// first is long enough for who watches to see that something is gone. It returns
+// nil when ctx ends first.
 func (s *supervisor) again(ctx context.Context, p part) *proc.Process {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	for pause := 600 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		select {
 		case <-ctx.Done():
 			return nil

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+
+	"payonce/internal/lab/runfile"
 )
 
 // welcome says where everything is.
@@ -17,8 +19,9 @@ func (d *demo) welcome() {
 	d.say("  Mailbox     " + d.file.MailboxURL)
 	d.say("  Simulator   " + d.file.SimulatorURL)
 	d.say("  Postgres    psql '" + d.file.PostgresDSN + "'")
-	d.say("  Addresses   " + runFilePath(d.cfg.DataDir))
+	d.say("  Addresses   " + runfile.Path(d.cfg.DataDir))
 	d.say("  Logs        " + d.log("*"))
+	d.say("  Terminal    go run ./cmd/payonce")
 	d.say("")
 	d.say("Kill what you like, it comes back. Ctrl-C stops everything; the data stay.")
 	if !d.cfg.NoBrowser {

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 
 	"payonce/internal/platform/config"
+	"payonce/internal/platform/postgres"
 )
 
 // armFaults refuses: a default build holds no crash points.
@@ -15,3 +18,6 @@ func armFaults(cfg config.Base) error {
 	}
 	return nil
 }
+
+// watchFaults does nothing: nobody can arm what is not there.
+func watchFaults(context.Context, postgres.Config, *slog.Logger) error { return nil }

@@ -1,15 +1,13 @@
 // Command relay moves events from the outbox to RabbitMQ, each at least once.
-// Any number may run: one publishes, the others stand by. Killing it at any
+// Any number may run: they share the work evenly. Killing one at any
 // moment costs a few events sent twice, which every consumer's inbox absorbs.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"syscall"
 
 	"github.com/google/uuid"
 	"github.com/oklog/run"
@@ -21,24 +19,28 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/process"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 )
 
-const about = "Moves events from the outbox to RabbitMQ, each at least once. Any number may run: one publishes, the others stand by."
+const about = "Moves events from the outbox to RabbitMQ, each at least once. Any number may run: they share the work evenly and take over from one that dies."
 
 func main() {
 	var cfg config.Relay
 	config.MustParse("relay", about, &cfg)
 	log := telemetry.Logger("relay", cfg.LogFormat, cfg.LogLevel)
-	if err := relay(context.Background(), cfg, log); err != nil {
+	ctx, stop := process.Context(cfg.Drain, log)
+	err := relay(ctx, cfg, log)
+	stop()
+	if err != nil {
 		log.Error("the relay stopped", "error", err)
 		os.Exit(1)
 	}
 }
 
-// relay runs until SIGTERM or Ctrl-C, then waits for the confirms under way.
+// relay runs until ctx ends, then waits for the confirms under way.
 func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 	telemetry.Traces()
 	schedule, err := prepare(cfg, log)
@@ -46,6 +48,9 @@ func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 		return err
 	}
 	database := postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-relay"}
+	if err := watchFaults(ctx, database, log); err != nil {
+		return err
+	}
 	db, err := postgres.Open(ctx, database)
 	if err != nil {
 		return err
@@ -74,7 +79,7 @@ func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 		return err
 	}
 	// The journal ends last, so that it hears of the confirms waited for.
-	defer background(ctx, seen.Run)()
+	defer background(context.WithoutCancel(ctx), seen.Run)()
 	return supervise(ctx, cfg, log, parts{db, broker, eye, topology, r})
 }
 
@@ -87,10 +92,8 @@ func prepare(cfg config.Relay, log *slog.Logger) (retry.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	windows := retention.Defaults()
-	windows.Retries = schedule.Whole()
 	log.Info("retries", "schedule", cfg.Schedule, "longest_way_back", schedule.Whole().String())
-	return schedule, retention.Lint(windows)
+	return schedule, retention.Lint(retention.Configured(cfg.Retention, retention.Defaults().Keys, schedule.Whole()))
 }
 
 type parts struct {
@@ -100,23 +103,23 @@ type parts struct {
 	relay       *outbox.Relay
 }
 
-// supervise runs the process's actors until one ends or a signal comes.
+// supervise runs the process's actors until one of them or ctx ends.
 func supervise(ctx context.Context, cfg config.Relay, log *slog.Logger, p parts) error {
 	registry := telemetry.Registry()
-	measure(registry, p.relay)
+	backlog := &outbox.BacklogGauge{DB: p.db, Log: log}
+	measure(registry, p.relay, backlog)
 	var g run.Group
-	g.Add(run.SignalHandler(ctx, os.Interrupt, syscall.SIGTERM))
 	actor(ctx, &g, p.relay.Run)
 	actor(ctx, &g, outbox.Sampler{DB: p.db, Broker: p.eye, Queues: p.topology.QueueNames(), Log: log}.Run)
+	actor(ctx, &g, backlog.Run)
 	actor(ctx, &g, telemetry.Heartbeat{DB: p.db, Process: "relay", Instance: instance(), BrokerOK: p.broker.Healthy, Log: log}.Run)
 	actor(ctx, &g, func(ctx context.Context) error {
 		checks := []telemetry.Check{{Name: "postgres", Ask: p.db.Ping}, {Name: "rabbitmq", Ask: p.broker.Ready}}
 		return telemetry.Admin{Registry: registry, Checks: checks, Log: log}.Run(ctx, cfg.AdminListen)
 	})
 	err := g.Run()
-	if errors.Is(err, run.ErrSignal) {
+	if err == nil {
 		log.Info("stopped as asked", "events_published", p.relay.Counts().Published)
-		return nil
 	}
 	return err
 }
@@ -147,7 +150,7 @@ func instance() string {
 }
 
 // measure shows what the relay counts.
-func measure(registry *prometheus.Registry, r *outbox.Relay) {
+func measure(registry *prometheus.Registry, r *outbox.Relay, backlog *outbox.BacklogGauge) {
 	counter := func(name, help string, value func(outbox.Counts) int64) {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 			func() float64 { return float64(value(r.Counts())) }))
@@ -161,10 +164,7 @@ func measure(registry *prometheus.Registry, r *outbox.Relay) {
 	counter("payonce_relay_nacked_total", "Events the broker refused; they stay unpublished.", func(c outbox.Counts) int64 { return c.Nacked })
 	counter("payonce_relay_unconfirmed_total", "Events whose fate was unknown and that were sent again.", func(c outbox.Counts) int64 { return c.Lost })
 	gauge("payonce_relay_held_aggregates", "Aggregates held back behind an event the broker does not take.", func() float64 { return float64(r.Counts().Held) })
-	gauge("payonce_relay_owner", "1 while this relay is the one that publishes.", func() float64 {
-		if r.Owner() {
-			return 1
-		}
-		return 0
-	})
+	gauge("payonce_relay_partitions", fmt.Sprintf("Partitions this relay owns; the sum over all relays is %d.", outbox.Partitions), func() float64 { return float64(r.Partitions()) })
+	gauge("payonce_outbox_unpublished", "Events in the outbox that are not published yet, counted up to a limit; every relay says the same.", func() float64 { return float64(backlog.Latest().Unpublished) })
+	gauge("payonce_outbox_oldest_seconds", "Age of the oldest of them; every relay says the same.", func() float64 { return backlog.Latest().Oldest.Seconds() })
 }

@@ -186,3 +186,38 @@ func TestARelayBeatsSamplesDepthsAndEndsWellOnSIGTERM(t *testing.T) {
 		t.Error("it left its heartbeat behind")
 	}
 }
+
+func TestARelayThatIsStoppedIsReplacedAndDoesNoHarmWhenItWakes(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sleeper := s.relay()
+	s.pay(100)
+	s.eventually("100 events", func() bool { return s.distinct() == 100 })
+	const holders = `SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	other := s.relay()
+	s.eventually("two relays share the partitions", func() bool { return s.count(holders) == 2 })
+	if err := sleeper.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.pay(400)
+	s.eventually("the other publishes the sleeper's share too", func() bool {
+		return s.distinct() == 500 && s.count(`SELECT count(*) FROM outbox_events WHERE published_at IS NULL`) == 0
+	})
+	if err := sleeper.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("awake, it has its share again", func() bool { return s.count(holders) == 2 })
+	s.pay(400)
+	s.eventually("900 events, all marked", func() bool {
+		return s.distinct() == 900 && s.count(`SELECT count(*) FROM outbox_events WHERE published_at IS NULL`) == 0
+	})
+	for _, relay := range []*exec.Cmd{sleeper, other} {
+		if err := relay.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := relay.Wait(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	}
+}

@@ -8,13 +8,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"payonce/internal/platform/config"
+	"payonce/internal/platform/process"
 	"payonce/internal/platform/telemetry"
 )
 
@@ -29,7 +27,7 @@ func main() {
 	}
 	log := telemetry.Logger("worker", cfg.LogFormat, cfg.LogLevel)
 	telemetry.Traces()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := process.Context(cfg.Drain, log)
 	w, err := newWorker(ctx, cfg, log)
 	if err == nil {
 		err = w.run(ctx)

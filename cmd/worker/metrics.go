@@ -14,8 +14,8 @@ func (w *worker) metrics() *prometheus.Registry {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
 	}
-	gauge := func(name, help string, value func() int64) {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+	gauge := func(name, help string, labels prometheus.Labels, value func() int64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
 	}
 	for _, c := range w.consumers {
@@ -31,6 +31,8 @@ func (w *worker) metrics() *prometheus.Registry {
 				func() int64 { return of(c.runner.Counts()) })
 		}
 	}
+	w.lettersMetrics(counter, gauge)
+	w.retentionMetrics(counter, gauge)
 	for outcome, of := range map[string]func() int64{
 		"sent": func() int64 { return w.mailer.Counts().Sent }, "delayed": func() int64 { return w.mailer.Counts().Delayed },
 		"failed": func() int64 { return w.mailer.Counts().Failed }, "lost": func() int64 { return w.mailer.Counts().Lost },
@@ -38,8 +40,12 @@ func (w *worker) metrics() *prometheus.Registry {
 		counter("payonce_mails_total", "Mails, by what became of a try; lost means that the lease was taken over.",
 			prometheus.Labels{"outcome": outcome}, of)
 	}
-	gauge("payonce_dead_letters_open", "Dead letters that wait for a person.", w.collector.Open)
-	gauge("payonce_postgres_connections_in_use", "Connections to Postgres in use.", func() int64 { return int64(w.db.Stats().InUse) })
+	gauge("payonce_provider_breaker_state", "How the breaker towards the provider stands: 0 closed, 1 half-open, 2 open.", nil, w.gateway.BreakerState)
+	doubts := w.sweeper.Service.Doubts
+	gauge("payonce_attempts_in_doubt", "Attempts to charge whose outcome nobody here knows.", nil, func() int64 { return doubts().InDoubt })
+	gauge("payonce_oldest_doubt_seconds", "Age of the oldest attempt in doubt.", nil, func() int64 { return doubts().OldestSeconds })
+	counter("payonce_attempts_recovered_total", "Attempts that the sweeper finished.", nil, func() int64 { return doubts().Recovered })
+	gauge("payonce_postgres_connections_in_use", "Connections to Postgres in use.", nil, func() int64 { return int64(w.db.Stats().InUse) })
 	counter("payonce_postgres_waits_total", "Times somebody waited for a connection of the pool.", nil, func() int64 { return w.db.Stats().WaitCount })
 	counter("payonce_journal_dropped_total", "Records that the live view lost.", nil, w.journal.Dropped)
 	return registry

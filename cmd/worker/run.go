@@ -89,22 +89,3 @@ func (w *worker) work(ctx context.Context) error {
 	w.migrated.Store(true)
 	return together(ctx, w.workers())
 }
-
-// every runs a task now and then at an interval; a failure is logged and tried
-// again after a minute at most.
-func (w *worker) every(name string, interval time.Duration, task func(ctx context.Context) error) actor {
-	return actor{name, func(ctx context.Context) error {
-		for {
-			next := interval
-			if err := task(ctx); err != nil && ctx.Err() == nil {
-				w.log.Error(name, "error", err)
-				next = min(interval, time.Minute)
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(next):
-			}
-		}
-	}}
-}

@@ -14,6 +14,7 @@ import (
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
@@ -24,6 +25,7 @@ import (
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 )
 
@@ -47,6 +49,12 @@ type worker struct {
 	mailer    *email.Mailer
 	collector *retry.Collector
 	sweeper   checkout.Sweeper
+	keeper    *retention.Keeper
+	gateway   *simulated.Client // one for all, so that there is one breaker
+	story     saga.Definition
+	timer     saga.Timer
+	sweepNow  chan struct{}
+	beside    []actor // of the laboratory, in its builds
 }
 
 type consumer struct {
@@ -58,7 +66,7 @@ type consumer struct {
 // database, its broker and everybody else.
 func newWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) (*worker, error) {
 	w := &worker{cfg: cfg, log: log, pg: postgres.Config{DSN: cfg.PostgresDSN, PoolSize: cfg.PoolSize, AppName: "payonce-worker"}}
-	for _, wire := range []func(context.Context) error{w.wireServices, w.wireMailer, w.wireConsumers, w.wireSweeper} {
+	for _, wire := range []func(context.Context) error{w.wireServices, w.wireMailer, w.wireCheckout, w.wireSaga, w.wireConsumers, w.wireLab} {
 		if err := wire(ctx); err != nil {
 			w.close()
 			return nil, err
@@ -71,13 +79,21 @@ func (w *worker) wireServices(ctx context.Context) (err error) {
 	if w.schedule, err = retry.Named(w.cfg.Schedule); err != nil {
 		return err
 	}
-	windows := retention.Defaults()
-	windows.Keys, windows.Retries = w.cfg.KeyTTL, w.schedule.Whole()
+	windows := retention.Configured(w.cfg.Retention, w.cfg.KeyTTL, w.schedule.Whole())
 	if err := retention.Lint(windows); err != nil {
-		return err
+		return err // Before anything else: nothing may work with a window that is too short.
 	}
 	w.log.Info("retries", "schedule", w.cfg.Schedule, "longest_way_back", w.schedule.Whole().String())
+	if err := watchFaults(ctx, w.pg, w.log); err != nil {
+		return err
+	}
 	if w.db, err = postgres.Open(ctx, w.pg); err != nil {
+		return err
+	}
+	// What the ledger was booked from is what an auditor may ask for in years.
+	if w.keeper, err = retention.New(retention.Config{
+		DB: w.db, Windows: windows, ArchiveDir: w.cfg.ArchiveDir, ArchiveTypes: ledger.Types, Log: w.log, Now: time.Now,
+	}); err != nil {
 		return err
 	}
 	if w.waker, err = outbox.NewWaker(ctx, w.pg, w.log); err != nil {
@@ -104,8 +120,14 @@ func (w *worker) hurry(_ context.Context, e observe.Event) {
 	switch e.Node {
 	case email.Name:
 		w.mailer.Wake()
-	case tickets.Name:
-		w.waker.Wake() // tickets.issued is in the outbox
+	case tickets.Name, ledger.Name, event.ConsumerSaga:
+		w.waker.Wake() // they have written to the outbox: news, commands, replies
+	case checkout.NoticesName:
+		select {
+		case w.sweepNow <- struct{}{}: // an attempt may be due
+		default:
+		}
+		w.waker.Wake() // or a refund's reply is in the outbox
 	}
 }
 
@@ -114,9 +136,7 @@ func (w *worker) wireMailer(context.Context) error {
 	if w.cfg.Schedule == "demo" {
 		timeout = 2 * time.Second // so that a visitor sees a killed mailer's lease run out
 	}
-	sender, err := email.NewSMTP(email.SMTPConfig{
-		Addr: w.cfg.SMTPAddr, TLS: w.cfg.SMTPTLS, User: w.cfg.SMTPUser, Password: w.cfg.SMTPPass, From: w.cfg.MailFrom, Timeout: timeout,
-	})
+	sender, err := w.smtp(timeout)
 	if err != nil {
 		return err
 	}
@@ -127,25 +147,43 @@ func (w *worker) wireMailer(context.Context) error {
 	return nil
 }
 
+// smtp makes a connection to the mail server; one for each who sends.
+func (w *worker) smtp(timeout time.Duration) (*email.SMTP, error) {
+	return email.NewSMTP(email.SMTPConfig{
+		Addr: w.cfg.SMTPAddr, TLS: w.cfg.SMTPTLS, User: w.cfg.SMTPUser, Password: w.cfg.SMTPPass, From: w.cfg.MailFrom, Timeout: timeout,
+	})
+}
+
+// wireSaga makes what drives refunds: the story, and the timer that looks where
+// no answer came.
+func (w *worker) wireSaga(context.Context) error {
+	w.story = refund.Story(w.schedule.Whole())
+	w.timer = saga.Timer{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
+	return w.story.Check()
+}
+
+// asking is how many calls of the provider are under way together. One that is
+// silent holds its place until the deadline, so places must be many; and what is
+// in hand when a worker dies is counted a delivery, so not too many.
+const asking = 32
+
 func (w *worker) wireConsumers(context.Context) error {
+	director := &saga.Orchestrator{Definition: w.story}
 	publisher := w.writing.Publisher(rabbit.PublisherConfig{})
-	for _, c := range []struct {
-		name    string
-		types   []string
-		handler inbox.Handler
-	}{
-		{ledger.Name, ledger.Types, ledger.Consumer{}.Handle},
-		{tickets.Name, tickets.Types, tickets.Consumer{}.Handle},
-		{email.Name, email.Types, email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
+	gateway := refund.Gateway{Provider: w.gateway, Deadline: w.cfg.ProviderDeadline}
+	for _, c := range []inbox.Config{
+		{Consumer: ledger.Name, Handler: ledger.Consumer{}.Handle},
+		{Consumer: tickets.Name, Handler: tickets.Consumer{}.Handle},
+		{Consumer: email.Name, Handler: email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
+		{Consumer: event.ConsumerSaga, Handler: director.Handle, Committed: director.Committed},
+		// What the provider tells is applied, what it is asked is asked: one queue.
+		{Consumer: event.ConsumerProvider, Handler: told(checkout.Notices{Service: w.sweeper.Service}.Handle, refund.Notices{Log: w.log}.Handle), Around: gateway.Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
+		{Consumer: checkout.RefundsName, Handler: checkout.Refunds{}.Handle},
 	} {
-		runner, err := inbox.New(inbox.Config{
-			Consumer: c.name, Types: c.types, Handler: c.handler, DB: w.db, Broker: w.reading, Publisher: publisher,
-			Schedule: w.schedule, Observer: w.observer, Log: w.log, Now: time.Now,
-		})
-		if err != nil {
+		c.Publisher = publisher
+		if err := w.consume(c); err != nil {
 			return err
 		}
-		w.consumers = append(w.consumers, consumer{c.name, runner})
 	}
 	var err error
 	w.collector, err = retry.NewCollector(retry.CollectorConfig{
@@ -154,11 +192,26 @@ func (w *worker) wireConsumers(context.Context) error {
 	return err
 }
 
-func (w *worker) wireSweeper(context.Context) error {
-	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Log: w.log, Service: checkout.New(checkout.Config{
+// consume adds a consumer; what all have in common is filled in here.
+func (w *worker) consume(c inbox.Config) error {
+	c.Types, c.DB, c.Broker, c.Schedule = event.TypesOf(c.Consumer), w.db, w.reading, w.schedule
+	c.Observer, c.Log, c.Now = w.observer, w.log, time.Now
+	c.ByBusinessKey = event.ByBusinessKey(c.Consumer)
+	runner, err := inbox.New(c)
+	if err == nil {
+		w.consumers = append(w.consumers, consumer{c.Consumer, runner})
+	}
+	return err
+}
+
+// wireCheckout stands before the consumers: one of them needs it.
+func (w *worker) wireCheckout(context.Context) error {
+	w.sweepNow = make(chan struct{}, 1)
+	w.gateway = simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect, Log: w.log})
+	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Hurry: w.sweepNow, Log: w.log, Service: checkout.New(checkout.Config{
 		DB:       w.db,
 		Keys:     &idempotency.Keys{DB: w.db, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease},
-		Provider: simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect}),
+		Provider: w.gateway,
 		Render:   wire.Renderer{},
 		Observer: w.observer,
 		Wake:     w.waker.Wake,
@@ -172,12 +225,13 @@ func (w *worker) wireSweeper(context.Context) error {
 
 // workers take on work; each can be killed at any moment.
 func (w *worker) workers() []actor {
-	all := []actor{
+	all := append([]actor{
 		{"mailer", w.mailer.Run},
 		{"dead letters", w.collector.Run},
 		{"sweeper", w.sweeper.Run},
-		w.every("partitions", time.Hour, func(ctx context.Context) error { return retention.MakeAhead(ctx, w.db) }),
-	}
+		{"retention", w.keeper.Run},
+		{"saga timer", w.timer.Run},
+	}, w.beside...)
 	for _, c := range w.consumers {
 		all = append(all, actor{"consumer " + c.name, c.runner.Run})
 	}

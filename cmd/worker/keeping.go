@@ -1,0 +1,58 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"payonce/internal/edge/retention"
+	"payonce/internal/pattern/retry"
+)
+
+type (
+	newCounter func(name, help string, labels prometheus.Labels, value func() int64)
+	newGauge   func(name, help string, labels prometheus.Labels, value func() int64)
+)
+
+// lettersMetrics shows what failed, and how.
+func (w *worker) lettersMetrics(counter newCounter, gauge newGauge) {
+	gauge("payonce_dead_letters_open", "Dead letters that wait for a person.", nil, w.collector.Open)
+	for _, class := range retry.Classes {
+		counter("payonce_dead_letters_total", "Dead letters written down, by error class.", prometheus.Labels{"class": string(class)},
+			func() int64 { return w.collector.Died()[class] })
+	}
+	for _, c := range w.consumers {
+		counter("payonce_consumer_returned_total", "Failed messages for which the broker had no queue; they wait in hand.",
+			prometheus.Labels{"consumer": c.name}, func() int64 { return c.runner.Counts().Returned })
+		for _, class := range retry.Classes {
+			counter("payonce_consumer_failures_total", "Failures of a consumer, by error class.",
+				prometheus.Labels{"consumer": c.name, "class": string(class)}, func() int64 { return c.runner.Failures()[class] })
+		}
+	}
+}
+
+// retentionMetrics shows that what is over goes, and that what is coming is
+// there: a task whose last success is hours old is the one to look at.
+func (w *worker) retentionMetrics(counter newCounter, gauge newGauge) {
+	for _, table := range retention.Tables {
+		counter("payonce_retention_removed_total", "Partitions (outbox_events, consumer_inbox) and rows (the others) removed.",
+			prometheus.Labels{"table": table}, func() int64 { return w.keeper.Stats().Removed[table] })
+	}
+	for _, task := range retention.Tasks {
+		gauge("payonce_retention_last_success_seconds", "When a task last succeeded, as Unix time; 0 is never.",
+			prometheus.Labels{"task": task}, func() int64 { return unixOrZero(w.keeper.Stats().Ran[task]) })
+	}
+	counter("payonce_retention_kept_total", "Times that a day stayed because of an unpublished event or a lock.", nil,
+		func() int64 { return w.keeper.Stats().Kept })
+	counter("payonce_retention_archived_events_total", "Events written to archives before their day was dropped.", nil,
+		func() int64 { return w.keeper.Stats().ArchivedRows })
+	gauge("payonce_partition_days_left", "Days after today that have their partitions, without a gap.", nil,
+		func() int64 { return w.keeper.Stats().DaysLeft })
+}
+
+func unixOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

@@ -48,6 +48,9 @@ test('a killed worker turns its 3 nodes grey, and the effects still come once', 
   const pid = run().pids['worker'];
   if (pid === undefined || pid === 0) throw new Error('run.json knows no worker');
   process.kill(pid, 'SIGKILL');
+  for (const consumer of ['ledger', 'email', 'tickets']) {
+    await expect(visitor.node(consumer)).toHaveAttribute('data-state', 'down');
+  }
   await visitor.pay.dblclick();
   await visitor.chargedOnce();
   await visitor.oneOfEverything();

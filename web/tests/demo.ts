@@ -16,6 +16,7 @@ export interface Run {
   url: string;
   mailbox_url: string;
   simulator_url: string;
+  postgres_dsn: string;
   pids: Record<string, number>;
 }
 

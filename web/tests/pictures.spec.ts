@@ -1,22 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gif, type Still } from './film.ts';
+import { keep, updating } from './keep.ts';
 import { expect, test, type Visitor } from './visitor.ts';
-
-// The README's pictures are taken of the real thing. Only UPDATE_PICTURES=1
-// replaces those that are kept, so that a test run leaves git clean.
-const here = dirname(fileURLToPath(import.meta.url));
-const updating = process.env['UPDATE_PICTURES'] === '1';
-const folder = updating
-  ? join(here, '..', '..', 'docs', 'pictures')
-  : join(here, '..', 'test-results', 'pictures');
-
-function keep(name: string, bytes: Uint8Array): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, name), bytes);
-  expect(bytes.length).toBeGreaterThan(5_000);
-}
 
 async function doubleClicked(visitor: Visitor): Promise<void> {
   await visitor.open();

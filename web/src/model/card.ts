@@ -45,4 +45,34 @@ export const cards: Card[] = [
     hint: 'The line goes dead before the provider does anything.',
     first: false,
   },
+  {
+    token: 'tok_webhook_first',
+    label: 'Webhook overtakes the answer',
+    hint: 'The signed message arrives before the answer does.',
+    first: false,
+  },
+  {
+    token: 'tok_webhook_late',
+    label: 'Only a late webhook',
+    hint: 'The answer is lost; a signed message comes after five seconds.',
+    first: false,
+  },
+  {
+    token: 'tok_webhook_storm',
+    label: 'Webhook storm',
+    hint: 'Each signed message comes five times, out of order.',
+    first: false,
+  },
+  {
+    token: 'tok_refund_declined',
+    label: 'Refund refused',
+    hint: 'Works, and later refuses to take money back.',
+    first: false,
+  },
+  {
+    token: 'tok_refund_timeout_after',
+    label: 'Refund without an answer',
+    hint: 'Works; a refund is carried out, and its answer is lost.',
+    first: false,
+  },
 ];

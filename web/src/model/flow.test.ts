@@ -124,3 +124,13 @@ describe('the drawing clock', () => {
     expect(play(flow, 0, 9_000).at(-1)?.still).toBe(true);
   });
 });
+
+test('a clock that starts below 0 holds nothing back: 2 events one hop apart are both drawn', () => {
+  const flow = new Flow(pace);
+  flow.push(event('attempt.received', 'browser'), 'browser', -5_000);
+  flow.frame(-5_000);
+  flow.push(event('claimed', 'api'), 'browser', -4_700);
+  const drawn = flow.frame(-4_700);
+  expect(drawn.waiting).toBe(0);
+  expect(drawn.caption).toContain('it passes');
+});

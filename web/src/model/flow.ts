@@ -26,6 +26,8 @@ const stagger = 90;
 export interface DrawnToken {
   id: number;
   label: string;
+  /** The stored event that is drawn, or those of a pile. */
+  events: readonly string[];
   count: number;
   style: Style;
   from: Place;
@@ -49,6 +51,7 @@ interface Token {
   id: number;
   /** The lanes it stands for: more than one makes it a counted pile. */
   lanes: Set<string>;
+  events: string[];
   script: Script;
   start: number;
   end: number;
@@ -141,7 +144,7 @@ export class Flow {
   }
 
   #isFree(lane: string, time: number): boolean {
-    return (this.#busy.get(lane) ?? 0) <= time;
+    return (this.#busy.get(lane) ?? -Infinity) <= time;
   }
 
   /** The token that a further one of its kind should join instead of being drawn. */
@@ -156,6 +159,7 @@ export class Flow {
   #join(pile: Token, next: Script, time: number): void {
     this.#leave(next);
     pile.lanes.add(next.lane);
+    pile.events.push(next.event);
     this.#busy.set(next.lane, Math.max(pile.end, time + this.pace.hop));
     this.#caption = next.caption;
   }
@@ -166,6 +170,7 @@ export class Flow {
     this.#tokens.push({
       id: this.#nextId++,
       lanes: new Set([next.lane]),
+      events: [next.event],
       script: next,
       start: time,
       end,
@@ -209,6 +214,7 @@ export class Flow {
       id: token.id,
       label,
       style,
+      events: token.events,
       count: token.lanes.size,
       from,
       to: route[leg + 1] ?? from,

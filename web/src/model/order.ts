@@ -22,8 +22,7 @@ export class InOrder {
     const latest = ripe.reduce((max, { event }) => (event.at > max ? event.at : max), '');
     const out = this.#held.filter(({ event }) => event.at <= latest);
     this.#held = this.#held.filter(({ event }) => event.at > latest);
-    // Equal times keep the order of arrival: the journal's ids grow within a process.
-    return out.map(({ event }) => event).sort((a, b) => (a.at < b.at ? -1 : Number(a.at > b.at)));
+    return inTime(out.map(({ event }) => event));
   }
 
   get waiting(): boolean {
@@ -33,4 +32,9 @@ export class InOrder {
   clear(): void {
     this.#held = [];
   }
+}
+
+/** By their own times. Equal ones keep their order: the journal's ids grow within a process. */
+export function inTime(events: readonly Activity[]): Activity[] {
+  return [...events].sort((a, b) => (a.at < b.at ? -1 : Number(a.at > b.at)));
 }

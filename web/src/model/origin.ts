@@ -1,42 +1,9 @@
 import type { Activity } from '../api/shapes';
-import { suffix } from './checkout';
 import type { Origin } from './script';
 
-/**
- * Tells a click of this page from one of the gateway. The events name the key
- * but not the sender, so the page remembers what it sent itself and how many
- * attempts it asked the gateway for. Only where a token starts hangs on this.
- */
-export class Senders {
-  #own = new Map<string, number>();
-  #asked = 0;
-
-  clicked(key: string): void {
-    this.#own.set(suffix(key), (this.#own.get(suffix(key)) ?? 0) + 1);
-  }
-
-  burst(attempts: number): void {
-    this.#asked += attempts;
-  }
-
-  clear(): void {
-    this.#own.clear();
-    this.#asked = 0;
-  }
-
-  /** To be called once for each attempt.received. */
-  originOf(event: Activity): Origin {
-    const key = suffix(event.key_suffix ?? '');
-    const own = this.#own.get(key) ?? 0;
-    if (own > 0) {
-      this.#own.set(key, own - 1);
-      return 'browser';
-    }
-    if (this.#asked === 0) return 'browser';
-    this.#asked--;
-    return 'gateway';
-  }
-}
+/** Where an attempt.received came from: the event itself says so. */
+export const originOf = (event: Activity): Origin =>
+  event.node === 'gateway' ? 'gateway' : 'browser';
 
 /**
  * Numbers the attempts of one payment in the order they reached the api. The

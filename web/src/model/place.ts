@@ -10,6 +10,7 @@ export const nodes = [
   'ledger',
   'email',
   'tickets',
+  'saga',
 ] as const;
 
 export type Node = (typeof nodes)[number];
@@ -28,11 +29,12 @@ export const nodeNames: Record<Node, string> = {
   ledger: 'Ledger',
   email: 'E-mail',
   tickets: 'Tickets',
+  saga: 'Saga',
 };
 
-export const consumers: readonly Node[] = ['ledger', 'email', 'tickets'];
+export const consumers: readonly Node[] = ['ledger', 'email', 'tickets', 'saga'];
 
-/** A process may be one node, or, like the worker, the home of three. */
+/** A process may be one node, or, like the worker, the home of four. */
 export function nodesOf(process: string): readonly Node[] {
   if (process === 'worker') return consumers;
   if (process === 'simulator') return ['provider'];

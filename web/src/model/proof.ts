@@ -1,4 +1,4 @@
-import type { Proof } from '../api/shapes';
+import type { Activity, Proof } from '../api/shapes';
 import { total } from './fate';
 import type { Senders } from './verdict';
 
@@ -11,6 +11,17 @@ export function arrived(proof: Proof): boolean {
     const seen = proof.effects[name];
     return expected === null || (seen !== null && seen >= expected);
   });
+}
+
+/**
+ * True when the bounded journal no longer holds all that the proof counts. Read
+ * the journal after the proof: an attempt is counted when it has ended.
+ */
+export function forgotten(history: readonly Activity[], proof: Proof | null): boolean {
+  const arrivals = history.filter(
+    ({ kind, operation }) => kind === 'attempt.received' && operation === 'capture',
+  );
+  return proof !== null && arrivals.length < total(proof.attempts);
 }
 
 /** "5 clicks → 5 HTTP attempts → 9 broker deliveries → 1 charge, …": how many became how few. */

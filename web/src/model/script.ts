@@ -1,6 +1,13 @@
 import type { Activity } from '../api/shapes';
 import { suffix } from './checkout';
 import { consumers, type Node, type Place } from './place';
+import {
+  appliedRefundWords,
+  deliveredWords,
+  elsewhere,
+  messageOf,
+  publishedWords,
+} from './refundscript';
 
 export type Style = 'solid' | 'hollow';
 export type Origin = 'browser' | 'gateway';
@@ -11,6 +18,8 @@ export type Origin = 'browser' | 'gateway';
  * until all lanes it needs are still, and keeps those it holds busy.
  */
 export interface Script {
+  /** The stored event that it draws. */
+  event: string;
   route: Place[];
   style: Style;
   needs: string[];
@@ -29,42 +38,84 @@ const shortRest = 1_400;
 /** A capture whose charge nobody can vouch for: an answer of its own, not a twin's. */
 export const inDoubt = (event: Activity): boolean => event.detail === 'in_doubt';
 
+const drawnTypes = ['payment.', 'refund.', 'ledger.', 'tickets.', 'provider.refund'];
+
 /**
- * True for what the X-ray shows of a payment: its capture and what that set off.
- * Placing the order is journalled too, and is another story.
+ * True for what the X-ray shows of a payment: its capture, its refunds and what
+ * they set off. Placing the order is another story, and so is a webhook that
+ * only repeats what a charge's answer has said.
  */
-export function ofCapture(event: Activity): boolean {
-  const capture = event.operation === undefined || event.operation === 'capture';
-  return capture && (event.type === undefined || event.type.startsWith('payment.'));
+export function ofStory(event: Activity): boolean {
+  const { operation, type } = event;
+  if (type === undefined) return operation === undefined || operation in drawnOperations;
+  return operation !== 'order' && drawnTypes.some((start) => type.startsWith(start));
 }
+
+const drawnOperations = { capture: true, refund: true };
 
 /** Null for events that move nothing (a process came up, a node this page does not draw). */
 export function script(event: Activity, origin: Origin): Script | null {
+  const pen = penFor(event, origin);
+  const away = elsewhere(event);
+  if (away !== null) {
+    const drawn = pen.work(away.route, away.caption, away.flash ?? null);
+    return away.hollow ? { ...drawn, style: 'hollow' } : drawn;
+  }
+  return event.operation === 'refund'
+    ? refundScript(event, origin, pen)
+    : captureScript(event, origin, pen);
+}
+
+/** What is the same for many events: their lanes, and the two ways to move on them. */
+interface Pen {
+  /** The lane of the payment's own work, and that of one attempt. */
+  main: string;
+  attempt: string;
+  base: Pick<Script, 'event' | 'style' | 'label' | 'flash' | 'rest'>;
+  work: (route: Place[], caption: string, flash?: Place | null) => Script;
+  /** From the gate into the tray, and back to where it came from. */
+  back: (caption: string) => Script;
+}
+
+function penFor(event: Activity, origin: Origin): Pen {
   const main = `work:${event.payment_id ?? ''}`;
   const attempt = `try:${event.trace_id ?? event.attempt ?? event.id}`;
-  const label = labelOf(event);
+  const base = {
+    event: event.id,
+    style: 'solid' as Style,
+    label: labelOf(event),
+    flash: null,
+    rest: shortRest,
+  };
+  return {
+    main,
+    attempt,
+    base,
+    work: (route, caption, flash = null) => ({
+      ...base,
+      route,
+      caption,
+      flash,
+      lane: main,
+      needs: [main],
+    }),
+    back: (caption) => ({
+      ...base,
+      route: ['gate', 'tray', origin],
+      style: 'hollow',
+      caption,
+      lane: attempt,
+      needs: [attempt, main],
+      flash: 'tray',
+      rest: 0,
+    }),
+  };
+}
+
+function captureScript(event: Activity, origin: Origin, pen: Pen): Script | null {
+  const { main, attempt, base, work, back } = pen;
   const key = event.key_suffix ? `key …${event.key_suffix}` : 'a key';
   const which = event.attempt ? `Attempt ${event.attempt}` : 'An attempt';
-  const base = { style: 'solid' as Style, label, flash: null, rest: shortRest };
-  const work = (route: Place[], caption: string, flash: Place | null = null): Script => ({
-    ...base,
-    route,
-    caption,
-    flash,
-    lane: main,
-    needs: [main],
-  });
-  const back = (caption: string): Script => ({
-    ...base,
-    route: ['gate', 'tray', origin],
-    style: 'hollow',
-    caption,
-    lane: attempt,
-    needs: [attempt, main],
-    flash: 'tray',
-    rest: 0,
-  });
-
   switch (event.kind) {
     case 'attempt.received':
       return {
@@ -96,7 +147,7 @@ export function script(event: Activity, origin: Origin): Script | null {
     case 'published':
       return work(
         ['postgres', 'relay', 'rabbitmq'],
-        'The relay publishes the event; RabbitMQ confirms.',
+        publishedWords(event.type) ?? 'The relay publishes the event; RabbitMQ confirms.',
         'rabbitmq',
       );
     case 'returned':
@@ -112,14 +163,44 @@ export function script(event: Activity, origin: Origin): Script | null {
     case 'rejected':
       return { ...back(`${which} is refused and changes nothing.`), route: ['gate', origin] };
     default:
-      return consumerScript(event, label, main);
+      return consumerScript(event, base.label, main);
+  }
+}
+
+/**
+ * A request for a refund. Only its outcome is told of the payment, so its whole
+ * way through the gate is drawn from that.
+ */
+function refundScript(event: Activity, origin: Origin, pen: Pen): Script | null {
+  const again = 'The same refund was asked for again and gets the stored answer.';
+  const refused = 'A refund is refused and changes nothing.';
+  switch (event.kind) {
+    case 'committed':
+      return pen.work(
+        [origin, 'gate', 'api', 'postgres'],
+        'A refund is asked for: refund, saga and event commit together.',
+        'postgres',
+      );
+    case 'replayed':
+      return { ...pen.back(again), route: [origin, 'gate', 'tray', origin] };
+    case 'rejected':
+      return { ...pen.back(refused), route: [origin, 'gate', origin], flash: null };
+    default:
+      return null;
   }
 }
 
 function consumerScript(event: Activity, label: string, main: string): Script | null {
   const node = consumers.find((name) => name === event.node);
   if (node === undefined) return null;
-  const here = { label, lane: node, style: 'solid' as Style, rest: shortRest, flash: null };
+  const here = {
+    event: event.id,
+    label,
+    lane: node,
+    style: 'solid' as Style,
+    rest: shortRest,
+    flash: null,
+  };
   const who = consumerWords[node] ?? node;
   switch (event.kind) {
     case 'delivered':
@@ -127,7 +208,8 @@ function consumerScript(event: Activity, label: string, main: string): Script | 
         ...here,
         route: ['rabbitmq', node],
         needs: [main, node],
-        caption: `RabbitMQ delivers the event to ${who}.`,
+        caption:
+          deliveredWords(event.type, capital(who)) ?? `RabbitMQ delivers the event to ${who}.`,
       };
     case 'applied':
     case 'mail.sent':
@@ -137,7 +219,7 @@ function consumerScript(event: Activity, label: string, main: string): Script | 
         needs: [node],
         flash: node,
         rest: 300,
-        caption: appliedWords(node, event.kind),
+        caption: appliedRefundWords(event.type, node) ?? appliedWords(node, event),
       };
     case 'absorbed':
       return {
@@ -164,18 +246,31 @@ const consumerWords: Partial<Record<Node, string>> = {
   ledger: 'the ledger',
   email: 'e-mail',
   tickets: 'tickets',
+  saga: 'the saga',
 };
 
-function appliedWords(node: Node, kind: string): string {
-  if (kind === 'mail.sent') return 'One receipt is on its way.';
+function appliedWords(node: Node, event: Activity): string {
+  if (event.kind === 'mail.sent') {
+    return event.detail?.startsWith('refund') === true
+      ? 'One mail about the refund is on its way.'
+      : `One ${event.detail ?? 'receipt'} is on its way.`;
+  }
   if (node === 'ledger') return 'The ledger books it, once.';
-  return node === 'tickets' ? 'The tickets are issued, once.' : 'The receipt is queued, once.';
+  if (node === 'tickets') return 'The tickets are issued, once.';
+  return event.type === 'payment.captured' || event.type === undefined
+    ? 'The receipt is queued, once.'
+    : 'A mail about it is queued, once.';
 }
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** The last four characters of the key and the attempt's number: 9f3c·2. On the broker's side: event. */
+/**
+ * The last four characters of the key and the attempt's number: 9f3c·2. On the
+ * broker's side the event, and of a refund which one.
+ */
 function labelOf(event: Activity): string {
-  if (!event.key_suffix) return event.attempt ? `event·${event.attempt}` : 'event';
+  if (!event.key_suffix) {
+    return messageOf(event.type)?.short ?? (event.attempt ? `event·${event.attempt}` : 'event');
+  }
   return [suffix(event.key_suffix), event.attempt ?? ''].filter((part) => part !== '').join('·');
 }

@@ -39,10 +39,10 @@ test('charges and mails are those of the proof, not the events', () => {
   expect(tally.read(proof()).of.email.out).toBe(1);
 });
 
-test('a worker that dies takes 3 consumers down, and brings 3 back', () => {
+test('a worker that dies takes 4 consumers down, and brings 4 back', () => {
   const tally = new Tally();
   tally.process('worker', false);
-  expect([...tally.read(null).down]).toEqual(['ledger', 'email', 'tickets']);
+  expect([...tally.read(null).down]).toEqual(['ledger', 'email', 'tickets', 'saga']);
   expect(words(tally.read(null))).toContain('Ledger is down and restarting');
   tally.process('worker', true);
   expect(tally.read(null).down.size).toBe(0);
@@ -63,4 +63,32 @@ test('after a reload what the proof cannot tell is unknown, never 0', () => {
   expect(read.of.api).toEqual({ in: 2, out: 1, absorbed: 1 });
   expect(read.of.relay.in).toBeNull();
   expect(words(read)).toContain('Relay: – in');
+});
+
+test('looking back counts what the events had said by then, never more than the proof', () => {
+  const tally = new Tally();
+  tally.add(event('attempt.received', 'browser', 'a'), 'browser');
+  tally.add({ ...event('charge.answered', 'provider', 'a'), detail: 'succeeded' }, 'browser');
+  expect(tally.readAt(proof()).of.provider.out).toBe(1);
+  expect(tally.readAt(proof()).of.ledger.out).toBe(0);
+  expect(tally.readAt(proof()).of.tickets.out).toBe(0);
+  tally.add(event('applied', 'ledger', 'a'), 'browser');
+  tally.add(event('applied', 'ledger', 'a'), 'browser');
+  tally.add(event('applied', 'tickets', 'a'), 'browser');
+  expect(tally.readAt(proof()).of.ledger.out).toBe(1);
+  expect(tally.readAt(proof()).of.tickets.out).toBe(2);
+  expect(tally.read(proof()).of.ledger.out).toBe(1);
+});
+
+test('a refund asked for twice is 2 in, 1 through, 1 absorbed, and the saga takes its steps', () => {
+  const tally = new Tally();
+  const asked = { operation: 'refund', payment_id: 'pay_1' };
+  tally.add({ ...event('committed', 'postgres', 'a'), ...asked }, 'browser');
+  tally.add({ ...event('replayed', 'api', 'b'), ...asked }, 'browser');
+  tally.add({ ...event('delivered', 'saga', 'c'), type: 'refund.requested' }, 'browser');
+  tally.add({ ...event('applied', 'saga', 'c'), type: 'refund.requested' }, 'browser');
+  const { of } = tally.read(null);
+  expect(of.api).toEqual({ in: 2, out: 1, absorbed: 1 });
+  expect(of.saga).toEqual({ in: 1, out: 1, absorbed: 0 });
+  expect(of.postgres).toEqual({ in: 1, out: 1, absorbed: 0 });
 });

@@ -30,6 +30,8 @@ export class Tally {
   #down = new Set<Node>();
   #received = new Map<string, number>();
   #realMs: number | null = null;
+  /** What the events themselves say was done outside, for looking back. */
+  #did = { provider: 0, ledger: 0, email: 0, tickets: 0 };
 
   /** Starts from nothing (a new checkout) or from what a proof can tell (a reload). */
   reset(proof: Proof | null): void {
@@ -37,6 +39,7 @@ export class Tally {
     this.#received.clear();
     this.#realMs = null;
     this.#trayBefore = {};
+    this.#did = { provider: 0, ledger: 0, email: 0, tickets: 0 };
     const attempts = proof === null ? 0 : total(proof.attempts);
     if (proof === null || attempts === 0) {
       this.#of = empty(0);
@@ -63,9 +66,15 @@ export class Tally {
   }
 
   add(event: Activity, origin: Origin): void {
+    if (event.operation === 'refund') this.#refund(event, origin);
+    else if (event.operation === 'webhook') count(this.#of.postgres, 'in', 'out');
+    else if (consumers.some((name) => name === event.node)) this.#consume(event);
+    else this.#capture(event, origin);
+  }
+
+  #capture(event: Activity, origin: Origin): void {
     const of = this.#of;
     const id = `${event.trace_id ?? event.attempt ?? event.id}`;
-    const node = consumers.find((name) => name === event.node);
     switch (event.kind) {
       case 'attempt.received':
         count(of[origin], 'out');
@@ -85,33 +94,68 @@ export class Tally {
       case 'charge.sent':
         count(of.provider, 'in');
         break;
+      case 'charge.answered':
+        if (event.detail === 'succeeded') this.#did.provider++;
+        break;
       case 'committed':
         this.#commit(event, id);
         break;
       case 'published':
-        count(of.relay, 'in');
-        count(of.relay, 'out');
+        count(of.relay, 'in', 'out');
         count(of.rabbitmq, 'in');
         break;
       case 'delivered':
-        if (node === undefined) break;
+        if (event.type !== 'provider.refund') break;
         count(of.rabbitmq, 'out');
-        count(of[node], 'in');
+        count(of.provider, 'in');
+        break;
+    }
+  }
+
+  /** A request for a refund is told of its payment by its outcome alone. */
+  #refund(event: Activity, origin: Origin): void {
+    const of = this.#of;
+    if (!['committed', 'replayed', 'rejected'].includes(event.kind)) return;
+    count(of[origin], 'out');
+    count(of.api, 'in');
+    if (event.kind === 'committed') {
+      count(of.api, 'out');
+      count(of.postgres, 'in', 'out');
+    }
+    if (event.kind === 'replayed') {
+      count(of.api, 'absorbed');
+      this.#fates.set(event.id, event.kind);
+    }
+  }
+
+  #consume(event: Activity): void {
+    const node = consumers.find((name) => name === event.node);
+    if (node === undefined) return;
+    switch (event.kind) {
+      case 'delivered':
+        count(this.#of.rabbitmq, 'out');
+        count(this.#of[node], 'in');
         break;
       case 'absorbed':
-        if (node !== undefined) count(of[node], 'absorbed');
+        count(this.#of[node], 'absorbed');
+        break;
+      case 'applied':
+        if (node === 'saga') count(this.#of.saga, 'out');
+        if (node === 'ledger' || node === 'tickets') this.#did[node]++;
+        break;
+      case 'mail.sent':
+        this.#did.email++;
         break;
     }
   }
 
   #commit(event: Activity, id: string): void {
-    if (consumers.some((name) => name === event.node)) return;
-    count(this.#of.postgres, 'in');
-    count(this.#of.postgres, 'out');
+    count(this.#of.postgres, 'in', 'out');
     const received = this.#received.get(id) ?? [...this.#received.values()][0];
     if (received !== undefined) this.#realMs = Math.max(0, Date.parse(event.at) - received);
   }
 
+  /** How things stand now: what the outside world counts is taken from the proof. */
   read(proof: Proof | null): Stations {
     const of = structuredClone(this.#of);
     if (proof !== null) {
@@ -120,6 +164,26 @@ export class Tally {
       of.email.out = proof.effects.mails;
       of.tickets.out = proof.effects.tickets;
     }
+    return this.#show(of);
+  }
+
+  /**
+   * How things stood after the events that were added, which no proof can tell
+   * any more. It never shows more than the proof has now; tickets of one order
+   * are issued together.
+   */
+  readAt(proof: Proof | null): Stations {
+    const of = structuredClone(this.#of);
+    const { charges, ledger_transactions, mails, tickets } = proof?.effects ?? {};
+    const did = this.#did;
+    of.provider.out = Math.min(did.provider, charges ?? did.provider);
+    of.ledger.out = Math.min(did.ledger, ledger_transactions ?? did.ledger);
+    of.email.out = Math.min(did.email, mails ?? did.email);
+    of.tickets.out = did.tickets === 0 ? 0 : (tickets ?? did.tickets);
+    return this.#show(of);
+  }
+
+  #show(of: Record<Node, Station>): Stations {
     const tray = { ...this.#trayBefore };
     for (const fate of this.#fates.values()) tray[fate] = (tray[fate] ?? 0) + 1;
     return { of, tray, down: new Set(this.#down), realMs: this.#realMs };
@@ -131,9 +195,11 @@ function empty(value: 0 | null): Record<Node, Station> {
   return Object.fromEntries(nodes.map((node) => [node, one()])) as Record<Node, Station>;
 }
 
-function count(station: Station, field: keyof Station): void {
-  const before = station[field];
-  if (before !== null) station[field] = before + 1;
+function count(station: Station, ...fields: (keyof Station)[]): void {
+  for (const field of fields) {
+    const before = station[field];
+    if (before !== null) station[field] = before + 1;
+  }
 }
 
 /** What a screen reader is told the picture shows, rebuilt from state each time. */
@@ -143,6 +209,20 @@ export function describe(stations: Stations): string {
     return `${nodeNames[node]}: ${stationWords(node, stations.of[node])}`;
   });
   return `Live diagram of this payment. ${parts.join('. ')}.`;
+}
+
+/** What is down, what that means, and that the rest goes on; empty when all is up. */
+export function downWords(down: ReadonlySet<Node>): string {
+  if (down.has('api')) {
+    return 'The API does not answer and is being started again; what was asked is asked again with the same key.';
+  }
+  if (down.has('postgres')) return 'Postgres is away; nothing is decided until it is back.';
+  const parts: string[] = [];
+  if (down.has('ledger')) parts.push('The worker is down: events wait in their queues');
+  if (down.has('rabbitmq')) parts.push('RabbitMQ is down: events wait in the outbox');
+  if (down.has('relay')) parts.push('The relay is down: events wait in the outbox');
+  if (down.has('provider')) parts.push('The provider is down: charges wait');
+  return parts.length === 0 ? '' : `${parts.join('. ')}. It is being started again.`;
 }
 
 /** The numbers of a node with the word that fits it: 7 sent, 1 charge, 2 absorbed. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { proofCommand, providerCommand } from './curl';
 import { fateOf, tally, total } from './fate';
-import { actionOf } from './key';
+import { actionOf, scrubOf } from './key';
 import { money } from './money';
-import { Numbering, Senders } from './origin';
+import { Numbering, originOf } from './origin';
 import { absorbedWords, arrived, chain } from './proof';
 import { proof } from './proof.example';
 import { clock, day, duration, relative } from './time';
@@ -117,6 +117,13 @@ describe('keys of the keyboard', () => {
     expect(actionOf(press(' ', control), true)).toBeNull();
   });
 
+  test('a letter on a button is a key of the page, in a field it is text', () => {
+    const only = (matching: string) =>
+      ({ closest: (selector: string) => (selector.includes(matching) ? {} : null) }) as never;
+    expect(actionOf(press('n', only('button')), true)).toBe('notes');
+    expect(actionOf(press('n', only('textarea')), true)).toBeNull();
+  });
+
   test('letters can be switched off, space stays', () => {
     expect(actionOf(press('b'), true)).toBe('burst');
     expect(actionOf(press('b'), false)).toBeNull();
@@ -126,6 +133,32 @@ describe('keys of the keyboard', () => {
   test('a key held down is 1 press, and ctrl+p belongs to the browser', () => {
     expect(actionOf({ ...press(' '), repeat: true }, true)).toBeNull();
     expect(actionOf({ ...press('p'), ctrlKey: true }, true)).toBeNull();
+  });
+});
+
+describe('keys of the scrubber', () => {
+  const press = (key: string, more: { shiftKey?: boolean; target?: EventTarget } = {}) => ({
+    key,
+    target: null,
+    repeat: false,
+    ctrlKey: false,
+    metaKey: false,
+    altKey: false,
+    shiftKey: false,
+    ...more,
+  });
+  const field = { closest: () => ({}) } as unknown as EventTarget;
+
+  test('arrows step 1, with Shift 10; the full stop plays', () => {
+    expect(scrubOf(press('ArrowLeft'), true)).toEqual({ step: -1 });
+    expect(scrubOf(press('ArrowRight', { shiftKey: true }), true)).toEqual({ step: 10 });
+    expect(scrubOf(press('End'), true)).toEqual({ to: 'end' });
+    expect(scrubOf(press('.'), true)).toBe('play');
+  });
+
+  test('the full stop can be switched off, and a field keeps its arrows', () => {
+    expect(scrubOf(press('.'), false)).toBeNull();
+    expect(scrubOf(press('ArrowLeft', { target: field }), true)).toBeNull();
   });
 });
 
@@ -151,16 +184,9 @@ describe('attempts of one payment', () => {
     expect(numbering.number(event('attempt.received', 'a')).attempt).toBe(6);
   });
 
-  test('of 2 clicks and 3 asked of the gateway, 2 come from the browser and 3 do not', () => {
-    const senders = new Senders();
-    const arrival = { ...event('attempt.received', 'a', 'api'), key_suffix: '9f3c' };
-    senders.clicked('a-key-that-ends-in-9f3c');
-    senders.clicked('a-key-that-ends-in-9f3c');
-    senders.burst(3);
-    const origins = Array.from({ length: 6 }, () => senders.originOf(arrival));
-    expect(origins.filter((origin) => origin === 'gateway')).toHaveLength(3);
-    expect(origins.slice(0, 2)).toEqual(['browser', 'browser']);
-    expect(origins.at(-1)).toBe('browser'); // another tab's, which nobody announced
+  test('come from the gateway when a program sent them, and from the browser otherwise', () => {
+    expect(originOf(event('attempt.received', 'a', 'gateway'))).toBe('gateway');
+    expect(originOf(event('attempt.received', 'a', 'browser'))).toBe('browser');
   });
 });
 

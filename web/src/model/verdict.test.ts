@@ -51,5 +51,5 @@ test('in doubt promises nothing, even when 1 charge is seen already', () => {
 
 test('a count that nobody outside gave is not read as 0', () => {
   const counted = proof({ effects: { ...proof().effects, charges: null } });
-  expect(verdict(counted, 'captured', null, mine(2)).sentence).toContain('cannot be asked');
+  expect(verdict(counted, 'captured', null, mine(2)).sentence).toContain('is silent');
 });

@@ -54,13 +54,13 @@ function outcome(proof: Proof, status: PaymentStatus, declineCode: string | null
   if (status === 'in_doubt' || status === 'capturing') {
     return {
       tone: 'open',
-      sentence: 'Not known yet whether you were charged.',
+      sentence: 'Charged? Not known yet.',
     };
   }
   if (charges === null) {
     return {
       tone: 'open',
-      sentence: 'The provider cannot be asked right now.',
+      sentence: 'The provider is silent.',
     };
   }
   if (charges === 1) return { tone: 'paid', sentence: 'You were charged once.' };

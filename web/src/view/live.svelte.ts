@@ -1,13 +1,14 @@
 import type { Activity, Proof } from '../api/shapes';
+import { shop } from '../api/client';
 import { listen, type StreamState } from '../api/stream';
 import { Flow, pace, projectorPace, type Drawing } from '../model/flow';
-import { Numbering, Senders } from '../model/origin';
-import { InOrder } from '../model/order';
-import { ofCapture, type Origin } from '../model/script';
+import { Numbering, originOf } from '../model/origin';
+import { inTime, InOrder } from '../model/order';
+import { ofStory, script, type Origin } from '../model/script';
 import { Tally, type Stations } from '../model/station';
 import { total } from '../model/fate';
 
-const nothing: Drawing = {
+export const nothing: Drawing = {
   tokens: [],
   flashes: [],
   caption: '',
@@ -16,17 +17,25 @@ const nothing: Drawing = {
   still: true,
 };
 
+/** An event of the story, numbered, and where its attempt came from. */
+export interface Told {
+  event: Activity;
+  origin: Origin;
+}
+
 /**
  * The live half of the page: the stream, the counts made of it at once, and the
  * drawing that plays it slowly. It draws one payment; events of others only
  * matter when a process comes or goes.
  */
 export class Live {
-  stream = $state<StreamState>('connecting');
+  /** A recording has no stream: nothing comes any more. */
+  stream = $state<StreamState | 'recorded'>('connecting');
   drawing = $state.raw<Drawing>(nothing);
   stations = $state.raw<Stations>(new Tally().read(null));
   paused = $state(false);
-  readonly senders = new Senders();
+  /** The index: every known event of the payment that moves something, as it was played. */
+  story = $state.raw<readonly Told[]>([]);
   #paymentId: string | null = null;
   #proof: Proof | null = null;
   #flow = new Flow(pace);
@@ -34,6 +43,9 @@ export class Live {
   #numbering = new Numbering();
   #order = new InOrder();
   #origins = new Map<string, Origin>();
+  #known = new Set<string>();
+  /** Everything that was counted, also what moves nothing. */
+  #noted: Activity[] = [];
   #frame = 0;
 
   constructor(
@@ -49,15 +61,16 @@ export class Live {
       activity: (event) => this.#take(event),
       reset: () => this.onReset(),
       state: (state) => this.#changed(state),
-      database: (up) => {
-        this.#tally.process('postgres', up);
-        this.#show();
-      },
+      database: (up) => this.processIs('postgres', up),
     });
     return () => {
       stop();
       cancelAnimationFrame(this.#frame);
     };
+  }
+
+  get proof(): Proof | null {
+    return this.#proof;
   }
 
   /** From now on this payment is drawn; `proof` tells what happened before we looked. */
@@ -66,15 +79,47 @@ export class Live {
     this.#proof = proof;
     this.#flow.clear();
     this.#order.clear();
-    this.#tally.reset(proof);
-    this.#numbering.reset(proof === null ? 0 : total(proof.attempts));
-    this.#origins.clear();
-    this.senders.clear();
+    this.#known.clear();
+    this.#begin(proof);
     this.#show();
   }
 
   learn(proof: Proof | null): void {
     this.#proof = proof;
+    this.#show();
+  }
+
+  /**
+   * Takes over what the journal still holds of the payment: counts that only a
+   * proof could tell become whole, and the past can be looked at. Not to be
+   * called for a past that is [forgotten].
+   */
+  remember(history: readonly Activity[]): void {
+    const missing = history.filter((event) => ofStory(event) && !this.#known.has(event.id));
+    if (missing.length === 0) return;
+    const all = [...this.#noted, ...inTime(missing)];
+    this.#begin(null);
+    for (const event of all) this.#note(event);
+    this.#show();
+  }
+
+  /** Shows a payment that is over, from what was written down of it. */
+  recorded(paymentId: string, history: readonly Activity[], proof: Proof): void {
+    this.stream = 'recorded';
+    this.watch(paymentId, null);
+    this.remember(history);
+    this.learn(proof);
+  }
+
+  /** Draws what was heard before it was known that it is this payment's. */
+  catchUp(heard: readonly Activity[]): void {
+    for (const event of heard) this.#enqueue(event);
+    this.#show();
+  }
+
+  /** A process, or the database, is said to be up or down. */
+  processIs(name: string, up: boolean): void {
+    this.#tally.process(name, up);
     this.#show();
   }
 
@@ -89,29 +134,45 @@ export class Live {
     this.#flow.pace = on ? projectorPace : pace;
   }
 
-  #take(raw: Activity): void {
-    if (raw.kind === 'process.up' || raw.kind === 'process.down') {
-      this.#tally.process(raw.node, raw.kind === 'process.up');
-      this.#show();
-    }
-    this.onEvent(raw);
-    if (raw.payment_id === undefined || raw.payment_id !== this.#paymentId || !ofCapture(raw))
-      return;
-    this.#order.push(raw, performance.now());
-    this.#show();
+  #begin(proof: Proof | null): void {
+    this.#tally.reset(proof);
+    this.#numbering.reset(proof === null ? 0 : total(proof.attempts));
+    this.#origins.clear();
+    this.story = [];
+    this.#noted = [];
   }
 
-  #play(raw: Activity, now: number): void {
+  #take(raw: Activity): void {
+    if (raw.kind === 'process.up' || raw.kind === 'process.down') {
+      this.processIs(raw.node, raw.kind === 'process.up');
+    }
+    this.onEvent(raw);
+    if (this.#enqueue(raw)) this.#show();
+  }
+
+  /** False for what is another payment's, or known. */
+  #enqueue(raw: Activity): boolean {
+    if (raw.payment_id === undefined || raw.payment_id !== this.#paymentId) return false;
+    if (!ofStory(raw) || this.#known.has(raw.id)) return false;
+    this.#known.add(raw.id);
+    this.#order.push(raw, performance.now());
+    return true;
+  }
+
+  #note(raw: Activity): Told {
     const event = this.#numbering.number(raw);
-    const origin = this.#originOf(event);
-    this.#tally.add(event, origin);
-    this.#flow.push(event, origin, now);
+    const told = { event, origin: this.#originOf(event) };
+    this.#known.add(raw.id);
+    this.#noted.push(raw);
+    this.#tally.add(told.event, told.origin);
+    if (script(told.event, told.origin) !== null) this.story = [...this.story, told];
+    return told;
   }
 
   /** An answer flies back to where its question came from. */
   #originOf(event: Activity): Origin {
     const trace = event.trace_id ?? '';
-    if (event.kind === 'attempt.received') this.#origins.set(trace, this.senders.originOf(event));
+    if (event.kind === 'attempt.received') this.#origins.set(trace, originOf(event));
     return this.#origins.get(trace) ?? 'browser';
   }
 
@@ -120,7 +181,17 @@ export class Live {
     if (state === 'live' && this.stream === 'lost') this.onBack();
     this.stream = state;
     if (state !== 'connecting') this.#tally.process('api', state === 'live');
+    if (state === 'live') void this.#askWhoRuns();
     this.#show();
+  }
+
+  /** What a process says of itself is not kept: whoever was not listening has to ask. */
+  async #askWhoRuns(): Promise<void> {
+    const answer = await shop.processes();
+    if (answer.kind !== 'ok') return;
+    for (const { process, state } of answer.body.data) {
+      if (process !== 'api') this.processIs(process, state === 'up');
+    }
   }
 
   #show(): void {
@@ -132,7 +203,10 @@ export class Live {
     this.#frame = 0;
     const now = performance.now();
     const next = this.#order.take(now);
-    for (const event of next) this.#play(event, now);
+    for (const raw of next) {
+      const { event, origin } = this.#note(raw);
+      this.#flow.push(event, origin, now);
+    }
     if (next.length > 0) this.stations = this.#tally.read(this.#proof);
     this.drawing = this.#flow.frame(now);
     if (this.#order.waiting || !(this.drawing.still || this.paused)) {

@@ -36,7 +36,6 @@ export class Purchase {
     private readonly told: {
       opened: () => void;
       placed: (order: Order) => void;
-      sending: (key: string) => void;
       settled: () => void;
     },
   ) {}
@@ -73,15 +72,15 @@ export class Purchase {
     else this.open({ card });
   }
 
-  /** One click: the order once, then one capture with K. */
-  async pay(): Promise<void> {
+  /** One click: the order once, then one capture with K, or with another key where somebody asks for it. */
+  async pay(key = this.checkout.captureKey): Promise<void> {
     this.#keep({ ...this.checkout, clicks: this.checkout.clicks + 1 });
     this.busy++;
     this.problem = null;
     this.silent = false;
     const stop = this.#stop;
     const order = await this.place();
-    if (order !== null) await this.#capture(order.payment);
+    if (order !== null) await this.#capture(order.payment, key);
     if (stop === this.#stop) this.busy--;
   }
 
@@ -117,13 +116,12 @@ export class Purchase {
     return outcome.body;
   }
 
-  async #capture(payment: Payment): Promise<void> {
-    const { card, captureKey } = this.checkout;
+  async #capture(payment: Payment, key: string): Promise<void> {
+    const { card } = this.checkout;
     const { amount_minor, currency } = payment;
     const command = { amount_minor, currency, card_token: card };
     let outcome: Outcome<Payment> = await this.#ask((signal) => {
-      this.told.sending(captureKey);
-      return shop.capture(payment.id, command, captureKey, signal);
+      return shop.capture(payment.id, command, key, signal);
     });
     if (outcome.kind === 'ok' && outcome.status === 202) {
       const retryAfter = outcome.headers.get('Retry-After');

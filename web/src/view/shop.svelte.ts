@@ -1,26 +1,27 @@
 import { lab, shop } from '../api/client';
-import type {
-  Activity,
-  Attempt,
-  Audit,
-  Catalogue,
-  Mailbox,
-  Order,
-  Proof,
-  Sandbox,
-} from '../api/shapes';
-import { firstChoice, join, load as loadCheckout, open } from '../model/checkout';
+import type { Activity, Attempt, Catalogue, Order, Problem, Proof } from '../api/shapes';
+import {
+  firstChoice,
+  join,
+  load as loadCheckout,
+  open,
+  randomKey,
+  suffix,
+} from '../model/checkout';
 import { total } from '../model/fate';
-import { arrived } from '../model/proof';
+import { arrived, forgotten } from '../model/proof';
 import { verdict, type Verdict } from '../model/verdict';
+import type { Repeat } from './Again.svelte';
 import { Live } from './live.svelte';
 import { Purchase } from './purchase.svelte';
+import { Refunds } from './refunds.svelte';
+import { Replay } from './replay.svelte';
 import { Resource } from './resource.svelte';
+import type { Visit } from './visit.svelte';
 
 const refreshAfter = 150;
 /** An attempt is journalled up to 100 ms after its answer. */
 const settleAfter = 400;
-const auditEvery = 15_000;
 
 /**
  * Everything the Shop page knows. The truth is read from the API (attempts,
@@ -28,9 +29,6 @@ const auditEvery = 15_000;
  */
 export class Shop {
   readonly catalogue = new Resource<Catalogue>(() => shop.catalogue());
-  readonly sandbox = new Resource<Sandbox>(() => shop.sandbox());
-  readonly audit = new Resource<Audit>(() => shop.audit());
-  readonly mailbox = new Resource<Mailbox>(() => lab.mailbox());
   readonly attempts = new Resource<Attempt[]>(() => shop.attempts(this.#paymentId()));
   readonly proof = new Resource<Proof>(() => shop.proof(this.#paymentId()));
   readonly live = new Live(
@@ -38,17 +36,20 @@ export class Shop {
     () => void this.refresh(true),
     () => void this.refresh(),
   );
+  readonly replay = new Replay(this.live);
   readonly purchase = new Purchase({
     opened: () => this.#opened(),
     placed: (order) => this.#placed(order),
-    sending: (key) => this.live.senders.clicked(key),
     settled: () => {
       void this.refresh();
       this.#soon(settleAfter);
     },
   });
+  readonly refunds = new Refunds(() => void this.refresh());
   /** How far the crash on purpose has come; null when none was asked for. */
   crash = $state<'arming' | 'armed' | 'fired' | 'refused' | null>(null);
+  /** True for the checkout whose charge is answered by nobody. */
+  lost = $state(false);
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #expected = 0;
   #incompleteReads = 0;
@@ -56,9 +57,6 @@ export class Shop {
   /** The concert on sale. There is one. */
   readonly concert = $derived(this.catalogue.data?.data[0] ?? null);
   readonly attemptCount = $derived(total(this.proof.data?.attempts ?? {}));
-  /** Lab builds have a mailbox to look into, a gateway and faults; production has none. */
-  readonly hasLab = $derived(this.mailbox.condition !== 'absent');
-  readonly mailboxUrl = $derived(this.mailbox.data?.mailbox_url ?? null);
   readonly verdict = $derived.by((): Verdict | null => {
     const proof = this.proof.data;
     const payment = this.purchase.payment;
@@ -67,34 +65,41 @@ export class Shop {
     return verdict(proof, payment.status, payment.decline_code, this.purchase.checkout);
   });
 
+  /** What the scrubber offers to do again. */
+  readonly repeat = $derived.by((): Repeat | null => {
+    if (this.purchase.payment === null) return null;
+    const { captureKey } = this.purchase.checkout;
+    return {
+      suffix: suffix(captureKey),
+      send: (key) => this.purchase.pay(key === 'same' ? captureKey : randomKey()),
+    };
+  });
+
+  constructor(readonly visit: Visit) {}
+
   start(): () => void {
     const stopLive = this.live.start();
-    const ticking = setInterval(() => {
-      if (!document.hidden) void this.audit.load();
-    }, auditEvery);
     void this.#begin();
     return () => {
       stopLive();
-      clearInterval(ticking);
+      this.refunds.stop();
       clearTimeout(this.#refreshTimer);
     };
   }
 
   async #begin(): Promise<void> {
-    void this.audit.load();
-    void this.mailbox.load();
     const asked = new URLSearchParams(location.search).get('order');
     const kept = loadCheckout(sessionStorage) ?? open(firstChoice);
     await Promise.all([
       this.catalogue.load(),
-      this.sandbox.load(),
+      this.visit.sandbox.load(),
       this.purchase.resume(asked !== null && kept.orderId !== asked ? join(kept, asked) : kept),
     ]);
     const { sku, email, orderId } = this.purchase.checkout;
     if (orderId !== null) return;
     this.purchase.choose({
       sku: this.concert?.sku ?? sku,
-      email: email === '' ? (this.sandbox.data?.email ?? '') : email,
+      email: email === '' ? (this.visit.sandbox.data?.email ?? '') : email,
     });
   }
 
@@ -106,15 +111,15 @@ export class Shop {
       this.attempts.load(),
       this.proof.load(),
       shop.order(order.id),
-      this.mailbox.load(),
-      this.audit.load(),
+      this.visit.mailbox.load(),
+      this.visit.audit.load(),
     ]);
     if (order.id !== this.purchase.order?.id) return;
     if (fresh.kind === 'ok') {
       this.purchase.order = fresh.body;
       this.purchase.know(fresh.body.payment);
     }
-    if (restart) this.live.watch(order.payment.id, this.proof.data);
+    if (restart) await this.#recall(order.payment.id);
     else this.live.learn(this.proof.data);
     this.#lookAgain();
   }
@@ -124,7 +129,6 @@ export class Shop {
     if (order === null) return;
     const before = this.attemptCount;
     this.purchase.usedGateway();
-    this.live.senders.burst(attempts);
     const key = this.purchase.checkout.captureKey;
     const answer = await lab.burst({
       payment_id: order.payment.id,
@@ -155,6 +159,20 @@ export class Shop {
     await this.purchase.pay();
   }
 
+  /** A fresh checkout and one click, with the card whose charge is never answered. */
+  async loseAnswer(): Promise<void> {
+    this.purchase.open({ card: 'tok_timeout_after' });
+    this.lost = true;
+    await this.purchase.pay();
+  }
+
+  /** The ticket is used at the door; a refund that needs it back is then refused. */
+  async checkIn(ticketId: string): Promise<Problem | null> {
+    const answer = await shop.checkIn(ticketId);
+    await this.refresh();
+    return answer.kind === 'problem' ? answer.problem : null;
+  }
+
   #paymentId = () => this.purchase.order?.payment.id ?? '';
 
   #opened(): void {
@@ -163,12 +181,15 @@ export class Shop {
     this.#expected = 0;
     this.#incompleteReads = 0;
     this.crash = null;
+    this.lost = false;
     this.live.watch(null, null);
+    this.refunds.watch(null);
     if (location.search !== '') history.replaceState(null, '', '/');
   }
 
   #placed(order: Order): void {
     this.live.watch(order.payment.id, null);
+    this.refunds.watch(order.payment.id);
     // Only a payment that somebody has touched has a past to read.
     if (order.payment.status !== 'requires_capture') void this.refresh(true);
   }
@@ -176,8 +197,17 @@ export class Shop {
   #heard(event: Activity): void {
     const ours = event.payment_id === this.#paymentId() && event.payment_id !== '';
     if (ours) this.#incompleteReads = 0;
+    this.refunds.heard(event);
     if (this.crash === 'armed' && event.kind === 'process.down') this.crash = 'fired';
     if (ours || event.kind === 'mail.sent') this.#soon(refreshAfter);
+  }
+
+  /** Begins the drawing anew, with the past as far as the journal still holds it. */
+  async #recall(payment: string): Promise<void> {
+    this.live.watch(payment, this.proof.data);
+    const history = await shop.activity(payment);
+    if (history.kind !== 'ok' || payment !== this.#paymentId()) return;
+    if (!forgotten(history.body, this.proof.data)) this.live.remember(history.body);
   }
 
   #soon(ms: number): void {

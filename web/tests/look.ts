@@ -1,0 +1,29 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, type Page } from '@playwright/test';
+import { findings } from './axe.ts';
+
+const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'test-results', 'pages');
+
+const sizes = [
+  [390, 844],
+  [768, 1024],
+  [1280, 800],
+  [1920, 1080],
+] as const;
+
+/** At four widths: axe finds nothing, nothing sticks out, and a picture is taken. */
+export async function look(page: Page, name: string): Promise<void> {
+  mkdirSync(pictures, { recursive: true });
+  for (const [width, height] of sizes) {
+    await page.setViewportSize({ width, height });
+    await page.waitForTimeout(50); // the layout follows the window in the next frame
+    expect(await findings(page), `${name} at ${width}`).toEqual([]);
+    const overhang = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect(overhang, `${name} at ${width} px is wider than the window`).toBeLessThanOrEqual(0);
+    await page.screenshot({ path: join(pictures, `${name}-${width}.png`), fullPage: true });
+  }
+}

@@ -1,9 +1,9 @@
 # make help lists the targets. Everything they make is in .payonce and web/dist.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check mutants bench generate fmt clean
+.PHONY: help setup dev demo test check mutants chaos chaos-mutants bench generate cli fmt clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what tests need and this machine lacks (apt, npm); quick when nothing does
 	@scripts/setup
@@ -19,7 +19,7 @@ dev: .payonce/bin ## The demo, with the page served from its sources by Vite
 .payonce/bin:
 	@mkdir -p $@
 
-test: setup ## Everything: lint, Go with -race, lab build, page, browser, mutants
+test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign, a dozen mutants
 	@exec scripts/test
 
 check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
@@ -28,6 +28,14 @@ check: ## What to run before a commit, under a minute: format, lint, rules of th
 mutants: setup ## Take one protection away at a time; each must make its named test fail
 	@exec scripts/test mutants
 
+# kill -9 of make must not leave a campaign behind; see the demo.
+chaos: .payonce/bin ## Break everything from a seed and check the promise; DURATION=10m SEED=… ARGS=--help
+	@go build -buildvcs=false -o .payonce/bin/chaos ./internal/lab/chaos/cmd/chaos
+	@exec .payonce/bin/chaos --stop-with-parent $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+chaos-mutants: setup ## Plant the bugs of the design's list; say who caught whom
+	@exec scripts/test chaos_mutants
+
 bench: .payonce/bin ## Measure against the floors; options by ARGS='--only capture'
 	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
 	@exec .payonce/bin/bench $(ARGS)
@@ -35,6 +43,9 @@ bench: .payonce/bin ## Measure against the floors; options by ARGS='--only captu
 generate: ## Write anew what is generated from api/
 	@go generate ./...
 	@npm --prefix web run --silent generate
+
+cli: .payonce/bin ## Build the command line: .payonce/bin/payonce --help
+	@go build -buildvcs=false -o .payonce/bin/payonce ./cmd/payonce
 
 fmt: ## Format Go and the page
 	@go tool -modfile=tools/go.mod golangci-lint fmt

@@ -2,6 +2,7 @@ import type { Page } from '@playwright/test';
 import { run } from './demo.ts';
 import { look } from './look.ts';
 import { shifts, watchShifts } from './shifts.ts';
+import { trackNode, wentDownAndUp } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
 /** Every page there is, each with what shows that it has come. */
@@ -201,29 +202,13 @@ test.describe('each process is killed while the shop is looked at', () => {
       await visitor.pay.click();
       await visitor.oneOfEverything();
       await page.getByRole('button', { name: 'New checkout' }).click();
-      await page.evaluate((watched) => {
-        const seen: string[] = [];
-        (window as unknown as { seen: string[] }).seen = seen;
-        const note = () => {
-          const state = document
-            .querySelector(`[data-node="${watched}"]`)
-            ?.getAttribute('data-state');
-          if (state !== undefined && state !== null && seen.at(-1) !== state) seen.push(state);
-        };
-        note();
-        new MutationObserver(note).observe(document.body, {
-          subtree: true,
-          childList: true,
-          attributes: true,
-        });
-      }, node);
+      await trackNode(page, node);
       const pid = run().pids[name] ?? 0;
       expect(pid).toBeGreaterThan(0);
       process.kill(pid, 'SIGKILL');
       await visitor.pay.click();
       await visitor.pay.click();
-      const seen = () => page.evaluate(() => (window as unknown as { seen: string[] }).seen);
-      await expect.poll(seen, { timeout: 60_000 }).toEqual(['up', 'down', 'up']);
+      await expect.poll(() => wentDownAndUp(page, node), { timeout: 60_000 }).toBe(true);
       await expect(visitor.verdict).toContainText('You were charged once.', { timeout: 60_000 });
       await expect(visitor.effects).toHaveAttribute('data-mails', '1', { timeout: 60_000 });
       await visitor.oneOfEverything();

@@ -1,5 +1,6 @@
 import { run } from './demo.ts';
 import { keep } from './keep.ts';
+import { trackNode, wentDown } from './track.ts';
 import { expect, test } from './visitor.ts';
 
 // What docs/first-minute.md shows, done as a new visitor would, with the time of
@@ -35,8 +36,9 @@ test.describe('the first minute', () => {
     );
     await step(3, 'gateway');
 
+    await trackNode(page, 'api');
     await page.getByRole('button', { name: /Kill the API after the charge/ }).click();
-    await expect(visitor.node('api')).toHaveAttribute('data-state', 'down');
+    await expect.poll(() => wentDown(page, 'api'), { intervals: [50] }).toBe(true);
     await step(4, 'killed');
     await visitor.chargedOnce();
     await visitor.oneOfEverything();

@@ -135,7 +135,14 @@ func TestAPartitionIsNeverOwnedTwiceWhileSessionsDieAndRelaysComeAndGo(t *testin
 		}
 	}
 	<-fed
-	s.eventuallyShared([]int{4, 6, 6}, relays...)
+	// 4, 6 and 6, or 5, 5 and 6: it depends on who was quicker to take what the dead let go of.
+	s.eventually("fair shares", func() bool {
+		owned := 0
+		for _, n := range shares(relays...) {
+			owned += n
+		}
+		return owned == partitions && slices.Max(shares(relays...)) <= fairShare(len(relays))
+	})
 	s.eventually("1,000 events", func() bool { return s.unpublished() == 0 && len(s.distinct()) == 1000 })
 	s.inOrder()
 	t.Logf("%d copies of 1,000 events", s.copies())

@@ -19,7 +19,10 @@ export default class implements Reporter {
     for (const test of this.tests) {
       const outcome = test.outcome();
       if (outcome !== 'unexpected' && outcome !== 'flaky') continue;
-      const name = test.titlePath().filter((part) => part !== '').join(' › ');
+      const name = test
+        .titlePath()
+        .filter((part) => part !== '')
+        .join(' › ');
       appendFileSync(file, `${outcome === 'flaky' ? 'flaky' : 'failed'}\t${name}\n`);
     }
   }

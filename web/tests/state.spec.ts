@@ -1,5 +1,5 @@
 import type { Route } from '@playwright/test';
-import { expect, test } from './visitor.ts';
+import { expect, test, type Visitor } from './visitor.ts';
 
 // The network between the page and the shop is disturbed here, never the shop:
 // what it answers while it answers is real.
@@ -10,6 +10,13 @@ test('empty: every panel says what to do', async ({ visitor }) => {
   await visitor.page.getByTestId('mailbox').click();
   await expect(visitor.page.getByText('No mail yet.')).toBeVisible();
 });
+
+/** On the page; the second one is for those who listen to it. */
+const asking = ({ page }: Visitor) =>
+  page
+    .getByRole('main')
+    .getByText(/Asking again with the same key in/)
+    .first();
 
 test.describe('on a bad line', () => {
   test.use({ failuresExpected: true });
@@ -65,9 +72,7 @@ test.describe('on a bad line', () => {
     await context.setOffline(true);
     await expect(visitor.node('api')).toHaveAttribute('data-state', 'down');
     await visitor.pay.click();
-    await expect(
-      visitor.page.getByRole('main').getByText(/Asking again with the same key in/),
-    ).toBeVisible();
+    await expect(asking(visitor)).toBeVisible();
     await context.setOffline(false);
     await expect(visitor.attempts).toHaveCount(2);
     await visitor.chargedOnce();
@@ -81,9 +86,7 @@ test.describe('on a bad line', () => {
     await visitor.open();
     await context.setOffline(true);
     await visitor.pay.dblclick();
-    await expect(
-      visitor.page.getByRole('main').getByText(/Asking again with the same key in/),
-    ).toBeVisible();
+    await expect(asking(visitor)).toBeVisible();
     await context.setOffline(false);
     await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
     await visitor.oneOfEverything();

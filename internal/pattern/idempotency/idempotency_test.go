@@ -103,7 +103,7 @@ func TestAKeyPastItsLifetimeIsNewAgain(t *testing.T) {
 		return out
 	}
 	run("one")
-	require.Eventually(t, func() bool { return string(run("two").Answer.Body) == "two" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return string(run("two").Answer.Body) == "two" }, 20*time.Second, 5*time.Millisecond)
 }
 
 func TestStoredBytesComeBackAsTheyWere(t *testing.T) {
@@ -225,7 +225,7 @@ func TestWaitersHoldNothingAndWakeWhenTheRunLands(t *testing.T) {
 	require.Eventually(t, func() bool {
 		flights.Landed(id)
 		return len(done) == 5
-	}, 5*time.Second, time.Millisecond)
+	}, 20*time.Second, time.Millisecond)
 	for range 5 {
 		require.NoError(t, <-done)
 	}

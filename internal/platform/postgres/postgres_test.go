@@ -152,7 +152,7 @@ func TestALostCommitReplyIsUnknownNotFailed(t *testing.T) {
 		return nil
 	})
 	require.ErrorIs(t, err, postgres.ErrCommitUnknown)
-	require.Eventually(t, func() bool { return merchants(t, direct) == 1 }, 5*time.Second, 10*time.Millisecond, "and the truth was: committed")
+	require.Eventually(t, func() bool { return merchants(t, direct) == 1 }, 20*time.Second, 10*time.Millisecond, "and the truth was: committed")
 }
 
 // throughProxy forwards a database's port and, once cut is set, passes on what

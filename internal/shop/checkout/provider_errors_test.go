@@ -3,6 +3,11 @@ package checkout_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/shop/checkout"
-	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/provider/simulated"
 )
@@ -102,15 +106,38 @@ func TestAnOpenBreakerSendsNothingAndClosesAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	payment := s.payment()
-	down := simulated.New(simulated.Config{URL: "http://127.0.0.1:1", BreakerDelay: 50 * time.Millisecond})
+	behind, err := url.Parse(s.world.URL)
+	require.NoError(t, err)
+	var away atomic.Bool
+	var calls atomic.Int64
+	real := httputil.NewSingleHostReverseProxy(behind)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		if away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		real.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gateway.Close)
+	client := simulated.New(simulated.Config{URL: gateway.URL, BreakerDelay: 5 * time.Second})
+	away.Store(true)
 	for range 20 {
-		_, _ = down.Charge(t.Context(), provider.Request{Key: uuid.NewString(), Reference: "pay_x", Amount: money.Of(1, "EUR"), Token: "tok_ok"})
+		_, _, _ = client.ChargeByKey(t.Context(), "k")
 	}
-	s.Provider = down
-	start := s.Now()
-	_, err := s.capture(payment, "K", "tok_ok")
+	s.Provider = client
+	sent := calls.Load()
+	_, err = s.capture(payment, "K", "tok_ok")
 	require.ErrorIs(t, err, provider.ErrNotSent)
-	require.Less(t, s.Now().Sub(start), 2*time.Second)
+	require.Equal(t, sent, calls.Load())
+	require.Equal(t, checkout.RequiresCapture, s.state(payment))
+
+	away.Store(false)
+	require.Eventually(t, func() bool {
+		r, err := s.capture(payment, "K", "tok_ok")
+		return err == nil && r.Answer.Status == 200
+	}, 30*time.Second, 100*time.Millisecond)
+	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
 
 func TestAnUnknownTokenIsADeclineNamedInvalidToken(t *testing.T) {
@@ -159,14 +186,14 @@ func TestTheProviders409ForATwinIsAmbiguousNotARefusal(t *testing.T) {
 			defer cancel()
 			_, err := real.Charge(probe, slow)
 			return err != nil
-		}, 2*time.Second, 10*time.Millisecond)
+		}, 20*time.Second, 10*time.Millisecond)
 		return real.Charge(ctx, slow)
 	}}
 	r, err := s.capture(payment, "K", "tok_slow")
 	require.NoError(t, err)
 	require.Equal(t, 202, r.Answer.Status, "409 proves nothing")
 	require.Equal(t, p.ID, r.PaymentID)
-	require.Eventually(t, func() bool { return s.charges(payment, "succeeded") == 1 }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.charges(payment, "succeeded") == 1 }, 20*time.Second, 20*time.Millisecond)
 	_, err = checkout.Sweeper{Service: s.Service}.RunOnce(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, checkout.Captured, s.state(payment))

@@ -90,6 +90,9 @@ func TestWhateverIsKilledComesBackAndRunJSONSaysWhere(t *testing.T) {
 			d.line(t, fmt.Sprintf("%s (pid %d) was killed by SIGKILL, restarting", name, before.Pids[name]))
 			eventually(t, name+" is back and in run.json", func() bool {
 				now, err := runfile.Read(d.dir)
+				if err == nil && now.Pids[name] <= 1 {
+					t.Fatalf("run.json says %d, and kill(%d) ends its reader", now.Pids[name], now.Pids[name])
+				}
 				return err == nil && now.Pids[name] != before.Pids[name] && runs(now.Pids[name])
 			})
 		})

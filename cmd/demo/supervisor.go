@@ -33,8 +33,8 @@ func newSupervisor(say func(string)) *supervisor {
 	return &supervisor{say: say, current: map[string]*proc.Process{}, pids: map[string]int{}}
 }
 
-// follow tells changed the present ids, now and at every start and end of a
-// part. It is not called twice at the same time.
+// follow tells changed the latest ids, now and at every start of a part. It is
+// not called twice at the same time.
 func (s *supervisor) follow(changed func(pids map[string]int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,10 +95,11 @@ func (s *supervisor) set(name string, process *proc.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current[name] = process; process == nil {
-		s.pids[name] = 0
-	} else {
-		s.pids[name] = process.Pid()
+		// The dead one's id stays until its successor is ready: to kill it again
+		// is an error, where kill(0) would end whoever reads run.json.
+		return
 	}
+	s.pids[name] = process.Pid()
 	if s.changed != nil {
 		s.changed(s.pids)
 	}

@@ -1,4 +1,4 @@
-import { run } from './demo.ts';
+import { kill, run } from './demo.ts';
 import { said, track, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test } from './visitor.ts';
 
@@ -33,10 +33,8 @@ test('after kill -9 of the api the stream resumes: 3 attempts are counted as 3, 
   await visitor.chargedOnce();
   await expect(visitor.node('api')).toContainText('2 in · 1 out · 1 absorbed');
 
-  const pid = run().pids['api'];
-  if (pid === undefined || pid === 0) throw new Error('run.json knows no api');
   await trackNode(visitor.page, 'api');
-  process.kill(pid, 'SIGKILL');
+  await kill('api');
   await expect.poll(() => wentDownAndUp(visitor.page, 'api')).toBe(true);
 
   await visitor.pay.click();
@@ -49,11 +47,9 @@ test('a killed worker turns its 3 nodes grey, and the effects still come once', 
   visitor,
 }) => {
   await visitor.open();
-  const pid = run().pids['worker'];
-  if (pid === undefined || pid === 0) throw new Error('run.json knows no worker');
   const consumers = ['ledger', 'email', 'tickets'];
   for (const consumer of consumers) await trackNode(visitor.page, consumer);
-  process.kill(pid, 'SIGKILL');
+  await kill('worker');
   await visitor.pay.dblclick();
   await visitor.chargedOnce();
   await visitor.oneOfEverything();

@@ -31,6 +31,21 @@ export function run(): Run {
   return JSON.parse(readFileSync(path, 'utf8')) as Run;
 }
 
+/** kill -9 of a part, once run.json knows a living process of it. Returns its pid. */
+export async function kill(part: string): Promise<number> {
+  for (const deadline = Date.now() + 30_000; ;) {
+    const pid = run().pids[part];
+    if (pid === undefined || pid <= 1) throw new Error(`run.json knows no ${part}`);
+    try {
+      process.kill(pid, 'SIGKILL');
+      return pid;
+    } catch (error) {
+      if (Date.now() > deadline) throw error; // still the pid of one that was killed before
+      await new Promise((next) => setTimeout(next, 50));
+    }
+  }
+}
+
 /**
  * Starts the real demo, once for all tests, with everything it keeps in a folder
  * of its own; PAYONCE_RUN_JSON names one that runs already and is left alone.

@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { run } from './demo.ts';
+import { kill, run } from './demo.ts';
 import { look } from './look.ts';
 import { shifts, watchShifts } from './shifts.ts';
 import { trackNode, wentDownAndUp } from './track.ts';
@@ -203,9 +203,7 @@ test.describe('each process is killed while the shop is looked at', () => {
       await visitor.oneOfEverything();
       await page.getByRole('button', { name: 'New checkout' }).click();
       await trackNode(page, node);
-      const pid = run().pids[name] ?? 0;
-      expect(pid).toBeGreaterThan(0);
-      process.kill(pid, 'SIGKILL');
+      const pid = await kill(name);
       await visitor.pay.click();
       await visitor.pay.click();
       await expect.poll(() => wentDownAndUp(page, node), { timeout: 60_000 }).toBe(true);

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findings } from './axe.ts';
-import { run } from './demo.ts';
+import { kill, run } from './demo.ts';
 import { said, track } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
@@ -177,7 +177,7 @@ test.describe('killed while Operations is open', () => {
       ['api', 'The API does not answer.'],
     ] as const) {
       await track(page, selector);
-      process.kill(run().pids[name] ?? 0, 'SIGKILL');
+      await kill(name);
       await expect.poll(async () => (await said(page, selector)).join(' · ')).toContain(says);
       await expect(headline).toHaveText('Nothing needs you.');
     }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
 import { findings } from './axe.ts';
-import { run } from './demo.ts';
+import { kill, run } from './demo.ts';
 import { trackNode, wentDownAndUp } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
@@ -351,9 +351,7 @@ test.describe('killed parts', () => {
     });
     const grey = () =>
       page.evaluate(() => [...(window as unknown as { grey: Map<string, string> }).grey]);
-    const pid = run().pids['worker'];
-    if (pid === undefined || pid === 0) throw new Error('run.json knows no worker');
-    process.kill(pid, 'SIGKILL');
+    await kill('worker');
     await shop.pay.dblclick();
     await expect
       .poll(async () => (await grey()).map(([node]) => node).sort())
@@ -376,10 +374,8 @@ test.describe('killed parts', () => {
     await shop.pay.dblclick();
     await shop.oneOfEverything();
     await expect(visitor.node('api')).toContainText('2 in · 1 out · 1 absorbed');
-    const pid = run().pids['api'];
-    if (pid === undefined || pid === 0) throw new Error('run.json knows no api');
     await trackNode(page, 'api');
-    process.kill(pid, 'SIGKILL');
+    await kill('api');
     await expect.poll(() => wentDownAndUp(page, 'api')).toBe(true);
     await shop.pay.click();
     await expect(visitor.node('api')).toContainText('3 in · 1 out · 2 absorbed');

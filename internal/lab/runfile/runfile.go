@@ -15,8 +15,9 @@ import (
 // Folder is the data folder's usual name.
 const Folder = ".payonce"
 
-// File is run.json. A pid of 0 is a part that is down at the moment, or one
-// that was given and is not ours.
+// File is run.json. A part that was given and is not ours has no pid; one that is
+// down at the moment has that of its last process, and never 0: kill(0) ends
+// whoever sends it.
 type File struct {
 	URL           string         `json:"url"`
 	MailboxURL    string         `json:"mailbox_url"`

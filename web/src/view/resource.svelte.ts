@@ -31,9 +31,13 @@ export class Resource<T> {
     return this.#running;
   }
 
-  /** Forgets everything: an answer still under way belongs to the past and is dropped. */
+  /**
+   * Forgets everything: an answer still under way belongs to the past and is
+   * dropped, a load that was to follow it is not begun.
+   */
   clear(): void {
     this.#generation++;
+    this.#again = false;
     this.data = null;
     this.problem = null;
     this.condition = 'idle';

@@ -13,7 +13,7 @@ const sizes = [
   [1920, 1080],
 ] as const;
 
-/** At four widths: axe finds nothing, nothing sticks out, and a picture is taken. */
+/** At four widths: axe finds nothing, nothing sticks out or is squeezed, and a picture is taken. */
 export async function look(page: Page, name: string): Promise<void> {
   mkdirSync(pictures, { recursive: true });
   for (const [width, height] of sizes) {
@@ -24,6 +24,13 @@ export async function look(page: Page, name: string): Promise<void> {
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
     expect(overhang, `${name} at ${width} px is wider than the window`).toBeLessThanOrEqual(0);
+    const squeezed = await page.evaluate(() =>
+      [...document.querySelectorAll('svg.icon')]
+        .map((icon) => [icon.getBoundingClientRect(), icon.parentElement?.textContent] as const)
+        .filter(([box]) => Math.abs(box.width - box.height) > 0.5)
+        .map(([, beside]) => beside?.trim().slice(0, 60)),
+    );
+    expect(squeezed, `${name} at ${width}: icons that are not square`).toEqual([]);
     await page.screenshot({ path: join(pictures, `${name}-${width}.png`), fullPage: true });
   }
 }

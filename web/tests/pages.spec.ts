@@ -1,13 +1,7 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { findings } from './axe.ts';
 import { kill, run } from './demo.ts';
+import { look } from './look.ts';
 import { said, track } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
-
-const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'test-results', 'pages');
-mkdirSync(pictures, { recursive: true });
 
 /** A payment with a twin and a refund, so that every page has something to show. */
 async function history(visitor: Visitor): Promise<string> {
@@ -19,13 +13,6 @@ async function history(visitor: Visitor): Promise<string> {
   const link = visitor.page.getByRole('link', { name: 'whole story' });
   return (await link.getAttribute('href')) ?? '';
 }
-
-const sizes = [
-  [390, 844],
-  [768, 1024],
-  [1280, 800],
-  [1920, 1080],
-] as const;
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test.describe(colorScheme, () => {
@@ -47,21 +34,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       for (const [path, name, heading] of seen) {
         await page.goto(run().url + path);
         await expect(page.getByRole('heading', { level: 1, name: heading })).toBeVisible();
-        for (const [width, height] of sizes) {
-          await page.setViewportSize({ width, height });
-          await page.waitForTimeout(50); // the layout follows the window in the next frame
-          expect(await findings(page), `${path} at ${width}`).toEqual([]);
-          const overhang = await page.evaluate(
-            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-          );
-          expect(overhang, `${path} at ${width} px is wider than the window`).toBeLessThanOrEqual(
-            0,
-          );
-          await page.screenshot({
-            path: join(pictures, `${name}-${width}-${colorScheme}.png`),
-            fullPage: true,
-          });
-        }
+        await look(page, `${name}-${colorScheme}`);
       }
     });
   });

@@ -249,7 +249,7 @@ RETURNING event_id`,
 		file: "internal/pattern/saga/store.go",
 		old:  "finished_at = CASE WHEN $10::boolean THEN clock_timestamp() END, resolved_by = $11, resolved_why = $12\n WHERE id = $1 AND version = $2`",
 		new:  "finished_at = CASE WHEN $10::boolean THEN clock_timestamp() END, resolved_by = $11, resolved_why = $12\n WHERE id = $1 AND version >= $2`",
-		pkg:  "./internal/pattern/saga", test: "TestTenOrchestratorsAndTenTimersAtOnceSendOneCommand",
+		pkg:  "./internal/pattern/saga", test: "TestOfTwoThatReadTheSameSagaOneAdvancesIt",
 	},
 	{
 		name: "resend-without-asking", breaks: "a provider that forgot its keys refunds again",

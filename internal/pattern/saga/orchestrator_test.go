@@ -222,6 +222,34 @@ func TestTenOrchestratorsAndTenTimersAtOnceSendOneCommand(t *testing.T) {
 	}
 }
 
+// The race of the test above, in slow motion.
+func TestOfTwoThatReadTheSameSagaOneAdvancesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.begin()
+	if err := w.deliver(w.pending(s)[0], false); err != nil {
+		t.Fatal(err)
+	}
+	first, second := w.now(s), w.now(s)
+	for i, one := range []*Saga{&first, &second} {
+		w.in(func(tx postgres.Tx) error {
+			before := one.State
+			m := w.d.next(one, input{kind: expired})
+			if m.send == nil {
+				t.Fatal("a deadline that has passed sends nothing, so the test shows nothing")
+			}
+			won, err := w.d.write(t.Context(), tx, one, before, m)
+			if won != (i == 0) {
+				t.Errorf("number %d: won is %v", i+1, won)
+			}
+			return err
+		})
+	}
+	if n := w.count(`SELECT count(*) FROM outbox_events WHERE type = 'seat.take'`); n != 2 {
+		t.Errorf("%d commands after one start and one deadline", n)
+	}
+}
+
 func TestAPersonResolvesAStuckSagaOnceAndNeverAgainstThePivot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -214,7 +214,7 @@ RETURNING event_id`,
 		file: "internal/shop/ledger/refund.go",
 		old:  "WHERE business_key = $1 FOR UPDATE`",
 		new:  "WHERE business_key = $1`",
-		pkg:  "./internal/shop/ledger", test: "TestTwentyHoldsOfHalfAPaymentAtOnceAreTwo",
+		pkg:  "./internal/shop/ledger", test: "TestAHoldWaitsForAnotherOfItsPaymentThatIsNotCommittedYet",
 	},
 	{
 		name: "undos-in-forward-order", breaks: "the hold is released while the tickets are still void",

@@ -2,8 +2,10 @@ package ledger_test
 
 import (
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -156,4 +158,49 @@ func TestTwentyHoldsOfHalfAPaymentAtOnceAreTwo(t *testing.T) {
 	if got := balances(t, db); got[ledger.RefundsHeld] != -8400 || got[ledger.Revenue] != 0 {
 		t.Errorf("held: %v", got)
 	}
+}
+
+// The race of the test above, in slow motion: the second hold looks at what is
+// left while the first is not committed yet.
+func TestAHoldWaitsForAnotherOfItsPaymentThatIsNotCommittedYet(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	_, _, data := bookedRefund(8400)(t, db)
+	hold := func() inbox.Message {
+		r := data.(event.Refund)
+		r.RefundID = newID(t)
+		return command(t, event.CommandHoldRefund, saga.Do, newID(t), "hold", r)
+	}
+	first, second := hold(), hold()
+	ended := make(chan error, 1)
+	err := postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		if err := (ledger.Consumer{}).Handle(t.Context(), tx, []inbox.Message{first}); err != nil {
+			return err
+		}
+		go func() { ended <- handle(t.Context(), db, second) }()
+		waitsOrEnded(t, db, ended)
+		return nil
+	})
+	if err := errors.Join(err, <-ended); err != nil {
+		t.Fatal(err)
+	}
+	if got := balances(t, db); got[ledger.RefundsHeld] != -8400 || got[ledger.Revenue] != 0 {
+		t.Errorf("held: %v", got)
+	}
+}
+
+// waitsOrEnded returns when somebody waits for a lock, or has not waited at all.
+func waitsOrEnded(t *testing.T, db *postgres.DB, ended chan error) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		var waiting int
+		if err := db.Get(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`); err != nil {
+			t.Error(err)
+			return
+		}
+		if waiting > 0 || len(ended) > 0 {
+			return
+		}
+	}
+	t.Error("the second hold neither waits nor ends")
 }

@@ -162,7 +162,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "silent-repetition-proves-nothing-sent", breaks: "a charge that net/http repeated by itself counts as never sent, and is made again",
-		file: "internal/shop/provider/simulated/simulated.go",
+		file: "internal/shop/provider/simulated/sent.go",
 		old:  "sent = sent || connected.Load() || !dialFailed(err)",
 		new:  "sent = sent || connected == nil || !dialFailed(err)",
 		pkg:  "./internal/shop/provider/simulated", test: "TestAChargeWhoseKeptConnectionDiesAndWhoseSilentRepetitionIsRefusedIsInDoubt",

@@ -3,14 +3,10 @@ package simulated
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/failsafe-go/failsafe-go"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
@@ -53,20 +49,9 @@ func (c *Client) Refund(ctx context.Context, r provider.RefundRequest) (provider
 	if err != nil {
 		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
 	}
-	sent := false
-	a, err := c.charges.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
-		try, connected := watched(e.Context())
-		a, err := c.do(try, http.MethodPost, "/v1/refunds", r.Key, body)
-		if sent = sent || connected.Load() || !dialFailed(err); !sent {
-			return a, fmt.Errorf("%w: %w", errUnreached, err)
-		}
-		return a, err
-	})
-	switch {
-	case errors.Is(err, circuitbreaker.ErrOpen), err != nil && !sent:
-		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
-	case err != nil:
-		return provider.Refund{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	a, err := c.send(ctx, "/v1/refunds", r.Key, body)
+	if err != nil {
+		return provider.Refund{}, err
 	}
 	return a.refund(r)
 }

@@ -25,16 +25,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -155,22 +152,9 @@ func (c *Client) Charge(ctx context.Context, r provider.Request) (provider.Charg
 	if err != nil {
 		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
 	}
-	sent := false
-	a, err := c.charges.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
-		try, connected := watched(e.Context())
-		a, err := c.do(try, http.MethodPost, "/v1/charges", r.Key, body)
-		// Once one try may have reached the provider, no later refusal to
-		// connect can prove that nothing was sent.
-		if sent = sent || connected.Load() || !dialFailed(err); !sent {
-			return a, fmt.Errorf("%w: %w", errUnreached, err)
-		}
-		return a, err
-	})
-	switch {
-	case errors.Is(err, circuitbreaker.ErrOpen), err != nil && !sent:
-		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
-	case err != nil:
-		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	a, err := c.send(ctx, "/v1/charges", r.Key, body)
+	if err != nil {
+		return provider.Charge{}, err
 	}
 	return a.charge(r)
 }
@@ -204,27 +188,6 @@ func readCharge(body []byte) (provider.Charge, error) {
 		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge", provider.ErrInDoubt)
 	}
 	return c.charge(), nil
-}
-
-// errUnreached ends a call early: nothing was sent, so the client may as well
-// hear it now and ask again.
-var errUnreached = errors.New("the provider cannot be reached")
-
-// watched tells whether a request ever had a connection. The error alone does
-// not: when a reused connection dies, net/http sends a request that carries an
-// Idempotency-Key again by itself, and if that meets a closed door, "refused to
-// connect" is all the caller hears of a request that may have been served.
-func watched(ctx context.Context) (context.Context, *atomic.Bool) {
-	connected := new(atomic.Bool)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}), connected
-}
-
-// dialFailed says that the last connection could not be made.
-func dialFailed(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // ChargeByKey implements provider.Charger.

@@ -2,20 +2,13 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
-import { findings } from './axe.ts';
 import { kill, run } from './demo.ts';
+import { fits, sizes } from './look.ts';
 import { trackNode, wentDownAndUp } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
 const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'test-results', 'xray');
 mkdirSync(pictures, { recursive: true });
-
-const sizes = [
-  [390, 844],
-  [768, 1024],
-  [1280, 800],
-  [1920, 1080],
-] as const;
 
 const scrubber = (page: Page) => page.getByTestId('scrubber');
 const live = (page: Page) => page.getByTestId('live');
@@ -53,11 +46,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await watch(page, payment);
         await expect(visitor.node('saga')).toContainText(/[1-9] in/);
         await page.keyboard.press('End');
-        expect(await findings(page), `at ${width}`).toEqual([]);
-        const overhang = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        );
-        expect(overhang, `wider than the window at ${width} px`).toBeLessThanOrEqual(0);
+        await fits(page, `at ${width}`);
         await page.screenshot({ path: join(pictures, `live-${width}-${colorScheme}.png`) });
 
         await page.keyboard.press('Shift+ArrowLeft');
@@ -65,12 +54,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await expect(live(page)).toHaveAttribute('data-live', 'false');
         await expect(page.locator('[data-event][transform]').first()).toBeVisible();
         await expect(page.locator('html')).toHaveJSProperty('scrollLeft', 0);
-        expect(await findings(page), `looking back at ${width}`).toEqual([]);
+        await fits(page, `looking back at ${width}`);
         await page.screenshot({ path: join(pictures, `back-${width}-${colorScheme}.png`) });
 
         await page.locator('[data-handle="ledger"]').press('Enter');
         await expect(page.getByTestId('node-row').first()).toBeVisible();
-        expect(await findings(page), `a node open at ${width}`).toEqual([]);
+        await fits(page, `a node open at ${width}`);
         await page.screenshot({ path: join(pictures, `node-${width}-${colorScheme}.png`) });
       }
     });

@@ -6,6 +6,9 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/program"
 )
 
 // captureLine compares a capture over HTTP with its SQL alone, for a number of
@@ -39,7 +42,7 @@ type captures struct {
 	clients int
 	instant *instant
 
-	simulator, instantAPI, worldAPI *program
+	simulator, instantAPI, worldAPI *program.Program
 	rate                            float64 // the best seen so far, to know how many payments to seed
 }
 
@@ -48,9 +51,9 @@ type captures struct {
 func (c *captures) open(ctx context.Context) (end func() error, err error) {
 	end = func() error {
 		var problems []error
-		for _, p := range []*program{c.instantAPI, c.worldAPI, c.simulator} {
+		for _, p := range []*program.Program{c.instantAPI, c.worldAPI, c.simulator} {
 			if p != nil {
-				problems = append(problems, p.end())
+				problems = append(problems, stop(p))
 			}
 		}
 		if c.instant != nil {
@@ -77,12 +80,12 @@ func (c *captures) open(ctx context.Context) (end func() error, err error) {
 }
 
 // startAt starts a program on a free port, which it is told by a variable.
-func (c *captures) startAt(ctx context.Context, name, ready, variable string, env ...string) (*program, error) {
-	at, err := freeAddress(ctx)
+func (c *captures) startAt(ctx context.Context, name, ready, variable string, env ...string) (*program.Program, error) {
+	at, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	mail, err := freeAddress(ctx)
+	mail, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (c *captures) finish(ctx context.Context, t *clock, done, supplied int, mer
 }
 
 // overHTTP asks the real program.
-func (c *captures) overHTTP(api **program, charges func(context.Context) (int, error)) func(context.Context, *clock) error {
+func (c *captures) overHTTP(api **program.Program, charges func(context.Context) (int, error)) func(context.Context, *clock) error {
 	return func(ctx context.Context, t *clock) error {
 		payments, n := c.supply(t)
 		sandboxes, err := newSandboxes(ctx, (*api).URL, n)

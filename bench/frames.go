@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 )
 
 // framesLine compares the Shop page that shows two hundred attempts, and draws
@@ -37,15 +39,16 @@ func framesLine(h *house) line {
 // frames is a demo and a browser that counts.
 type frames struct {
 	*house
-	demo, browser *exec.Cmd
-	ask           io.WriteCloser
-	answers       *bufio.Scanner
+	demo    *program.Program
+	browser *exec.Cmd
+	ask     io.WriteCloser
+	answers *bufio.Scanner
 }
 
 const demoStart = 4 * time.Minute
 
 func (f *frames) open(ctx context.Context) (end func() error, err error) {
-	end = func() error { return errors.Join(f.stop(f.browser), f.stop(f.demo)) }
+	end = func() error { return errors.Join(f.endBrowser(), f.endDemo()) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, end())
@@ -75,15 +78,15 @@ func (f *frames) open(ctx context.Context) (end func() error, err error) {
 }
 
 func (f *frames) startDemo(ctx context.Context) (url string, err error) {
-	program, dir := filepath.Join(f.cfg.Dir, "demo"), filepath.Join(f.cfg.Dir, "frames")
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "./cmd/demo")
-	build.Dir = f.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the demo: %w\n%s", err, out)
+	dir := filepath.Join(f.cfg.Dir, "frames")
+	if err := (program.Builds{Dir: f.cfg.Dir, Programs: []string{"demo"}}).Make(ctx); err != nil {
+		return "", err
 	}
-	f.demo = exec.Command(program, "--stop-with-parent", "--no-browser", "--data-dir", dir) // ended by end
-	f.demo.Dir = f.root
-	if err := f.demo.Start(); err != nil {
+	f.demo = program.New(proc.Spec{
+		Name: "demo", Path: filepath.Join(f.cfg.Dir, "demo"), Args: []string{"--stop-with-parent", "--no-browser", "--data-dir", dir},
+		Dir: f.root, Env: os.Environ(), LogFile: filepath.Join(f.cfg.Dir, "demo.log"),
+	}, "", "")
+	if _, err := f.demo.Launch(); err != nil {
 		return "", err
 	}
 	var run struct {
@@ -99,16 +102,20 @@ func (f *frames) startDemo(ctx context.Context) (url string, err error) {
 	return run.URL, err
 }
 
-func (f *frames) stop(cmd *exec.Cmd) error {
-	if cmd == nil || cmd.Process == nil {
+func (f *frames) endDemo() error {
+	if f.demo == nil {
 		return nil
 	}
-	if cmd == f.browser {
-		_ = f.ask.Close() // the end of its input is the end of its work
-	} else if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+	return f.demo.Stop(40 * time.Second)
+}
+
+// endBrowser waits: the end of its input is the end of its work.
+func (f *frames) endBrowser() error {
+	if f.browser == nil || f.browser.Process == nil {
+		return nil
 	}
-	err := cmd.Wait()
+	_ = f.ask.Close()
+	err := f.browser.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return nil

@@ -5,13 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"syscall"
 	"time"
 
 	_ "github.com/lib/pq" // the driver that the product uses too
@@ -19,6 +13,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 )
 
 // house is the private stack and the programs on it.
@@ -51,35 +46,13 @@ func open(ctx context.Context, cfg config, root string) (h *house, err error) {
 	return h, nil
 }
 
-// repository is the folder above this module.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	for ; err == nil; dir = filepath.Dir(dir) {
-		if _, missing := os.Stat(filepath.Join(dir, "cmd", "relay", "main.go")); missing == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("run this inside the repository of payonce")
-		}
-	}
-	return "", err
-}
-
 // build makes the production builds, unless there are some: no tag, no race
 // detector.
 func (h *house) build(ctx context.Context) error {
 	if h.cfg.Bin != "" {
 		return nil
 	}
-	if err := os.MkdirAll(h.cfg.bin(), 0o755); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", h.cfg.bin()+"/", "./cmd/api", "./cmd/relay", "./cmd/simulator")
-	cmd.Dir = h.root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the programs: %w\n%s", err, out)
-	}
-	return nil
+	return program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay", "simulator"}}.Make(ctx)
 }
 
 func (h *house) furnish(ctx context.Context) (err error) {
@@ -89,7 +62,7 @@ func (h *house) furnish(ctx context.Context) (err error) {
 	if h.simulatorDB, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.SimulatorDatabase)); err != nil {
 		return err
 	}
-	if err := proc.Run(ctx, h.spec("api", "--migrate")); err != nil {
+	if err := proc.Run(ctx, h.program("api", "", "").Once("--migrate")); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if h.brokerVersion, err = brokerVersion(h.stack.AMQPURL("/")); err != nil {
@@ -140,59 +113,24 @@ func (h *house) close() error {
 	return errors.Join(problems...)
 }
 
-// spec describes one of the programs; settings are added to what all share.
-func (h *house) spec(name string, args ...string) proc.Spec {
-	return proc.Spec{
-		Name: name, Path: filepath.Join(h.cfg.bin(), name), Args: args, Dir: h.stack.Dir(),
-		LogFile: filepath.Join(h.stack.Dir(), "log", name+".log"),
-		Env: []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), h.stack.Marker(), "PAYONCE_LOG_FORMAT=json",
-			"PAYONCE_POSTGRES_DSN=" + h.stack.PostgresDSN(devstack.MainDatabase), "PAYONCE_AMQP_URL=" + h.stack.AMQPURL("/"),
-			"PAYONCE_SIMULATOR_POSTGRES_DSN=" + h.stack.PostgresDSN(devstack.SimulatorDatabase),
-			"PAYONCE_PROVIDER_URL=http://127.0.0.1:9", "PAYONCE_SECRET=bench-secret-bench-secret-bench-secret",
-		},
+// program describes one that listens on at, where it answers 200 on the path
+// ready; own are settings of its own.
+func (h *house) program(name, at, ready string, own ...string) *program.Program {
+	settings := program.Settings{
+		Bin: h.cfg.bin(), Dir: h.stack.Dir(), Marker: h.stack.Marker(),
+		PostgresDSN: h.stack.PostgresDSN(devstack.MainDatabase), SimulatorDSN: h.stack.PostgresDSN(devstack.SimulatorDatabase),
+		AMQPURL: h.stack.AMQPURL("/"), Provider: "http://127.0.0.1:9",
+		Secrets: map[string]string{"PAYONCE_SECRET": "bench-secret-bench-secret-bench-secret"},
 	}
+	return program.New(settings.Spec(name, "", own...), "http://"+at, ready)
 }
 
-// program is one that runs.
-type program struct {
-	*proc.Process
-	URL string
+// start runs a program until stop is called.
+func (h *house) start(ctx context.Context, name, at, ready string, own ...string) (*program.Program, error) {
+	p := h.program(name, at, ready, own...)
+	_, err := p.Start(ctx)
+	return p, err
 }
 
-// start runs a program until end is called. It listens on at, where it must
-// answer 200 on the path ready.
-func (h *house) start(ctx context.Context, name, at, ready string, env ...string) (*program, error) {
-	spec := h.spec(name)
-	spec.Env = append(spec.Env, env...)
-	process, err := proc.Start(spec)
-	if err != nil {
-		return nil, err
-	}
-	p := &program{Process: process, URL: "http://" + at}
-	return p, process.UntilReady(ctx, 30*time.Second, func(ctx context.Context) error { return answers(ctx, p.URL+ready) })
-}
-
-// end asks the program to end and waits for it.
-func (p *program) end() error { return p.Stop(syscall.SIGTERM, 25*time.Second) }
-
-func answers(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return nil
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	port, err := devstack.FreePort(ctx)
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
-}
+// stop asks a program to end and waits for it.
+func stop(p *program.Program) error { return p.Stop(25 * time.Second) }

@@ -29,6 +29,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"payonce/internal/lab/program"
 )
 
 // config is every setting.
@@ -69,7 +71,7 @@ func bench(ctx context.Context, cfg config) (err error) {
 	if cfg.Rounds < 1 || cfg.Seconds <= 0 {
 		return errors.New("there must be at least one round, longer than nothing")
 	}
-	root, err := repository()
+	root, err := program.Root()
 	if err != nil {
 		return err
 	}

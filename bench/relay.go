@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/program"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 )
@@ -58,7 +60,7 @@ func relayLine(h *house, kind traffic) line {
 type relays struct {
 	*house
 	traffic traffic
-	relay   *program
+	relay   *program.Program
 	conn    *amqp.Connection
 	rate    float64 // of the raw client, to know how many rows fill a slice
 }
@@ -67,7 +69,7 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 	end = func() error {
 		var problems []error
 		if r.relay != nil {
-			problems = append(problems, r.relay.end())
+			problems = append(problems, stop(r.relay))
 		}
 		if r.conn != nil {
 			problems = append(problems, r.conn.Close())
@@ -79,7 +81,7 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 			err = errors.Join(err, end())
 		}
 	}()
-	at, err := freeAddress(ctx)
+	at, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return end, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 )
 
 // build makes the page and then the binaries, which embed it. With warm caches
@@ -18,30 +19,21 @@ func build(ctx context.Context, cfg config, say func(string)) (bin string, err e
 	if cfg.Bin != "" {
 		return filepath.Abs(cfg.Bin)
 	}
-	root, err := repository()
+	if made := program.Made(); made != "" {
+		return filepath.Abs(made)
+	}
+	root, err := program.Root()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w, or give --bin", err)
 	}
 	began := time.Now()
 	if err := buildPage(ctx, cfg, root, say); err != nil {
 		return "", err
 	}
-	compiler, err := exec.LookPath("go")
-	if err != nil {
-		return "", errors.New("the Go compiler is not installed: see https://go.dev/dl, or give --bin")
-	}
 	bin = filepath.Join(cfg.DataDir, "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", fmt.Errorf("folder for binaries: %w", err)
-	}
-	err = proc.Run(ctx, proc.Spec{
-		Name: "go build", Path: compiler, Env: os.Environ(), Dir: root,
-		// A checkout that belongs to another user has no version to stamp.
-		Args:    []string{"build", "-buildvcs=false", "-tags", "lab", "-o", bin + "/", "./cmd/api", "./cmd/relay", "./cmd/worker", "./cmd/simulator"},
-		LogFile: filepath.Join(cfg.DataDir, "log", "build.log"),
-	})
+	err = program.Builds{Dir: bin, Tags: "lab", Log: filepath.Join(cfg.DataDir, "log", "build.log")}.Make(ctx)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w; or give --bin", err)
 	}
 	say(fmt.Sprintf("%-9s  done after %.1f s", "build", time.Since(began).Seconds()))
 	return bin, nil

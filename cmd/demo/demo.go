@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 	"payonce/internal/lab/runfile"
 )
 
@@ -91,11 +89,9 @@ func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
 		return a, err
 	}
 	for _, target := range []*string{&a.simulator, &a.smtp, &a.adminRelay, &a.adminWorker, &a.dev} {
-		port, err := devstack.FreePort(ctx)
-		if err != nil {
+		if *target, err = devstack.FreeAddress(ctx); err != nil {
 			return a, err
 		}
-		*target = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	return a, nil
 }
@@ -131,21 +127,21 @@ func (d *demo) start(ctx context.Context) error {
 	for _, service := range []*devstack.Service{d.stack.Postgres, d.stack.RabbitMQ} {
 		d.supervise(watching, service)
 	}
-	if err := proc.Run(ctx, d.spec("api", "--migrate")); err != nil {
+	if err := proc.Run(ctx, d.program("api", d.localURL(), "/readyz").Once("--migrate")); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	parts, err := d.parts()
+	programs, err := d.programs()
 	if err != nil {
 		return err
 	}
-	for _, p := range parts {
+	for _, p := range programs {
 		began := time.Now()
-		process, err := p.launch(ctx)
+		process, err := p.Start(ctx)
 		if err != nil {
 			return err
 		}
-		d.say(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s", p.name, p.at, process.Pid(), time.Since(began).Seconds()))
-		d.supervisor.watch(watching, p.part, process)
+		d.say(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s", p.Name, p.URL, process.Pid(), time.Since(began).Seconds()))
+		d.supervisor.watch(watching, part{name: p.Name, start: p.Start}, process)
 	}
 	if err := d.queuesWritten(ctx); err != nil {
 		return err
@@ -158,21 +154,11 @@ func (d *demo) supervise(ctx context.Context, service *devstack.Service) {
 	if service.External() {
 		return
 	}
-	launch := func(ctx context.Context) (*proc.Process, error) {
-		err := service.Start(ctx)
-		return service.Process(), err
-	}
-	d.supervisor.watch(ctx, part{name: service.Name, launch: launch}, service.Process())
+	d.supervisor.watch(ctx, part{name: service.Name, start: service.Again}, service.Process())
 }
 
-// located is a part with the place where it can be reached.
-type located struct {
-	part
-	at string
-}
-
-func (d *demo) parts() ([]located, error) {
-	all := []located{
+func (d *demo) programs() ([]*program.Program, error) {
+	all := []*program.Program{
 		d.program("simulator", "http://"+d.addr.simulator, "/healthz"),
 		d.program("api", d.localURL(), "/readyz"),
 		d.program("relay", "http://"+d.addr.adminRelay, "/readyz"),
@@ -194,108 +180,37 @@ func (d *demo) localURL() string {
 	return "http://" + net.JoinHostPort("127.0.0.1", port)
 }
 
-func (d *demo) program(name, at, readiness string) located {
-	return located{at: at, part: part{name: name, launch: func(ctx context.Context) (*proc.Process, error) {
-		process, err := proc.Start(d.spec(name))
-		if err != nil {
-			return nil, err
-		}
-		return process, process.UntilReady(ctx, 30*time.Second, answers(at+readiness))
-	}}}
+// program is one of ours; a person may set crash points and the log's level for
+// all of them.
+func (d *demo) program(name, url, ready string) *program.Program {
+	admin := map[string]string{"relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
+	settings := program.Settings{
+		Bin: d.bin, Dir: d.cfg.DataDir, Marker: d.stack.Marker(), Schedule: d.cfg.Schedule,
+		PostgresDSN: d.file.PostgresDSN, SimulatorDSN: d.file.SimulatorDSN, AMQPURL: d.file.AMQPURL, NaiveAMQPURL: d.file.AMQPURL,
+		Simulator: d.addr.simulator, SMTP: d.addr.smtp, Listen: d.addr.listen, PublicURL: d.addr.public, LocalURL: d.localURL(),
+		Secrets: map[string]string{
+			"PAYONCE_SECRET": d.kept.Secret, "PAYONCE_WEBHOOK_SECRET": d.kept.WebhookSecret, "PAYONCE_OPERATOR_TOKEN": d.kept.OperatorToken,
+		},
+	}
+	return program.New(settings.Spec(name, admin[name], program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")...), url, ready)
 }
 
 // vite serves web/ from its sources and hands API calls on to the api.
-func (d *demo) vite() (located, error) {
-	root, err := repository()
+func (d *demo) vite() (*program.Program, error) {
+	root, err := program.Root()
 	if err != nil {
-		return located{}, err
+		return nil, err
 	}
 	host, port, err := net.SplitHostPort(d.addr.dev)
 	if err != nil {
-		return located{}, fmt.Errorf("address of vite: %w", err)
+		return nil, fmt.Errorf("address of vite: %w", err)
 	}
-	spec := proc.Spec{
+	return program.New(proc.Spec{
 		Name: "vite", Path: filepath.Join(root, "web", "node_modules", ".bin", "vite"),
 		Args: []string{"--host", host, "--port", port, "--strictPort"},
 		Env:  append(os.Environ(), "PAYONCE_URL="+d.localURL(), d.stack.Marker()),
-		Dir:  filepath.Join(root, "web"), LogFile: d.log("vite"),
-	}
-	return located{at: "http://" + d.addr.dev, part: part{name: "vite", launch: func(ctx context.Context) (*proc.Process, error) {
-		process, err := proc.Start(spec)
-		if err != nil {
-			return nil, err
-		}
-		return process, process.UntilReady(ctx, 30*time.Second, answers("http://"+d.addr.dev))
-	}}}, nil
-}
-
-func (d *demo) log(name string) string { return filepath.Join(d.cfg.DataDir, "log", name+".log") }
-
-// spec is how one of our programs is run.
-func (d *demo) spec(name string, args ...string) proc.Spec {
-	admin := map[string]string{"relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
-	return proc.Spec{
-		Name: name, Path: filepath.Join(d.bin, name), Args: args, Dir: d.cfg.DataDir, LogFile: d.log(name),
-		Env: append(inherited(),
-			d.stack.Marker(),
-			"PAYONCE_MODE=sandbox",
-			"PAYONCE_SCHEDULE="+d.cfg.Schedule,
-			"PAYONCE_LOG_FORMAT=json",
-			"PAYONCE_POSTGRES_DSN="+d.file.PostgresDSN,
-			"PAYONCE_AMQP_URL="+d.file.AMQPURL,
-			"PAYONCE_NAIVE_AMQP_URL="+d.file.AMQPURL,
-			"PAYONCE_PROVIDER_URL="+d.file.SimulatorURL,
-			"PAYONCE_SMTP_ADDR="+d.addr.smtp,
-			"PAYONCE_MAILBOX_URL="+d.file.SimulatorURL,
-			"PAYONCE_WEBHOOK_SECRET="+d.kept.WebhookSecret,
-			"PAYONCE_OPERATOR_TOKEN="+d.kept.OperatorToken,
-			"PAYONCE_SECRET="+d.kept.Secret,
-			"PAYONCE_LISTEN="+d.addr.listen,
-			"PAYONCE_ADMIN_LISTEN="+admin[name],
-			"PAYONCE_PUBLIC_URL="+d.addr.public,
-			"PAYONCE_SIMULATOR_POSTGRES_DSN="+d.file.SimulatorDSN,
-			"PAYONCE_SIMULATOR_SHOP_URL="+d.localURL(),
-			"PAYONCE_SIMULATOR_SHOP_DSN="+d.file.PostgresDSN,
-			"PAYONCE_SIMULATOR_LISTEN="+d.addr.simulator,
-			"PAYONCE_SIMULATOR_SMTP_LISTEN="+d.addr.smtp,
-			"PAYONCE_SIMULATOR_WEBHOOK_URL="+d.localURL()+"/v1/webhooks/provider",
-		),
-	}
-}
-
-// inherited is what a person may set for all parts, such as crash points.
-func inherited() (env []string) {
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL", "GOCOVERDIR"} {
-		if value, set := os.LookupEnv(name); set {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
-}
-
-// answers asks an URL until it says 200.
-func answers(target string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
-		if err != nil {
-			return fmt.Errorf("ask %s: %w", target, err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			var failed *url.Error
-			if errors.As(err, &failed) {
-				err = failed.Err
-			}
-			return fmt.Errorf("ask %s: %w", target, err)
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", target, response.Status)
-		}
-		return nil
-	}
+		Dir:  filepath.Join(root, "web"), LogFile: filepath.Join(d.cfg.DataDir, "log", "vite.log"),
+	}, "http://"+d.addr.dev, ""), nil
 }
 
 // pidsChanged writes run.json, which therefore appears when all is ready.

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 )
 
 // part is something that runs and is started again when it ends.
 type part struct {
 	name string
-	// launch starts it and returns when it is ready; after an error it does not
-	// run.
-	launch func(context.Context) (*proc.Process, error)
+	// start returns when it can be used; after an error it does not run.
+	start func(context.Context) (*proc.Process, error)
 }
 
 // supervisor watches parts until its context ends.
@@ -43,52 +43,26 @@ func (s *supervisor) follow(changed func(pids map[string]int)) {
 }
 
 // watch takes a part that was started and starts it again, until ctx ends,
-// whenever it ends.
+// whenever it ends. The first pause is long enough for a visitor to see that
+// something is gone.
 func (s *supervisor) watch(ctx context.Context, p part, process *proc.Process) {
 	s.set(p.name, process)
-	s.watchers.Go(func() {
-		for ctx.Err() == nil {
-			select {
-			case <-ctx.Done():
-				return
-			case <-process.Done():
-			}
-			if ctx.Err() != nil {
-				return
-			}
+	keeper := program.Keeper{
+		Pause: 600 * time.Millisecond, Longest: 5 * time.Second,
+		Ended: func(process *proc.Process) {
 			s.say(fmt.Sprintf("%s (pid %d) %s, restarting", p.name, process.Pid(), process.Ending()))
 			s.set(p.name, nil)
 			if s.mourn != nil {
 				s.mourn(p.name, process.Pid())
 			}
-			began := time.Now()
-			if process = s.again(ctx, p); process == nil {
-				return
-			}
+		},
+		Back: func(process *proc.Process, took time.Duration) {
 			s.set(p.name, process)
-			s.say(fmt.Sprintf("%s (pid %d) is back after %.1f s", p.name, process.Pid(), time.Since(began).Seconds()))
-		}
-	})
-}
-
-// again launches until it succeeds, with pauses that grow to five seconds; the
-// first is long enough for who watches to see that something is gone. It returns
-// nil when ctx ends first.
-func (s *supervisor) again(ctx context.Context, p part) *proc.Process {
-	for pause := 600 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-		process, err := p.launch(ctx)
-		if err == nil {
-			return process
-		}
-		if ctx.Err() == nil {
-			s.say(fmt.Sprintf("%s does not start, trying again: %v", p.name, err))
-		}
+			s.say(fmt.Sprintf("%s (pid %d) is back after %.1f s", p.name, process.Pid(), took.Seconds()))
+		},
+		Failed: func(err error) { s.say(fmt.Sprintf("%s does not start, trying again: %v", p.name, err)) },
 	}
+	s.watchers.Go(func() { keeper.Keep(ctx, process, p.start) })
 }
 
 func (s *supervisor) set(name string, process *proc.Process) {

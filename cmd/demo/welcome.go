@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 
 	"payonce/internal/lab/runfile"
@@ -20,7 +21,7 @@ func (d *demo) welcome() {
 	d.say("  Simulator   " + d.file.SimulatorURL)
 	d.say("  Postgres    psql '" + d.file.PostgresDSN + "'")
 	d.say("  Addresses   " + runfile.Path(d.cfg.DataDir))
-	d.say("  Logs        " + d.log("*"))
+	d.say("  Logs        " + filepath.Join(d.cfg.DataDir, "log", "*.log"))
 	d.say("  Terminal    go run ./cmd/payonce")
 	d.say("")
 	d.say("Kill what you like, it comes back. Ctrl-C stops everything; the data stay.")

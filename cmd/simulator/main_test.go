@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,47 +18,54 @@ import (
 	"testing"
 	"time"
 
+	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 )
 
-// simulator is the real binary as a process of its own.
+// simulator is the program as a process of its own.
 type simulator struct {
 	t         *testing.T
-	binary    string
 	dsn       string
 	web, mail string
 	command   *exec.Cmd
 	output    *bytes.Buffer
 }
 
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "simulator")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+// asSimulator makes this test binary the simulator itself.
+const asSimulator = "PAYONCE_TEST_AS_SIMULATOR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asSimulator) != "" {
+		main()
+		return
 	}
-	return binary
+	os.Exit(m.Run())
+}
+
+func command(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(env, asSimulator+"=1")
+	return cmd
 }
 
 func prepare(t *testing.T) *simulator {
 	t.Helper()
-	return &simulator{t: t, binary: build(t), dsn: devtest.EmptyDSN(t), web: freeAddr(t), mail: freeAddr(t)}
+	return &simulator{t: t, dsn: devtest.EmptyDSN(t), web: freeAddr(t), mail: freeAddr(t)}
 }
 
 // start returns when the simulator is healthy.
 func (s *simulator) start() {
 	s.t.Helper()
 	s.output = &bytes.Buffer{}
-	s.command = exec.Command(s.binary)
-	s.command.Env = append(os.Environ(), "PAYONCE_SIMULATOR_POSTGRES_DSN="+s.dsn,
-		"PAYONCE_SIMULATOR_LISTEN="+s.web, "PAYONCE_SIMULATOR_SMTP_LISTEN="+s.mail)
+	s.command = command(append(os.Environ(), "PAYONCE_SIMULATOR_POSTGRES_DSN="+s.dsn,
+		"PAYONCE_SIMULATOR_LISTEN="+s.web, "PAYONCE_SIMULATOR_SMTP_LISTEN="+s.mail))
 	s.command.Stdout, s.command.Stderr = s.output, s.output
 	if err := s.command.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	command := s.command
-	s.t.Cleanup(func() { _ = command.Process.Kill() })
+	process := s.command.Process
+	s.t.Cleanup(func() { _ = process.Kill() })
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		response, err := client.Get("http://" + s.web + "/healthz")
@@ -112,12 +118,11 @@ func (s *simulator) charge(key string) (status int, body string) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := devstack.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }
 
 func TestKilledFiveTimesUnderLoadEveryKeyIsOneChargeAndItsAnswer(t *testing.T) {
@@ -232,7 +237,7 @@ func TestSIGTERMEndsItWithStatus0AndNothingListens(t *testing.T) {
 
 func TestHelpNamesEverySettingWithItsVariableAndItsDefault(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(build(t), "--help").CombinedOutput()
+	out, err := command(os.Environ(), "--help").CombinedOutput()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,14 +251,10 @@ func TestHelpNamesEverySettingWithItsVariableAndItsDefault(t *testing.T) {
 
 func TestWithoutADatabaseItSaysWhatIsMissingAndEndsWithAnError(t *testing.T) {
 	t.Parallel()
-	binary := build(t)
-	command := exec.Command(binary)
-	command.Env = []string{}
-	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "postgres-dsn") {
+	if out, err := command(nil).CombinedOutput(); err == nil || !strings.Contains(string(out), "postgres-dsn") {
 		t.Errorf("without a DSN: %v\n%s", err, out)
 	}
-	command = exec.Command(binary, "--postgres-dsn", "postgres://u:secret-word@127.0.0.1:1/none?sslmode=disable")
-	if out, err := command.CombinedOutput(); err == nil || !strings.Contains(string(out), "database") || strings.Contains(string(out), "secret-word") {
+	if out, err := command(nil, "--postgres-dsn", "postgres://u:secret-word@127.0.0.1:1/none?sslmode=disable").CombinedOutput(); err == nil || !strings.Contains(string(out), "database") || strings.Contains(string(out), "secret-word") {
 		t.Errorf("with an unreachable one: %v\n%s", err, out)
 	}
 }

@@ -70,7 +70,7 @@ func (d *director) carryOut(ctx context.Context, s Step) {
 func (d *director) inflict(ctx context.Context, s Step) error {
 	switch s.Kind {
 	case Kill:
-		return d.programs[s.Target].signal(syscall.SIGKILL)
+		return d.programs[s.Target].Signal(syscall.SIGKILL)
 	case Pause:
 		return d.pause(ctx, s)
 	case Arm:
@@ -98,11 +98,11 @@ func (d *director) inflict(ctx context.Context, s Step) error {
 
 func (d *director) pause(ctx context.Context, s Step) error {
 	p := d.programs[s.Target]
-	if err := p.signal(syscall.SIGSTOP); err != nil {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	wait(ctx, s.For)
-	return p.signal(syscall.SIGCONT)
+	return p.Signal(syscall.SIGCONT)
 }
 
 // poison waits for a broker that is away: what counts is that it was taken.
@@ -213,7 +213,7 @@ func (d *director) lift(ctx context.Context) (unreached []string, err error) {
 		for _, a := range left {
 			unreached = append(unreached, a.pair()+" in "+name)
 		}
-		if err := p.signal(syscall.SIGCONT); err != nil {
+		if err := p.Signal(syscall.SIGCONT); err != nil {
 			return nil, err
 		}
 	}

@@ -7,19 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 	"payonce/internal/platform/postgres"
 )
 
@@ -27,14 +25,15 @@ const simulator = "simulator"
 
 // house is everything that runs in a campaign.
 type house struct {
-	dir   string // programs' logs and binaries
+	dir   string // data and logs
+	bin   string // the programs
 	stack *devstack.Stack
 	net   *network
 	front *front
 	db    *postgres.DB
 	world *postgres.DB // the simulator's own
 
-	programs map[string]*program
+	programs map[string]*part
 	order    []string
 
 	simulatorURL, smtp string
@@ -51,7 +50,7 @@ type house struct {
 // error nothing runs.
 func open(ctx context.Context, o Options) (*house, error) {
 	h := &house{
-		dir: o.Dir, net: newNetwork(), programs: map[string]*program{}, apiURL: map[string]string{},
+		dir: o.Dir, net: newNetwork(), programs: map[string]*part{}, apiURL: map[string]string{},
 		secret: map[string]string{
 			"PAYONCE_SECRET": rand.Text() + rand.Text(), "PAYONCE_OPERATOR_TOKEN": "op_" + rand.Text(),
 			"PAYONCE_PROVIDER_KEY":   "sk_provider_" + rand.Text(),
@@ -97,14 +96,18 @@ func (h *house) raise(ctx, keeping context.Context, o Options) (err error) {
 	if err := h.addresses(ctx); err != nil {
 		return err
 	}
-	if err := proc.Run(ctx, h.migration()); err != nil {
+	if err := proc.Run(ctx, h.programs[apis[0]].Once("--migrate")); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	for _, name := range h.order {
 		p := h.programs[name]
-		h.keepers.Go(func() { p.keep(keeping) })
+		process, err := p.launch()
+		if err != nil {
+			return err
+		}
+		h.keepers.Go(func() { p.keep(keeping, process) })
 		if name == simulator {
-			if err := untilReady(ctx, time.Minute, p); err != nil {
+			if err := program.UntilReady(ctx, time.Minute, p.Program); err != nil {
 				return err
 			}
 		}
@@ -134,81 +137,38 @@ func (h *house) take() (err error) {
 
 // untilReady waits for every program.
 func (h *house) untilReady(ctx context.Context) error {
-	return untilReady(ctx, 2*time.Minute, slices.Collect(maps.Values(h.programs))...)
+	all := make([]*program.Program, 0, len(h.programs))
+	for _, p := range h.programs {
+		all = append(all, p.Program)
+	}
+	return program.UntilReady(ctx, 2*time.Minute, all...)
 }
 
 // keepService starts a service again whenever it ends.
 func keepService(ctx context.Context, service *devstack.Service, say func(string)) {
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-service.Process().Done():
-		}
-		for ctx.Err() == nil {
-			err := service.Start(ctx)
-			if err == nil {
-				break
-			}
-			if ctx.Err() == nil {
-				say(fmt.Sprintf("%s does not start, trying again: %v", service.Name, err))
-			}
-		}
-	}
+	program.Keeper{
+		Pause: 10 * time.Millisecond, Longest: time.Second,
+		Failed: func(err error) { say(fmt.Sprintf("%s does not start, trying again: %v", service.Name, err)) },
+	}.Keep(ctx, service.Process(), service.Again)
 }
 
+// build makes the programs, unless there are some.
 func (h *house) build(ctx context.Context) error {
-	root, err := repository()
-	if err != nil {
-		return err
+	if h.bin = program.Made(); h.bin != "" {
+		return nil
 	}
-	args := []string{"build", "-buildvcs=false", "-tags", "lab", "-o", h.bin("") + "/"}
-	if overlay := os.Getenv("PAYONCE_STAGE_OVERLAY"); overlay != "" {
-		args = append(args, "-overlay", overlay)
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/api", "./cmd/relay", "./cmd/worker", "./cmd/simulator")...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the programs: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// repository is the folder whose go.mod says that it is ours.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the repository: %w", err)
-	}
-	for {
-		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(text), "module payonce\n") {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("run a campaign inside the repository")
-		}
-		dir = parent
-	}
-}
-
-func (h *house) bin(name string) string     { return filepath.Join(h.dir, "bin", name) }
-func (h *house) logFile(name string) string { return filepath.Join(h.dir, "log", name+".log") }
-
-func free(ctx context.Context) (string, error) {
-	port, err := devstack.FreePort(ctx)
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
+	h.bin = filepath.Join(h.dir, "bin")
+	return program.Builds{Dir: h.bin, Tags: "lab"}.Make(ctx)
 }
 
 // addresses chooses where everybody listens, once: who is killed comes back
 // where it was.
 func (h *house) addresses(ctx context.Context) error {
-	world, err := free(ctx)
+	world, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	if h.smtp, err = free(ctx); err != nil {
+	if h.smtp, err = devstack.FreeAddress(ctx); err != nil {
 		return err
 	}
 	h.simulatorURL = "http://" + world
@@ -226,7 +186,7 @@ func (h *house) addresses(ctx context.Context) error {
 		if err := h.add(ctx, name, linked); err != nil {
 			return err
 		}
-		h.apiURL[name] = strings.TrimSuffix(h.programs[name].at, "/readyz")
+		h.apiURL[name] = h.programs[name].URL
 	}
 	if h.front, err = openFront(ctx, slices.Collect(maps.Values(h.apiURL))); err != nil {
 		return err
@@ -240,58 +200,37 @@ func (h *house) addresses(ctx context.Context) error {
 	return nil
 }
 
-// add describes one program: its place and its environment.
+// add describes one program: its place and what it is told.
 func (h *house) add(ctx context.Context, name string, linked map[string]string) error {
-	listen, err := free(ctx)
-	if err != nil {
-		return err
-	}
-	binary, _, _ := strings.Cut(name, "-")
-	ready := "/readyz"
-	if name == simulator {
-		listen, ready = strings.TrimPrefix(h.simulatorURL, "http://"), "/healthz"
-	}
-	h.programs[name] = &program{
-		name: name, at: "http://" + listen + ready, deaths: map[string]int{},
-		spec: proc.Spec{
-			Name: name, Path: h.bin(binary), Dir: h.dir, LogFile: h.logFile(name),
-			Env: h.environment(listen, linked[binary+">postgres"], linked[binary+">rabbitmq"], linked[binary+">provider"]),
-		},
-	}
-	return nil
-}
-
-func (h *house) environment(listen, dsn, amqp, provider string) []string {
-	if dsn == "" {
-		dsn = h.stack.PostgresDSN(devstack.MainDatabase)
-	}
-	if provider == "" {
-		provider = h.simulatorURL
-	}
-	webhooks := ""
-	if h.front != nil {
-		webhooks = h.front.url + "/v1/webhooks/provider"
-	}
-	env := []string{
-		h.stack.Marker(),
-		"PAYONCE_MODE=sandbox", "PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json",
-		"PAYONCE_POSTGRES_DSN=" + dsn, "PAYONCE_AMQP_URL=" + amqp, "PAYONCE_PROVIDER_URL=" + provider,
-		"PAYONCE_SMTP_ADDR=" + h.smtp, "PAYONCE_MAILBOX_URL=" + h.simulatorURL,
-		"PAYONCE_LISTEN=" + listen, "PAYONCE_ADMIN_LISTEN=" + listen, "PAYONCE_PUBLIC_URL=http://" + listen,
-		"PAYONCE_SIMULATOR_POSTGRES_DSN=" + h.stack.PostgresDSN(devstack.SimulatorDatabase),
-		"PAYONCE_SIMULATOR_LISTEN=" + listen, "PAYONCE_SIMULATOR_SMTP_LISTEN=" + h.smtp,
-		"PAYONCE_SIMULATOR_WEBHOOK_URL=" + webhooks,
-		"PAYONCE_ARCHIVE_DIR=" + filepath.Join(h.dir, "archive"),
-	}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		if value, set := os.LookupEnv(name); set {
-			env = append(env, name+"="+value)
+	listen, ready := strings.TrimPrefix(h.simulatorURL, "http://"), "/healthz"
+	if name != simulator {
+		ready = "/readyz"
+		var err error
+		if listen, err = devstack.FreeAddress(ctx); err != nil {
+			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.secret)) {
-		env = append(env, name+"="+h.secret[name])
+	binary, _, _ := strings.Cut(name, "-")
+	if name == auditing {
+		binary = "api"
 	}
-	return env
+	settings := program.Settings{
+		Bin: h.bin, Dir: h.dir, Marker: h.stack.Marker(), Schedule: "demo",
+		PostgresDSN: h.stack.PostgresDSN(devstack.MainDatabase), SimulatorDSN: h.stack.PostgresDSN(devstack.SimulatorDatabase),
+		AMQPURL: linked[binary+">rabbitmq"], Provider: linked[binary+">provider"],
+		Simulator: strings.TrimPrefix(h.simulatorURL, "http://"), SMTP: h.smtp,
+		Listen: listen, PublicURL: "http://" + listen, Secrets: h.secret,
+	}
+	if dsn := linked[binary+">postgres"]; dsn != "" {
+		settings.PostgresDSN = dsn
+	}
+	if h.front != nil {
+		settings.Webhooks = h.front.url + "/v1/webhooks/provider"
+	}
+	spec := settings.Spec(binary, listen, "PAYONCE_ARCHIVE_DIR="+filepath.Join(h.dir, "archive"))
+	spec.Name, spec.LogFile = name, filepath.Join(h.dir, "log", name+".log")
+	h.programs[name] = &part{Program: program.New(spec, "http://"+listen, ready), logFile: spec.LogFile, deaths: map[string]int{}}
+	return nil
 }
 
 // secrets are what must stand in no log and no message, by name.
@@ -303,23 +242,17 @@ func (h *house) secrets() map[string]string {
 	return all
 }
 
-func (h *house) migration() proc.Spec {
-	spec := h.programs[apis[0]].spec
-	spec.Args = []string{"--migrate"}
-	return spec
-}
+// auditing is the name of the api that has seen no fault.
+const auditing = "auditor"
 
 // auditor starts an api that has seen no fault and asks without any proxy.
-func (h *house) auditor(ctx context.Context) (*program, error) {
-	if err := h.add(ctx, "auditor", nil); err != nil {
+func (h *house) auditor(ctx context.Context) (*part, error) {
+	if err := h.add(ctx, auditing, nil); err != nil {
 		return nil, err
 	}
-	p := h.programs["auditor"]
-	p.spec.Path = h.bin("api")
-	if _, err := p.launch(); err != nil {
-		return nil, err
-	}
-	return p, untilReady(ctx, time.Minute, p)
+	p := h.programs[auditing]
+	_, err := p.Start(ctx)
+	return p, err
 }
 
 // close ends everything. It may be called after a start that failed half-way.

@@ -46,7 +46,7 @@ func (d *director) nudge(ctx context.Context) error {
 			if !strings.HasPrefix(a.Point, "retention.") {
 				continue
 			}
-			if err := d.programs[name].signal(syscall.SIGKILL); err != nil {
+			if err := d.programs[name].Signal(syscall.SIGKILL); err != nil {
 				return err
 			}
 			break

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"payonce/internal/edge/audit"
@@ -67,7 +66,7 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 		if name == simulator {
 			continue // it is the outside world: it may know card tokens
 		}
-		if err := c.scan.log(name, c.logFile(name)); err != nil {
+		if err := c.scan.log(name, c.programs[name].logFile); err != nil {
 			return err
 		}
 	}
@@ -125,7 +124,7 @@ type auditAnswer struct {
 
 // insist asks again for a while: the audit of everything has its own deadline,
 // which a busy machine can miss.
-func (c *campaign) insist(ctx context.Context, api *program) (said auditAnswer, err error) {
+func (c *campaign) insist(ctx context.Context, api *part) (said auditAnswer, err error) {
 	for range 5 {
 		if said, err = c.ask(ctx, api); err == nil || ctx.Err() != nil {
 			break
@@ -135,8 +134,8 @@ func (c *campaign) insist(ctx context.Context, api *program) (said auditAnswer, 
 	return said, err
 }
 
-func (c *campaign) ask(ctx context.Context, api *program) (said auditAnswer, err error) {
-	url := strings.TrimSuffix(api.at, "/readyz") + "/v1/audit"
+func (c *campaign) ask(ctx context.Context, api *part) (said auditAnswer, err error) {
+	url := api.URL + "/v1/audit"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return said, err

@@ -82,6 +82,12 @@ func FreePort(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
 }
 
+// FreeAddress is a [FreePort] on the loopback address, host:port.
+func FreeAddress(ctx context.Context) (string, error) {
+	port, err := FreePort(ctx)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
+}
+
 // reserve keeps a port for this process; the kernel ends it with the process.
 func reserve(port int) (release func(), err error) {
 	folder := filepath.Join(os.TempDir(), fmt.Sprintf("payonce-ports-%d", os.Geteuid()))

@@ -50,6 +50,14 @@ func (s *Service) Start(ctx context.Context) error {
 	return s.start(ctx)
 }
 
+// Again is Start for a keeper: it returns the process that runs then.
+func (s *Service) Again(ctx context.Context) (*proc.Process, error) {
+	if err := s.Start(ctx); err != nil {
+		return nil, err
+	}
+	return s.Process(), nil
+}
+
 func (s *Service) start(ctx context.Context) error {
 	if s.process != nil && s.process.Running() {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/lab/stage"
+	"payonce/internal/lab/program"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
@@ -48,7 +48,9 @@ type badMessage struct {
 
 func badMessages(t *testing.T) (all []badMessage) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(stage.Root(), "testdata", "bad_input", "amqp.jsonl"))
+	root, err := program.Root()
+	require.NoError(t, err)
+	raw, err := os.ReadFile(filepath.Join(root, "testdata", "bad_input", "amqp.jsonl"))
 	require.NoError(t, err)
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()

@@ -3,13 +3,12 @@ package e2e
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/lab/stage"
+	"payonce/internal/lab/program"
 )
 
 // TestDefaultBinariesHoldNoLabCode reads the production binaries: no crash
@@ -19,10 +18,7 @@ func TestDefaultBinariesHoldNoLabCode(t *testing.T) {
 	t.Parallel()
 	build := func(tags string) string {
 		dir := t.TempDir()
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-tags", tags, "-o", dir+"/", "./cmd/api", "./cmd/relay", "./cmd/worker")
-		cmd.Dir = stage.Root()
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		require.NoError(t, program.Builds{Dir: dir, Tags: tags, Programs: []string{"api", "relay", "worker"}}.Make(t.Context()))
 		return dir
 	}
 	// The page knows the laboratory's routes and hides what does not answer, so
@@ -32,16 +28,16 @@ func TestDefaultBinariesHoldNoLabCode(t *testing.T) {
 		"lab.fault_watchers": "worker", "naive.checkouts": "api", "naive.tickets": "worker", "payonce.naive": "worker", "before_effect": "worker", "recovery.after_fetch": "worker", "mailer.after_lease": "worker",
 		"relay.after_publish": "relay", "crash point fires": "relay", "injected by an armed crash point": "relay",
 	}
-	holds := func(dir, program, trace string) bool {
-		b, err := os.ReadFile(filepath.Join(dir, program))
+	holds := func(dir, name, trace string) bool {
+		b, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		return bytes.Contains(b, []byte(trace))
 	}
 	production, lab := build(""), build("lab")
-	for trace, program := range traces {
-		require.True(t, holds(lab, program, trace), "the lab build does not hold %q: look for something else", trace)
-		for _, program := range []string{"api", "relay", "worker"} {
-			require.False(t, holds(production, program, trace), "the default %s holds %q", program, trace)
+	for trace, name := range traces {
+		require.True(t, holds(lab, name, trace), "the lab build does not hold %q: look for something else", trace)
+		for _, name := range []string{"api", "relay", "worker"} {
+			require.False(t, holds(production, name, trace), "the default %s holds %q", name, trace)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,20 +28,11 @@ func pointsOf(t *testing.T, b *stage.Buyer) (list []string) {
 	for _, point := range view.Data {
 		part, step, _ := strings.Cut(point, ".")
 		// Verifying knows no payment yet, and so cannot be limited to one.
-		if contains(passed, part) && step != "before_verify" {
+		if slices.Contains(passed, part) && step != "before_verify" {
 			list = append(list, point)
 		}
 	}
 	return list
-}
-
-func contains(list []string, one string) bool {
-	for _, each := range list {
-		if each == one {
-			return true
-		}
-	}
-	return false
 }
 
 // A wave is small, because the broker counts the deliveries that one worker's

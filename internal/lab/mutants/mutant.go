@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"payonce/internal/lab/program"
 )
 
 // mutant is one planted bug.
@@ -76,7 +78,7 @@ func (m mutant) plant(ctx context.Context) (string, error) {
 // the stage are mutated too.
 func (m mutant) underTest(ctx context.Context, overlay string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", m.pkg)
-	cmd.Env = append(os.Environ(), "PAYONCE_STAGE_OVERLAY="+overlay)
+	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	text, err := run(cmd)
 	switch {
 	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
@@ -96,7 +98,7 @@ func (m mutant) underTest(ctx context.Context, overlay string) (string, error) {
 func (m mutant) campaign(ctx context.Context, dir, overlay string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "run", "./internal/lab/chaos/cmd/chaos",
 		"--dir", dir, "--seed", "1", "--duration", "20s", "--actions", "kill", "--buyers", "8", "--rate", "15", "--patience", "45s", "--quiet")
-	cmd.Env = append(os.Environ(), "PAYONCE_STAGE_OVERLAY="+overlay)
+	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	text, err := run(cmd)
 	if err == nil {
 		return survived, nil

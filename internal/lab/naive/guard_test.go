@@ -10,13 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/naive"
-	"payonce/internal/lab/stage"
+	"payonce/internal/lab/program"
 )
 
 // declares says whether a file of the repository declares a function of that name.
 func declares(t *testing.T, file, function string) bool {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(stage.Root(), file), nil, parser.SkipObjectResolution)
+	root, err := program.Root()
+	require.NoError(t, err)
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.SkipObjectResolution)
 	require.NoError(t, err)
 	for _, d := range parsed.Decls {
 		if f, is := d.(*ast.FuncDecl); is && f.Name.Name == function {

@@ -12,10 +12,6 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
-// With adds variables to the program's environment, for its lives from the next
-// start on.
-func (p *Program) With(env ...string) { p.spec.Env = append(p.spec.Env, env...) }
-
 // Refund asks for money back once; an amount of 0 asks for what is left.
 func (b *Buyer) Refund(ctx context.Context, c Checkout, key string, amount int64) (Response, error) {
 	body := map[string]any{"payment_id": c.PaymentID, "reason": "requested_by_customer"}

@@ -2,12 +2,10 @@ package stage
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"net/http"
+	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/program"
 	"payonce/internal/platform/postgres"
 )
 
@@ -57,15 +56,10 @@ type Stage struct {
 	program func(name, at, ready string) *Program
 }
 
-// Program is one program that can be killed and started again at its place.
+// Program is one program of the stage: every failure of it is the test's.
 type Program struct {
-	Name  string
-	t     testing.TB
-	spec  proc.Spec
-	ready string
-
-	mu      sync.Mutex
-	process *proc.Process
+	*program.Program
+	t testing.TB
 }
 
 // Secret is the secret of every stage, so that tests can make API keys.
@@ -99,19 +93,16 @@ func Start(t testing.TB, options Options) *Stage {
 		ways.rabbitmq = options.AMQPURL
 	}
 	s.URL = "http://" + ways.address("client", "api", api)
-	env := append(inherited(),
-		"PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json", "PAYONCE_MAILBOX_URL="+s.SimulatorURL,
-		"PAYONCE_LISTEN="+api, "PAYONCE_PUBLIC_URL="+s.URL,
-		"PAYONCE_SECRET="+Secret, "PAYONCE_OPERATOR_TOKEN="+OperatorToken,
-		"PAYONCE_SIMULATOR_POSTGRES_DSN="+devtest.EmptyDSN(t),
-		"PAYONCE_SIMULATOR_WEBHOOK_URL="+s.URL+"/v1/webhooks/provider",
-		"PAYONCE_SIMULATOR_SHOP_URL="+s.URL, "PAYONCE_SIMULATOR_SHOP_DSN="+s.DSN,
-		"PAYONCE_SIMULATOR_LISTEN="+simulator, "PAYONCE_SIMULATOR_SMTP_LISTEN="+smtp)
+	settings := program.Settings{
+		Bin: bin, Schedule: "demo", PostgresDSN: s.DSN, SimulatorDSN: devtest.EmptyDSN(t), Simulator: simulator, SMTP: smtp,
+		Listen: api, PublicURL: s.URL, LocalURL: s.URL,
+		Secrets: map[string]string{"PAYONCE_SECRET": Secret, "PAYONCE_OPERATOR_TOKEN": OperatorToken},
+	}
 	s.program = func(name, at, ready string) *Program {
-		p := &Program{Name: name, t: t, ready: "http://" + at + ready, spec: proc.Spec{
-			Name: name, Path: filepath.Join(bin, name), Dir: t.TempDir(), LogFile: filepath.Join(t.TempDir(), name+".log"),
-			Env: append(append(append([]string{"PAYONCE_ADMIN_LISTEN=" + at}, env...), ways.of(name)...), options.Env[name]...),
-		}}
+		own := settings
+		own.Dir = t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(own.Dir, "log"), 0o755))
+		p := &Program{t: t, Program: program.New(own.Spec(name, at, append(ways.of(name), options.Env[name]...)...), "http://"+at, ready)}
 		t.Cleanup(p.end)
 		return p
 	}
@@ -119,12 +110,22 @@ func Start(t testing.TB, options Options) *Stage {
 	s.API = s.program("api", api, "/readyz")
 	s.Relay = s.program("relay", free(t), "/readyz")
 	s.Worker = s.program("worker", free(t), "/readyz")
-	for _, p := range []*Program{s.Simulator, s.API, s.Relay, s.Worker} {
-		if !contains(options.Without, p.Name) {
-			p.Start()
+	s.raise(options.Without)
+	return s
+}
+
+// raise starts the programs side by side.
+func (s *Stage) raise(without []string) {
+	s.T.Helper()
+	var all sync.WaitGroup
+	var problems [4]error
+	for i, p := range []*Program{s.Simulator, s.API, s.Relay, s.Worker} {
+		if !slices.Contains(without, p.Name) {
+			all.Go(func() { _, problems[i] = p.Program.Start(context.Background()) })
 		}
 	}
-	return s
+	all.Wait()
+	require.NoError(s.T, errors.Join(problems[:]...))
 }
 
 // Another starts one more relay or worker.
@@ -135,95 +136,30 @@ func (s *Stage) Another(name string) *Program {
 	return p
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
-func inherited() (env []string) {
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		if v, set := os.LookupEnv(name); set {
-			env = append(env, name+"="+v)
-		}
-	}
-	return env
-}
-
 func free(t testing.TB) string {
 	t.Helper()
-	port, err := devstack.FreePort(t.Context())
+	address, err := devstack.FreeAddress(t.Context())
 	require.NoError(t, err)
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return address
 }
 
 // Start runs the program and waits until it is ready.
 func (p *Program) Start() {
 	p.t.Helper()
-	require.NoError(p.t, p.launch())
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	require.NoError(p.t, p.current().UntilReady(ctx, 30*time.Second, p.answers), "%s", p.Name)
+	_, err := p.Program.Start(context.Background())
+	require.NoError(p.t, err, "%s", p.Name)
 }
-
-func (p *Program) launch() error {
-	process, err := proc.Start(p.spec)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.process = process
-	return nil
-}
-
-func (p *Program) current() *proc.Process {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.process
-}
-
-func (p *Program) answers(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ready, http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is not ready: %s", p.Name, resp.Status)
-	}
-	return nil
-}
-
-// Pid is the process id of the program's latest life.
-func (p *Program) Pid() int { return p.current().Pid() }
-
-// Running says whether the program lives at the moment.
-func (p *Program) Running() bool { return p.current() != nil && p.current().Running() }
-
-// Signal sends s to the program; a dead one is no error.
-func (p *Program) Signal(s os.Signal) error { return p.current().Signal(s) }
 
 // Kill ends the program with SIGKILL: nothing is flushed, nothing is closed.
 func (p *Program) Kill() {
 	p.t.Helper()
-	require.NoError(p.t, p.current().Kill())
+	require.NoError(p.t, p.Program.Kill())
 }
-
-// Stop asks the program to end, as a deployment does, and waits for it.
-func (p *Program) Stop(grace time.Duration) error { return p.current().Stop(syscall.SIGTERM, grace) }
 
 // Ends waits until the program has ended and says how, in words.
 func (p *Program) Ends(limit time.Duration) string {
 	p.t.Helper()
-	process := p.current()
+	process := p.Process()
 	select {
 	case <-process.Done():
 	case <-time.After(limit):
@@ -239,22 +175,13 @@ func (p *Program) Keep() {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-p.current().Done():
-			}
-			if ctx.Err() != nil || p.launch() != nil {
-				return
-			}
-		}
+		program.Keeper{Pause: 10 * time.Millisecond, Longest: time.Second, Settled: time.Second}.Keep(ctx, p.Process(), func(context.Context) (*proc.Process, error) { return p.Launch() })
 	}()
 	p.t.Cleanup(func() { stop(); <-over })
 }
 
 func (p *Program) end() {
-	process := p.current()
+	process := p.Process()
 	if process == nil {
 		return
 	}

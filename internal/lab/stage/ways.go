@@ -1,6 +1,9 @@
 package stage
 
-import "net/url"
+import (
+	"net/url"
+	"slices"
+)
 
 // ways are where the programs find each other.
 type ways struct {
@@ -14,7 +17,7 @@ type ways struct {
 func (w ways) of(program string) []string {
 	var env []string
 	takes := func(variable, to, target string, programs ...string) {
-		if contains(programs, program) {
+		if slices.Contains(programs, program) {
 			env = append(env, variable+"="+w.url(program, to, target))
 		}
 	}

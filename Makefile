@@ -1,6 +1,6 @@
 # make help lists the targets. Everything they make is in .payonce and web/dist.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test check mutants chaos chaos-mutants bench generate cli fmt clean
+.PHONY: help setup dev demo test prove check mutants chaos chaos-mutants bench generate cli fmt clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,10 @@ dev: .payonce/bin ## The demo, with the page served from its sources by Vite
 test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign, a dozen mutants
 	@exec scripts/test
 
-check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
+prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, a ten-minute campaign
+	@exec scripts/test prove
+
+check: ## What to run before a commit, half a minute: format, lint, rules of the house, page
 	@scripts/check
 
 mutants: setup ## Take one protection away at a time; each must make its named test fail
@@ -34,7 +37,7 @@ chaos: .payonce/bin ## Break everything from a seed and check the promise; DURAT
 	@exec .payonce/bin/chaos --stop-with-parent $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 chaos-mutants: setup ## Plant the bugs of the design's list; say who caught whom
-	@exec scripts/test chaos_mutants
+	@exec scripts/test bugs
 
 bench: .payonce/bin ## Measure against the floors; options by ARGS='--only capture'
 	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .

@@ -70,6 +70,9 @@ func TestCapturesDuringFiveLooksNeverLookLikeAnOffence(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return captured.Load() > 0 }, 10*time.Second, time.Millisecond)
 	for range 5 {
+		// No relay runs here, and on a slow machine five looks take longer than the
+		// ten seconds that it has.
+		h.exec(`UPDATE outbox_events SET published_at = clock_timestamp() WHERE published_at IS NULL AND created_at < clock_timestamp() - interval '2 seconds'`)
 		own, err := patient.Check(t.Context(), h.merchant)
 		require.NoError(t, err)
 		require.Empty(t, red(own))

@@ -13,7 +13,7 @@ import (
 // one leaves at most a folder, which the next run empties.
 func StartScratch(ctx context.Context, options Options) (*Stack, error) {
 	options.Scratch = true
-	root := filepath.Join(os.TempDir(), fmt.Sprintf("payonce-test-%d", os.Geteuid()))
+	root := filepath.Join(scratchPlace(), fmt.Sprintf("payonce-test-%d", os.Geteuid()))
 	if err := ownFolder(root); err != nil {
 		return nil, err
 	}

@@ -149,6 +149,15 @@ func (p *Process) Running() bool {
 	}
 }
 
+// Used is the processor time of the child and of what it waited for, once it has
+// ended; before that it is 0.
+func (p *Process) Used() (user, system time.Duration) {
+	if p.Running() || p.cmd.ProcessState == nil {
+		return 0, 0
+	}
+	return p.cmd.ProcessState.UserTime(), p.cmd.ProcessState.SystemTime()
+}
+
 // Ending says in words how the child ended, "exited with status 2" or "was
 // killed by SIGKILL". It waits for the end.
 func (p *Process) Ending() string {

@@ -48,6 +48,10 @@ func run(command []string) (status int, err error) {
 		if closeErr := stack.Close(); closeErr != nil {
 			status, err = max(status, 1), errors.Join(err, closeErr)
 		}
+		for _, service := range []*devstack.Service{stack.Postgres, stack.RabbitMQ} {
+			user, system := service.Process().Used()
+			fmt.Fprintf(os.Stderr, "%-9s  took %.1f s of processor time, %.1f s of it in the system\n", service.Name, (user + system).Seconds(), system.Seconds())
+		}
 	}()
 	err = proc.RunGroup(ctx, command, append(os.Environ(), stack.TestEnvironment()...))
 	var exit *exec.ExitError

@@ -36,6 +36,7 @@ var rules = []struct {
 	{"gin", checkGin},
 	{"amqp", checkAMQP},
 	{"toxiproxy", checkToxiproxy},
+	{"http-client", checkHTTPClients},
 	{"wiring", checkWiring},
 	{"transaction", checkTransactions},
 	{"notify", checkNotify},

@@ -258,7 +258,7 @@ func call[T any](ctx context.Context, c *Client, r Request) (view T, err error) 
 // Read reads an answer's body.
 func Read[T any](a Answer) (view T, err error) {
 	if err := json.Unmarshal(a.Body, &view); err != nil {
-		return view, fmt.Errorf("the shop's answer cannot be read; is the command line as old as the shop? %w", err)
+		return view, fmt.Errorf("the shop's answer cannot be read; is this client as old as the shop? %w", err)
 	}
 	return view, nil
 }

@@ -12,7 +12,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"payonce/internal/lab/devstack"
-	"payonce/internal/lab/devstack/proc"
 	"payonce/internal/lab/program"
 )
 
@@ -62,7 +61,7 @@ func (h *house) furnish(ctx context.Context) (err error) {
 	if h.simulatorDB, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.SimulatorDatabase)); err != nil {
 		return err
 	}
-	if err := proc.Run(ctx, h.program("api", "", "").Once("--migrate")); err != nil {
+	if err := h.program("api", "", "").Run(ctx, "--migrate"); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if h.brokerVersion, err = brokerVersion(h.stack.AMQPURL("/")); err != nil {

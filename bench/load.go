@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 )
 
 const cardToken = "tok_ok" //nolint:gosec // the name of a test card
@@ -49,28 +49,17 @@ func nextAddress() *net.TCPAddr {
 // newSandboxes asks for them as everybody has to.
 func newSandboxes(ctx context.Context, url string, n int) ([]sandbox, error) {
 	dialer := &net.Dialer{LocalAddr: nextAddress()}
-	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}, Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
+	shop := client.New(url, "", client.Options{Dial: dialer.DialContext, Timeout: 10 * time.Second, Idle: 1})
+	defer shop.CloseIdle()
 	all := make([]sandbox, n)
 	for i := range all {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/sandboxes", strings.NewReader("{}"))
+		made, err := client.Post[wire.Sandbox](ctx, shop, "/v1/sandboxes", struct{}{})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("make a sandbox: %w", err)
 		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := client.Do(req)
-		if err != nil {
-			return nil, err
-		}
-		var made struct {
-			MerchantID string `json:"merchant_id"`
-			APIKey     string `json:"api_key"`
-		}
-		err = json.NewDecoder(resp.Body).Decode(&made)
-		_ = resp.Body.Close()
 		id, ok := wire.PrefixMerchant.Parse(made.MerchantID)
-		if err != nil || resp.StatusCode != http.StatusCreated || !ok {
-			return nil, fmt.Errorf("a sandbox was answered with %s, merchant %q: %w", resp.Status, made.MerchantID, err)
+		if !ok {
+			return nil, fmt.Errorf("a sandbox was answered with merchant %q", made.MerchantID)
 		}
 		all[i] = sandbox{merchant: id, key: made.APIKey}
 	}

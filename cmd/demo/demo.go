@@ -127,7 +127,7 @@ func (d *demo) start(ctx context.Context) error {
 	for _, service := range []*devstack.Service{d.stack.Postgres, d.stack.RabbitMQ} {
 		d.supervise(watching, service)
 	}
-	if err := proc.Run(ctx, d.program("api", d.localURL(), "/readyz").Once("--migrate")); err != nil {
+	if err := d.program("api", d.localURL(), "/readyz").Run(ctx, "--migrate"); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	programs, err := d.programs()

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
@@ -68,12 +67,9 @@ func (s *simulator) start() {
 	s.t.Cleanup(func() { _ = process.Kill() })
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		response, err := client.Get("http://" + s.web + "/healthz")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
+		answer, err := s.provider().Send(context.Background(), client.Request{Method: http.MethodGet, Path: "/healthz"})
+		if err == nil && answer.Status == http.StatusOK {
+			return
 		}
 		if time.Now().After(deadline) {
 			s.t.Fatalf("not healthy within 30 s: %v", err)
@@ -92,28 +88,21 @@ func (s *simulator) stop(signal syscall.Signal) (string, error) {
 	return s.output.String(), err
 }
 
-var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// provider is a caller whose connections do not outlive the process.
+func (s *simulator) provider() *client.Client {
+	return client.New("http://"+s.web, "", client.Options{Timeout: 10 * time.Second})
+}
 
 // charge makes one attempt under a key; an empty body is no answer.
 func (s *simulator) charge(key string) (status int, body string) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+s.web+"/v1/charges",
-		strings.NewReader(`{"reference":"pay_1","amount_minor":4200,"currency":"EUR","token":"tok_ok"}`))
-	if err != nil {
-		s.t.Error(err)
-		return 0, ""
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
-	response, err := client.Do(request)
+	answer, err := s.provider().Send(context.Background(), client.Request{
+		Method: http.MethodPost, Path: "/v1/charges", Key: key,
+		Raw: []byte(`{"reference":"pay_1","amount_minor":4200,"currency":"EUR","token":"tok_ok"}`),
+	})
 	if err != nil {
 		return 0, ""
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, ""
-	}
-	return response.StatusCode, string(text)
+	return answer.Status, string(answer.Body)
 }
 
 func freeAddr(t *testing.T) string {
@@ -198,24 +187,18 @@ func TestAFirstTryThatWasSpoiltBeforeTheKillIsNotSpoiltAgainAfterIt(t *testing.T
 	s.start()
 	body := `{"reference":"pay_1","amount_minor":1,"currency":"EUR","token":"tok_500_then_ok"}`
 	for _, want := range []int{http.StatusInternalServerError, http.StatusCreated} {
-		response, err := client.Post("http://"+s.web+"/v1/charges", "application/json", strings.NewReader(body))
+		answer, err := s.provider().Send(t.Context(), client.Request{Method: http.MethodPost, Path: "/v1/charges", Raw: []byte(body)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = response.Body.Close()
-		if response.StatusCode != want {
-			t.Errorf("got %d, want %d", response.StatusCode, want)
+		if answer.Status != want {
+			t.Errorf("got %d, want %d", answer.Status, want)
 		}
 		_, _ = s.stop(syscall.SIGKILL)
 		s.start()
 	}
-	response, err := client.Get("http://" + s.web + "/v1/charges")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var listed struct{ Data []world.Charge }
-	if err := json.NewDecoder(response.Body).Decode(&listed); err != nil || len(listed.Data) != 1 {
+	listed, err := client.Get[struct{ Data []world.Charge }](t.Context(), s.provider(), "/v1/charges")
+	if err != nil || len(listed.Data) != 1 {
 		t.Errorf("%d charges, want 1 (%v)", len(listed.Data), err)
 	}
 }

@@ -37,6 +37,8 @@ var rules = []struct {
 	{"gin", checkGin},
 	{"amqp", checkAMQP},
 	{"toxiproxy", checkToxiproxy},
+	{"http-client", checkHTTPClients},
+	{"program", checkPrograms},
 	{"wiring", checkWiring},
 	{"transaction", checkTransactions},
 	{"notify", checkNotify},

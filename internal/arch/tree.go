@@ -30,6 +30,7 @@ type File struct {
 
 	imports                          []imported
 	identifiers, selectors, literals []word
+	qualified                        []word // selectors of one name, as in http.Client, with it
 }
 
 // Load reads the tree below fsys. Nested modules are left out, because their
@@ -122,12 +123,19 @@ func isSuite(dir string) bool { return strings.HasSuffix(path.Base(dir), "test")
 // judged again for every planted violation.
 func (f *File) survey() {
 	for _, spec := range f.AST.Imports {
-		f.imports = append(f.imports, imported{path: unquote(spec.Path.Value), line: f.line(spec.Pos())})
+		each := imported{path: unquote(spec.Path.Value), line: f.line(spec.Pos())}
+		if spec.Name != nil {
+			each.as = spec.Name.Name
+		}
+		f.imports = append(f.imports, each)
 	}
 	ast.Inspect(f.AST, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
 			f.selectors = append(f.selectors, word{text: n.Sel.Name, line: f.line(n.Pos())})
+			if of, named := n.X.(*ast.Ident); named {
+				f.qualified = append(f.qualified, word{text: of.Name + "." + n.Sel.Name, line: f.line(n.Pos())})
+			}
 		case *ast.Ident:
 			f.identifiers = append(f.identifiers, word{text: n.Name, line: f.line(n.Pos())})
 		case *ast.BasicLit:
@@ -158,6 +166,7 @@ type word struct {
 
 type imported struct {
 	path string
+	as   string // the name given to it here; "" is its own
 	line int
 }
 

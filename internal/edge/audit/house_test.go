@@ -3,11 +3,9 @@ package audit_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"net/http"
 	"net/smtp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/bursts"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
@@ -278,17 +277,12 @@ func (h *house) event(s sale, kind string) uuid.UUID {
 // charge lets the provider charge once more, under a key of its own.
 func (h *house) charge(reference string) {
 	h.t.Helper()
-	body, err := json.Marshal(map[string]any{"reference": reference, "amount_minor": 8400, "currency": "EUR", "token": "tok_ok"})
+	got, err := client.New(h.world.URL, "", client.Options{}).Send(context.Background(), client.Request{
+		Method: http.MethodPost, Path: "/v1/charges", Key: "planted",
+		Body: map[string]any{"reference": reference, "amount_minor": 8400, "currency": "EUR", "token": "tok_ok"},
+	})
 	require.NoError(h.t, err)
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.world.URL+"/v1/charges", strings.NewReader(string(body)))
-	require.NoError(h.t, err)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Idempotency-Key", "planted")
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	got, err := client.Do(r)
-	require.NoError(h.t, err)
-	defer got.Body.Close()
-	require.Equal(h.t, http.StatusCreated, got.StatusCode)
+	require.Equal(h.t, http.StatusCreated, got.Status)
 }
 
 // mail sends a message to the buyer under a Message-ID of its own.

@@ -22,6 +22,7 @@ import (
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
@@ -237,6 +238,10 @@ type reply struct {
 	Body   string
 }
 
+// raw sends what a client's request cannot say: several values of a header,
+// another host, a body of unknown length.
+var raw = client.Transport(client.Options{Idle: 2})
+
 // send sends one request; headers come in pairs. It never follows redirects.
 func (e *edge) send(method, path string, header map[string]string, body string) reply {
 	e.t.Helper()
@@ -263,7 +268,7 @@ func (e *edge) sendAll(method, path string, header http.Header, body io.Reader) 
 	if host := header.Get("Host"); host != "" {
 		r.Host = host
 	}
-	res, err := http.DefaultTransport.RoundTrip(r)
+	res, err := raw.RoundTrip(r)
 	if err != nil {
 		e.t.Fatalf("%s %s: %v", method, path, err)
 	}

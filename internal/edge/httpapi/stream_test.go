@@ -29,7 +29,7 @@ func (e *edge) listen(header map[string]string) <-chan frame {
 	for k, v := range header {
 		r.Header.Set(k, v)
 	}
-	res, err := http.DefaultTransport.RoundTrip(r) //nolint:bodyclose // closed when the test ends
+	res, err := raw.RoundTrip(r) //nolint:bodyclose // closed when the test ends
 	if err != nil {
 		e.t.Fatal(err)
 	}

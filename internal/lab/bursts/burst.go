@@ -1,12 +1,10 @@
 package bursts
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/reply"
 )
 
@@ -63,7 +62,7 @@ func (r *routes) fire(w http.ResponseWriter, q *http.Request) {
 	if !reply.Read(w, q, r.schemas["BurstRequest"].Value, &asked) {
 		return
 	}
-	gun := runner{client: r.Client, url: r.PublicURL, apiKey: r.tokens.APIKey(caller.From(q.Context()).Merchant)}
+	gun := runner{r.shop.As(r.tokens.APIKey(caller.From(q.Context()).Merchant))}
 	capture, status, err := gun.captureBody(q.Context(), asked)
 	switch {
 	case err != nil:
@@ -78,23 +77,16 @@ func (r *routes) fire(w http.ResponseWriter, q *http.Request) {
 }
 
 // runner is a client of the shop.
-type runner struct {
-	client *http.Client
-	url    string
-	apiKey string
-}
+type runner struct{ shop *client.Client }
 
 // captureBody reads the payment as anybody would, to know its amount.
 func (g runner) captureBody(ctx context.Context, asked Request) ([]byte, int, error) {
-	res, body, err := g.send(ctx, http.MethodGet, "/v1/payments/"+asked.PaymentID, "", nil) //nolint:bodyclose // send has read and closed it
-	if err != nil || res.StatusCode != http.StatusOK {
-		if err == nil {
-			return nil, res.StatusCode, nil
-		}
-		return nil, 0, err
+	answer, err := g.shop.Send(ctx, client.Request{Method: http.MethodGet, Path: "/v1/payments/" + asked.PaymentID})
+	if err != nil || answer.Status != http.StatusOK {
+		return nil, answer.Status, err
 	}
-	var p wire.Payment
-	if err := json.Unmarshal(body, &p); err != nil {
+	p, err := client.Read[wire.Payment](answer)
+	if err != nil {
 		return nil, 0, err
 	}
 	token := asked.CardToken
@@ -155,7 +147,7 @@ func (b *Burst) add(one Click) {
 
 func (g runner) click(ctx context.Context, payment, key string, capture []byte) Click {
 	began := time.Now()
-	res, body, err := g.send(ctx, http.MethodPost, "/v1/payments/"+payment+"/capture", key, capture) //nolint:bodyclose // send has read and closed it
+	answer, err := g.shop.Send(ctx, client.Request{Method: http.MethodPost, Path: "/v1/payments/" + payment + "/capture", Key: key, Raw: capture})
 	one := Click{Key: key, LatencyMS: time.Since(began).Milliseconds()}
 	if err != nil {
 		// Nothing is known: the shop may have acted. That is what the next
@@ -163,32 +155,9 @@ func (g runner) click(ctx context.Context, payment, key string, capture []byte) 
 		one.Error = "no answer"
 		return one
 	}
-	one.Status, one.body = res.StatusCode, sha256.Sum256(body)
-	one.Replayed = res.Header.Get("Idempotent-Replayed") == "true"
-	one.Matched = res.Header.Get("Payonce-Matched") != ""
-	one.RequestID = res.Header.Get("X-Request-Id")
+	one.Status, one.body = answer.Status, sha256.Sum256(answer.Body)
+	one.Replayed = answer.Header.Get("Idempotent-Replayed") == "true"
+	one.Matched = answer.Header.Get("Payonce-Matched") != ""
+	one.RequestID = answer.Header.Get("X-Request-Id")
 	return one
-}
-
-func (g runner) send(ctx context.Context, method, path, key string, body []byte) (*http.Response, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, g.url+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("User-Agent", UserAgent)
-	req.Header.Set("Authorization", "Bearer "+g.apiKey)
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
-		req.Header.Set("Content-Type", wire.JSON)
-		// net/http repeats a request with this header by itself when a reused
-		// connection dies. A burst counts its clicks, so it must not.
-		req.GetBody = nil
-	}
-	res, err := g.client.Do(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	all, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	return res, all, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,36 +13,26 @@ import (
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/reply"
 )
 
 // Mailbox asks the simulator's mailbox over HTTP. It implements audit.Mailbox.
-type Mailbox struct {
-	url    string
-	client *http.Client
-}
+type Mailbox struct{ client *client.Client }
 
 var _ audit.Mailbox = (*Mailbox)(nil)
 
 // NewMailbox makes a client of the mailbox at url (http://host:port).
 func NewMailbox(address string) *Mailbox {
-	return &Mailbox{url: strings.TrimRight(address, "/"), client: &http.Client{Timeout: 3 * time.Second}}
+	return &Mailbox{client.New(address, "", client.Options{Timeout: 3 * time.Second, Idle: 2, Longest: 64 << 20})}
 }
 
 // Up says whether the simulator answers, at once.
 func (m *Mailbox) Up(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 400*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+"/healthz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	res, err := m.client.Do(req)
-	if err != nil {
-		return false
-	}
-	_ = res.Body.Close()
-	return res.StatusCode == http.StatusOK
+	answer, err := m.client.Send(ctx, client.Request{Method: http.MethodGet, Path: "/healthz"})
+	return err == nil && answer.Status == http.StatusOK
 }
 
 // EachMail calls f for every message there is, newest first.
@@ -80,17 +69,12 @@ func (m *Mailbox) MailsTo(ctx context.Context, recipient string) ([]audit.Mail, 
 }
 
 func (m *Mailbox) page(ctx context.Context, filter url.Values) ([]audit.Mail, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+"/mailbox/messages?"+filter.Encode(), http.NoBody)
+	answer, err := m.client.Send(ctx, client.Request{Method: http.MethodGet, Path: "/mailbox/messages?" + filter.Encode()})
 	if err != nil {
 		return nil, "", err
 	}
-	res, err := m.client.Do(req)
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusOK {
-		return nil, "", fmt.Errorf("the mailbox answered %d", res.StatusCode)
+	if answer.Status != http.StatusOK {
+		return nil, "", fmt.Errorf("the mailbox answered %d", answer.Status)
 	}
 	var body struct {
 		Data []struct {
@@ -103,7 +87,7 @@ func (m *Mailbox) page(ctx context.Context, filter url.Values) ([]audit.Mail, st
 		} `json:"data"`
 		NextCursor *string `json:"next_cursor"`
 	}
-	if err := json.NewDecoder(res.Body).Decode(&body); err != nil {
+	if err := json.Unmarshal(answer.Body, &body); err != nil {
 		return nil, "", fmt.Errorf("the mailbox's answer: %w", err)
 	}
 	mails := make([]audit.Mail, 0, len(body.Data))
@@ -167,5 +151,5 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 			}
 		}
 	}
-	reply.JSON(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.url + "/mailbox"})
+	reply.JSON(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.client.URL() + "/mailbox"})
 }

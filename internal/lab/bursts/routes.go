@@ -11,6 +11,7 @@ import (
 	"payonce/api"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/reply"
 	"payonce/internal/platform/postgres"
 )
@@ -29,14 +30,13 @@ type Options struct {
 	// come from outside.
 	Points, Actions []string
 	Faults          Faults
-	// Client sends the bursts; nil means one made for many connections at once.
-	Client *http.Client
-	Log    *slog.Logger
+	Log             *slog.Logger
 }
 
 // routes answers api/lab.yaml.
 type routes struct {
 	Options
+	shop    *client.Client
 	tokens  *caller.Tokens
 	schemas openapi3.Schemas
 }
@@ -48,13 +48,14 @@ func New(o Options) http.Handler {
 	if err != nil {
 		panic("bursts: the embedded contract cannot be read: " + err.Error())
 	}
-	if o.Client == nil {
-		o.Client = manyAtOnce()
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &routes{Options: o, tokens: caller.NewTokens(o.Secret, ""), schemas: doc.Components.Schemas}
+	r := &routes{
+		Options: o, tokens: caller.NewTokens(o.Secret, ""), schemas: doc.Components.Schemas,
+		// A connection for each click of a burst.
+		shop: client.New(o.PublicURL, "", client.Options{UserAgent: UserAgent, Timeout: 40 * time.Second, Idle: 128, Longest: 1 << 20}),
+	}
 	offered := map[string]map[string]http.HandlerFunc{
 		"/v1/lab/bursts":    {http.MethodPost: r.fire},
 		"/v1/lab/expire":    {http.MethodPost: r.expire},
@@ -83,13 +84,4 @@ func New(o Options) http.Handler {
 		}
 		handler(w, q)
 	})
-}
-
-// manyAtOnce keeps a connection for each click of a burst, and never repeats a
-// request by itself: a second delivery must be somebody's decision.
-func manyAtOnce() *http.Client {
-	return &http.Client{
-		Timeout:   40 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 10 * time.Second},
-	}
 }

@@ -1,12 +1,9 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -16,6 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/world"
 )
 
@@ -41,7 +39,7 @@ type buyer struct {
 	*market
 	no               int
 	rng              *rand.Rand
-	client           *http.Client
+	client           *client.Client
 	merchant, apiKey string
 	bought           int
 }
@@ -76,13 +74,13 @@ func knownCards() (cards []string) {
 func newBuyer(m *market, no int, seed uint64) *buyer {
 	return &buyer{
 		market: m, no: no, rng: rand.New(rand.NewPCG(seed, uint64(no))), //nolint:gosec // chance that can be repeated
-		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second}},
+		client: client.New("", "", client.Options{Timeout: patience, Idle: 8, Longest: longestAnswer}),
 	}
 }
 
 // run buys until the market closes.
 func (b *buyer) run() {
-	defer b.client.CloseIdleConnections()
+	defer b.client.CloseIdle()
 	if !b.register() {
 		return
 	}
@@ -98,12 +96,12 @@ func (b *buyer) run() {
 // whose answer was lost is an empty sandbox too many.
 func (b *buyer) register() bool {
 	for b.open.Err() == nil {
-		status, _, body, err := b.send(b.open, b.api(0), http.MethodPost, "/v1/sandboxes", "", []byte("{}"))
+		answer, err := b.send(b.open, b.api(0), client.Request{Method: http.MethodPost, Path: "/v1/sandboxes", Raw: []byte("{}")})
 		var made struct {
 			MerchantID string `json:"merchant_id"`
 			APIKey     string `json:"api_key"`
 		}
-		if err == nil && status == 201 && json.Unmarshal(body, &made) == nil {
+		if err == nil && answer.Status == 201 && json.Unmarshal(answer.Body, &made) == nil {
 			b.merchant, b.apiKey = made.MerchantID, made.APIKey
 			return true
 		}
@@ -262,15 +260,15 @@ func (b *buyer) capture(ctx context.Context, k basket, key, card, why string, tr
 func (b *buyer) attempt(ctx context.Context, e Entry, path string) Entry {
 	e.Buyer, e.Merchant = b.no, b.merchant
 	e.Start = time.Since(b.began)
-	status, header, body, err := b.send(ctx, e.API, http.MethodPost, path, e.Key, []byte(e.Request))
+	answer, err := b.send(ctx, e.API, client.Request{Method: http.MethodPost, Path: path, Key: e.Key, Raw: []byte(e.Request)})
 	e.End = time.Since(b.began)
 	if err != nil && e.End-e.Start >= patience {
 		b.silent.Store(e.API, time.Now().Add(restFrom))
 	}
 	if err == nil {
-		e.Status, e.Body = status, string(body)
-		e.Replayed = header.Get("Idempotent-Replayed") == "true"
-		e.Matched = header.Get("Payonce-Matched") == "business-key"
+		e.Status, e.Body = answer.Status, string(answer.Body)
+		e.Replayed = answer.Header.Get("Idempotent-Replayed") == "true"
+		e.Matched = answer.Header.Get("Payonce-Matched") == "business-key"
 		e.read()
 	}
 	b.log.add(e)
@@ -301,32 +299,11 @@ func (e *Entry) read() {
 	}
 }
 
-// limit bounds what is read of an answer.
-const limit = 1 << 20
+// longestAnswer bounds what is read of an answer, in bytes: the log keeps all of
+// them.
+const longestAnswer = 1 << 20
 
-func (b *buyer) send(ctx context.Context, api, method, path, key string, body []byte) (int, http.Header, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, b.urls[api]+path, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	request.GetBody = nil // net/http would repeat the request by itself and not tell: the log must hold every attempt
-	request.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		request.Header.Set("Idempotency-Key", key)
-	}
-	if b.apiKey != "" {
-		request.Header.Set("Authorization", "Bearer "+b.apiKey)
-	}
-	response, err := b.client.Do(request)
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, limit))
-	if err != nil {
-		return 0, nil, nil, errors.Join(errCutOff, err)
-	}
-	return response.StatusCode, response.Header, answer, nil
+// send asks one api, once: the log must hold every attempt.
+func (b *buyer) send(ctx context.Context, api string, r client.Request) (client.Answer, error) {
+	return b.client.At(b.urls[api]).As(b.apiKey).Send(ctx, r)
 }
-
-var errCutOff = errors.New("the answer ended early")

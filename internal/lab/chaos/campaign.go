@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"payonce/internal/lab/client"
 )
 
 // Options is what differs between campaigns.
@@ -134,19 +137,19 @@ func (c *campaign) run(ctx context.Context) (err error) {
 // points asks the house which crash points it has, and whether it refunds.
 func (c *campaign) points(ctx context.Context) ([]string, error) {
 	b := newBuyer(&market{apis: apis, urls: c.apiURL, open: ctx, hurry: ctx, began: time.Now()}, 0, 0)
-	defer b.client.CloseIdleConnections()
+	defer b.client.CloseIdle()
 	if !b.register() {
 		return nil, errors.New("no sandbox to ask for the crash points")
 	}
-	status, _, body, err := b.send(ctx, apis[0], "GET", "/v1/lab/faults", "", nil)
+	answer, err := b.send(ctx, apis[0], client.Request{Method: http.MethodGet, Path: "/v1/lab/faults"})
 	if err != nil {
 		return nil, err
 	}
 	var list struct {
 		Data []string `json:"data"`
 	}
-	if err := json.Unmarshal(body, &list); err != nil || status != 200 || len(list.Data) == 0 {
-		return nil, fmt.Errorf("the crash points: %d %.200s", status, body)
+	if err := json.Unmarshal(answer.Body, &list); err != nil || answer.Status != 200 || len(list.Data) == 0 {
+		return nil, fmt.Errorf("the crash points: %d %.200s", answer.Status, answer.Body)
 	}
 	c.refunding, err = b.refunds()
 	return list.Data, err

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack"
 )
 
@@ -164,22 +164,12 @@ func (d *director) mood(ctx context.Context, s Step) error {
 }
 
 func (d *director) behave(ctx context.Context, body string) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.simulatorURL+"/v1/behaviour", bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
+	world := client.New(d.simulatorURL, "", client.Options{Timeout: 3 * time.Second})
+	answer, err := world.Send(ctx, client.Request{Method: http.MethodPost, Path: "/v1/behaviour", Raw: []byte(body)})
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("the simulator answers %d", answer.Status)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the simulator answers %s", response.Status)
-	}
-	return nil
+	return err
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack"
 )
 
@@ -35,7 +36,7 @@ func openFront(ctx context.Context, targets []string) (*front, error) {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(parsed[turn.Add(1)%uint64(len(parsed))]) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		Transport:    &http.Transport{ResponseHeaderTimeout: 4 * time.Second, MaxIdleConnsPerHost: 16},
+		Transport:    client.Transport(client.Options{HeaderTimeout: 4 * time.Second, Idle: 16}),
 	}
 	port, err := devstack.FreePort(ctx)
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack"
-	"payonce/internal/lab/devstack/proc"
 	"payonce/internal/lab/program"
 	"payonce/internal/platform/postgres"
 )
@@ -96,7 +95,7 @@ func (h *house) raise(ctx, keeping context.Context, o Options) (err error) {
 	if err := h.addresses(ctx); err != nil {
 		return err
 	}
-	if err := proc.Run(ctx, h.programs[apis[0]].Once("--migrate")); err != nil {
+	if err := h.programs[apis[0]].Run(ctx, "--migrate"); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	for _, name := range h.order {

@@ -6,13 +6,15 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"payonce/internal/lab/client"
 )
 
 // refunds says whether this house gives money back: one that does not has no
 // such route.
 func (b *buyer) refunds() (bool, error) {
-	status, _, _, err := b.send(b.hurry, b.apis[0], http.MethodPost, "/v1/refunds", "probe", []byte("{}"))
-	return status != http.StatusNotFound && status != http.StatusMethodNotAllowed, err
+	answer, err := b.send(b.hurry, b.apis[0], client.Request{Method: http.MethodPost, Path: "/v1/refunds", Key: "probe", Raw: []byte("{}")})
+	return answer.Status != http.StatusNotFound && answer.Status != http.StatusMethodNotAllowed, err
 }
 
 // regret gives the money of some captured payments back: wholly, in part, twice

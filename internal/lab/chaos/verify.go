@@ -3,14 +3,13 @@ package chaos
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"payonce/internal/edge/audit"
 	"payonce/internal/lab/bursts"
+	"payonce/internal/lab/client"
 	"payonce/internal/shop/provider/simulated"
 )
 
@@ -134,24 +133,17 @@ func (c *campaign) insist(ctx context.Context, api *part) (said auditAnswer, err
 	return said, err
 }
 
+// auditPatience is longer than the deadline that the audit of everything has.
+const auditPatience = 5 * time.Minute
+
 func (c *campaign) ask(ctx context.Context, api *part) (said auditAnswer, err error) {
-	url := api.URL + "/v1/audit"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	shop := client.New(api.URL, c.secret["PAYONCE_OPERATOR_TOKEN"], client.Options{Timeout: auditPatience})
+	answer, err := shop.Send(ctx, client.Request{Method: http.MethodGet, Path: "/v1/audit"})
 	if err != nil {
 		return said, err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.secret["PAYONCE_OPERATOR_TOKEN"])
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return said, err
+	if answer.Status != http.StatusOK {
+		return said, fmt.Errorf("GET /v1/audit: %d %s", answer.Status, answer.Body)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, limit))
-	if err != nil {
-		return said, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return said, errors.New("GET /v1/audit: " + response.Status + " " + string(body))
-	}
-	return said, json.Unmarshal(body, &said)
+	return said, json.Unmarshal(answer.Body, &said)
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 )
 
 type auditCommand struct {

@@ -11,8 +11,8 @@ import (
 
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/bursts"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 )
 
 type burstCommand struct {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 	"payonce/internal/shop/money"
 )
 

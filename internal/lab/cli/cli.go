@@ -11,8 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 )
 
 // The exit codes.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/runfile"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
@@ -102,7 +102,7 @@ func (d *doctor) examine(p *place) {
 		d.add(ok("shop", p.url), ok("run.json", runfile.Path(p.dir)))
 		d.add(pids(p.demo.Pids)...)
 	}
-	shop := client.New(p.url, p.operator)
+	shop := shopAt(p.url, p.operator)
 	d.add(d.ready(shop)...)
 	d.add(d.processes(shop)...)
 	if p.demo == nil {
@@ -252,7 +252,7 @@ func (d *doctor) broker(url string) finding {
 func (d *doctor) reachable(name, address string) finding {
 	ctx, cancel := context.WithTimeout(d.ctx, 5*time.Second)
 	defer cancel()
-	_, err := client.New(address, "").Do(ctx, client.Request{Method: http.MethodGet})
+	_, err := shopAt(address, "").Do(ctx, client.Request{Method: http.MethodGet})
 	if err != nil {
 		return failed(name, err, again)
 	}

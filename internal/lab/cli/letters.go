@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 )
 
 type lettersCommand struct {

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/runfile"
 )
 
@@ -142,6 +143,14 @@ func (p *place) keep(s wire.Sandbox) error {
 	return runfile.Replace(path, append(text, '\n'))
 }
 
+// userAgent is how the command line introduces itself.
+const userAgent = "payonce-cli"
+
+// shopAt is a client of the shop at an address.
+func shopAt(url, token string) *client.Client {
+	return client.New(url, token, client.Options{UserAgent: userAgent, HeaderTimeout: 40 * time.Second, Idle: 64})
+}
+
 // shop is a client with the sandbox that it asks for.
 func (r *run) shop() (*client.Client, wire.Sandbox, error) {
 	p, err := r.where()
@@ -149,7 +158,7 @@ func (r *run) shop() (*client.Client, wire.Sandbox, error) {
 		return nil, wire.Sandbox{}, err
 	}
 	if key := r.grammar.APIKey; key != "" {
-		c := client.New(p.url, key)
+		c := shopAt(p.url, key)
 		who, err := current(r, c)
 		return c, who, err
 	}
@@ -158,7 +167,7 @@ func (r *run) shop() (*client.Client, wire.Sandbox, error) {
 		return nil, wire.Sandbox{}, err
 	}
 	if known, found := k.Sandboxes[p.name()]; found {
-		c := client.New(p.url, known.APIKey)
+		c := shopAt(p.url, known.APIKey)
 		who, err := current(r, c)
 		if !client.Is(err, wire.KindAuthenticationRequired) {
 			return c, who, err
@@ -169,11 +178,11 @@ func (r *run) shop() (*client.Client, wire.Sandbox, error) {
 }
 
 func (r *run) newSandbox(p *place) (*client.Client, wire.Sandbox, error) {
-	who, err := client.Post[wire.Sandbox](r.ctx, client.New(p.url, ""), "/v1/sandboxes", struct{}{})
+	who, err := client.Post[wire.Sandbox](r.ctx, shopAt(p.url, ""), "/v1/sandboxes", struct{}{})
 	if err != nil {
 		return nil, who, err
 	}
-	return client.New(p.url, who.APIKey), who, p.keep(who)
+	return shopAt(p.url, who.APIKey), who, p.keep(who)
 }
 
 func current(r *run, c *client.Client) (wire.Sandbox, error) {
@@ -193,7 +202,7 @@ func (r *run) asked(all bool) (*client.Client, error) {
 	if p.operator == "" {
 		return nil, &usageError{"--all needs the operator's token: give --operator-token, or run beside the demo"}
 	}
-	return client.New(p.url, p.operator), nil
+	return shopAt(p.url, p.operator), nil
 }
 
 type sandboxCommand struct {
@@ -222,7 +231,7 @@ func (s *sandboxCommand) Run(r *run) error {
 	case s.New:
 		_, who, err = r.newSandbox(p)
 	case s.Use != "":
-		if who, err = current(r, client.New(p.url, s.Use)); err == nil {
+		if who, err = current(r, shopAt(p.url, s.Use)); err == nil {
 			err = p.keep(who)
 		}
 	default:

@@ -10,8 +10,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/lab/cli/client"
 	"payonce/internal/lab/cli/screen"
+	"payonce/internal/lab/client"
 )
 
 type watchCommand struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/stage"
 	"payonce/internal/lab/wiretest"
 )
@@ -31,25 +32,18 @@ func halfSlow(i int) string { return []string{"tok_slow", "tok_ok"}[i%2] }
 // status asks without a buyer; 0 is no answer.
 func status(t *testing.T, target string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
-	require.NoError(t, err)
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	answer, err := client.New(target, "", client.Options{}).Send(t.Context(), client.Request{Method: http.MethodGet})
 	if err != nil {
 		return 0
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return answer.Status
 }
 
 // listen opens the buyer's stream and returns a channel that is closed when the
 // server ends it.
 func listen(t *testing.T, b *stage.Buyer) <-chan struct{} {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.Stage.URL+"/v1/stream", http.NoBody)
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+b.APIKey)
-	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed below, when the stream has ended
+	resp, err := b.Stage.Visitor().As(b.APIKey).Open(t.Context(), client.Request{Method: http.MethodGet, Path: "/v1/stream"}) //nolint:bodyclose // closed below, when the stream has ended
 	require.NoError(t, err)
 	require.Equal(t, 200, resp.StatusCode)
 	over := make(chan struct{})

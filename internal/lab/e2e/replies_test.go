@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/stage"
 	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
@@ -68,13 +68,9 @@ func (l *lossy) pays(c stage.Checkout, token string) {
 // behave changes the world's mood.
 func (l *lossy) behave(body string) {
 	l.t.Helper()
-	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.Stage.SimulatorURL+"/v1/behaviour", bytes.NewBufferString(body))
+	answer, err := l.Stage.World().Send(l.t.Context(), client.Request{Method: http.MethodPost, Path: "/v1/behaviour", Raw: []byte(body)})
 	require.NoError(l.t, err)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(l.t, err)
-	require.NoError(l.t, resp.Body.Close())
-	require.Equal(l.t, 200, resp.StatusCode)
+	require.Equal(l.t, 200, answer.Status, "%s", answer.Body)
 }
 
 // settles requires every effect of everything bought, once, and nothing that

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/stage"
 	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/config"
@@ -37,27 +37,19 @@ func heard(s *stage.Stage, c stage.Checkout) {
 // log is the provider's own log of what it told about a payment.
 func deliveryLog(s *stage.Stage, c stage.Checkout) (lines []map[string]any) {
 	s.T.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.SimulatorURL+"/v1/webhook-deliveries?reference="+c.PaymentID, http.NoBody)
-	require.NoError(s.T, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(s.T, err)
-	defer func() { _ = resp.Body.Close() }()
-	var out struct {
+	out, err := client.Get[struct {
 		Data []map[string]any `json:"data"`
-	}
-	require.NoError(s.T, json.NewDecoder(resp.Body).Decode(&out))
+	}](context.Background(), s.World(), "/v1/webhook-deliveries?reference="+c.PaymentID)
+	require.NoError(s.T, err)
 	return out.Data
 }
 
 // behave sets the world's mood.
 func behave(s *stage.Stage, mood map[string]any) {
 	s.T.Helper()
-	body, err := json.Marshal(mood)
+	answer, err := s.World().Send(context.Background(), client.Request{Method: http.MethodPost, Path: "/v1/behaviour", Body: mood})
 	require.NoError(s.T, err)
-	resp, err := http.Post(s.SimulatorURL+"/v1/behaviour", "application/json", bytes.NewReader(body))
-	require.NoError(s.T, err)
-	_ = resp.Body.Close()
-	require.Equal(s.T, 200, resp.StatusCode)
+	require.Equal(s.T, 200, answer.Status, "%s", answer.Body)
 }
 
 func nobodyWasTold(s *stage.Stage) {
@@ -190,14 +182,7 @@ func send(s *stage.Stage, id string, at time.Time, body []byte, secret string) i
 	s.T.Helper()
 	key, err := webhook.DecodeSecret(secret)
 	require.NoError(s.T, err)
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/v1/webhooks/provider", bytes.NewReader(body))
-	require.NoError(s.T, err)
-	req.Header = webhook.Sign([][]byte{key}, id, at, body)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(s.T, err)
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return post(s, webhook.Sign([][]byte{key}, id, at, body), body)
 }
 
 func TestAForgedAnAlteredAnOldAndAReplayedWebhookAre401401400And200(t *testing.T) {
@@ -236,14 +221,9 @@ func mustDecode(t *testing.T, secret string) []byte {
 
 func post(s *stage.Stage, header http.Header, body []byte) int {
 	s.T.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/v1/webhooks/provider", bytes.NewReader(body))
+	answer, err := s.Visitor().Send(context.Background(), client.Request{Method: http.MethodPost, Path: "/v1/webhooks/provider", Header: header, Raw: body})
 	require.NoError(s.T, err)
-	req.Header = header
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(s.T, err)
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return answer.Status
 }
 
 func TestASecretThatIsReplacedUnderLoadLosesNoWebhook(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"payonce/internal/lab/client"
 )
 
 // The naive shop is asked as a visitor asks it: over its routes in api/lab.yaml.
@@ -25,17 +27,17 @@ type naiveCheckout struct {
 
 func (s *Scene) naiveOrder(ctx context.Context) (c naiveCheckout, err error) {
 	body := map[string]any{"guards": "none"}
-	if err := s.must(ctx, http.StatusCreated, request{method: http.MethodPost, path: "/v1/lab/naive/checkouts", body: body}, &c); err != nil {
+	if err := s.must(ctx, http.StatusCreated, client.Request{Method: http.MethodPost, Path: "/v1/lab/naive/checkouts", Body: body}, &c); err != nil {
 		return c, err
 	}
 	s.say(ctx, "The naive shop, with no guard on, has the checkout %s.", c.ID)
 	return c, s.watch(ctx, c.ID)
 }
 
-func (c naiveCheckout) capturing(key, token string) request {
-	return request{
-		method: http.MethodPost, path: "/v1/lab/naive/checkouts/" + c.ID + "/capture", key: key,
-		body: map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token},
+func (c naiveCheckout) capturing(key, token string) client.Request {
+	return client.Request{
+		Method: http.MethodPost, Path: "/v1/lab/naive/checkouts/" + c.ID + "/capture", Key: key,
+		Body: map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token},
 	}
 }
 
@@ -163,7 +165,7 @@ func naiveAgain(token, doubled, single string) Play {
 // compared plays one fault through both shops and looks at the naive side.
 func compared(fault string, truth func(effects) string) Play {
 	return func(ctx context.Context, s *Scene) (string, error) {
-		q := request{method: http.MethodPost, path: "/v1/lab/compare", body: map[string]any{"clicks": 1, "keys": "same", "fault": fault}}
+		q := client.Request{Method: http.MethodPost, Path: "/v1/lab/compare", Body: map[string]any{"clicks": 1, "keys": "same", "fault": fault}}
 		got, err := s.shop.send(ctx, q) // once: asked again it would buy again
 		if err != nil {
 			return "", err
@@ -195,7 +197,7 @@ func compared(fault string, truth func(effects) string) Play {
 // tried plays a guard's own scenario with that guard off and all others on.
 func tried(guard, harmed, unharmed string) Play {
 	return func(ctx context.Context, s *Scene) (string, error) {
-		q := request{method: http.MethodPost, path: "/v1/lab/guards/" + guard + "/trials", body: map[string]any{"on": false}}
+		q := client.Request{Method: http.MethodPost, Path: "/v1/lab/guards/" + guard + "/trials", Body: map[string]any{"on": false}}
 		got, err := s.shop.send(ctx, q)
 		if err != nil {
 			return "", err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"payonce/internal/lab/client"
 )
 
 // letter is a message that nobody could apply, as the operations page shows it.
@@ -34,8 +36,8 @@ func (s *Scene) open(ctx context.Context, c checkout, consumer string) (found le
 	})
 }
 
-func (s *Scene) deciding(l letter, action, why string) request {
-	return request{method: http.MethodPost, path: "/v1/ops/dead-letters/" + l.ID + "/" + action, body: map[string]any{"reason": why}}
+func (s *Scene) deciding(l letter, action, why string) client.Request {
+	return client.Request{Method: http.MethodPost, Path: "/v1/ops/dead-letters/" + l.ID + "/" + action, Body: map[string]any{"reason": why}}
 }
 
 // failures is more than a schedule's tries, each of which may meet the bug twice:

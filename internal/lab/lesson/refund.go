@@ -3,6 +3,8 @@ package lesson
 import (
 	"context"
 	"net/http"
+
+	"payonce/internal/lab/client"
 )
 
 // refund asks for everything back and waits until its story has ended.
@@ -11,7 +13,7 @@ func (s *Scene) refund(ctx context.Context, c checkout) (name, state string, err
 		ID string `json:"id"`
 	}
 	body := map[string]any{"payment_id": c.payment, "reason": "requested_by_customer"}
-	if err := s.must(ctx, http.StatusAccepted, request{method: http.MethodPost, path: "/v1/refunds", key: "refund-" + c.payment, body: body}, &asked); err != nil {
+	if err := s.must(ctx, http.StatusAccepted, client.Request{Method: http.MethodPost, Path: "/v1/refunds", Key: "refund-" + c.payment, Body: body}, &asked); err != nil {
 		return "", "", err
 	}
 	s.say(ctx, "The refund %s was accepted: 202. Nothing has gone back yet.", asked.ID)

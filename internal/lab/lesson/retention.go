@@ -3,6 +3,8 @@ package lesson
 import (
 	"context"
 	"net/http"
+
+	"payonce/internal/lab/client"
 )
 
 // age is older than any event that the inbox remembers, in days.
@@ -26,7 +28,7 @@ func retention(ctx context.Context, s *Scene) (string, error) {
 		return "", err
 	}
 	s.say(ctx, "%s is paid, and everything that follows has happened.", c.payment)
-	if err := s.must(ctx, http.StatusAccepted, request{method: http.MethodPost, path: "/v1/lab/expire", body: map[string]any{"idempotency_key": key}}, nil); err != nil {
+	if err := s.must(ctx, http.StatusAccepted, client.Request{Method: http.MethodPost, Path: "/v1/lab/expire", Body: map[string]any{"idempotency_key": key}}, nil); err != nil {
 		return "", err
 	}
 	s.say(ctx, "The key's 72 hours are over: its row counts as absent.")
@@ -58,7 +60,7 @@ func retention(ctx context.Context, s *Scene) (string, error) {
 // letter that it becomes: a replay, which is refused, and then by business key.
 func (s *Scene) oldEvent(ctx context.Context, c checkout) (l letter, replay answer, err error) {
 	old := map[string]any{"payment_id": c.payment, "times": 1, "consumer": "ledger", "age_days": age}
-	if err := s.must(ctx, http.StatusAccepted, request{method: http.MethodPost, path: "/v1/lab/redeliver", body: old}, nil); err != nil {
+	if err := s.must(ctx, http.StatusAccepted, client.Request{Method: http.MethodPost, Path: "/v1/lab/redeliver", Body: old}, nil); err != nil {
 		return l, replay, err
 	}
 	if l, err = s.open(ctx, c, "ledger"); err != nil {

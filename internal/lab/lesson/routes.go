@@ -12,6 +12,7 @@ import (
 
 	"payonce/api"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/reply"
 )
 
@@ -163,9 +164,9 @@ func (h *handler) read(w http.ResponseWriter, q *http.Request, into any) bool {
 // visitor asks the shop whose key it is: the runner has no secret to tell.
 func (h *handler) visitor(w http.ResponseWriter, q *http.Request) (v visitor, ok bool) {
 	v.apiKey = apiKeyOf(q)
-	shop := client{name: "the shop", url: h.opts.ShopURL, apiKey: v.apiKey, http: careful()}
-	defer shop.http.CloseIdleConnections()
-	got, err := shop.send(q.Context(), request{method: http.MethodGet, path: "/v1/sandboxes/current"})
+	shop := partyAt("the shop", h.opts.ShopURL, v.apiKey)
+	defer shop.CloseIdle()
+	got, err := shop.send(q.Context(), client.Request{Method: http.MethodGet, Path: "/v1/sandboxes/current"})
 	var sandbox struct {
 		MerchantID string `json:"merchant_id"`
 	}

@@ -3,8 +3,6 @@ package lesson_test
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/api"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/lesson"
 	"payonce/internal/lab/stage"
 )
@@ -54,12 +53,9 @@ func TestTheLessonsAreShownAsTheContractSaysAndDoNotGiveTheTruthAway(t *testing.
 		require.Equal(t, status, got.Status, path)
 		fits(t, "Problem", got.Body)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.Stage.URL+"/v1/lab/lessons", http.NoBody)
+	visitor, err := b.Stage.Visitor().Send(t.Context(), client.Request{Method: http.MethodGet, Path: "/v1/lab/lessons"})
 	require.NoError(t, err)
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.Equal(t, 401, res.StatusCode, "a visitor is recognised at the edge, as on the other ways of the laboratory")
+	require.Equal(t, 401, visitor.Status, "a visitor is recognised at the edge, as on the other ways of the laboratory")
 }
 
 func TestARunIsOfOneSandboxWhichPlaysOneAtATimeAndNobodyElseSeesIt(t *testing.T) {
@@ -169,15 +165,12 @@ func TestAProviderThatHoldsASecondChargeTurnsThatCheckRedAndNoOther(t *testing.T
 	}
 	require.Eventually(t, func() bool { return read().PaymentID != nil }, 30*time.Second, 50*time.Millisecond)
 	// Planted: somebody charges the same payment under a key of his own.
-	body := `{"reference":` + quoted(*r.PaymentID) + `,"amount_minor":8400,"currency":"EUR","token":"tok_ok"}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.SimulatorURL+"/v1/charges", strings.NewReader(body))
+	charged, err := s.World().Send(t.Context(), client.Request{
+		Method: http.MethodPost, Path: "/v1/charges", Key: "planted-" + *r.PaymentID,
+		Body: map[string]any{"reference": *r.PaymentID, "amount_minor": 8400, "currency": "EUR", "token": "tok_ok"},
+	})
 	require.NoError(t, err)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", "planted-"+url.QueryEscape(*r.PaymentID))
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.Equal(t, 201, res.StatusCode)
+	require.Equal(t, 201, charged.Status)
 	require.Eventually(t, func() bool { return read().State != lesson.Running }, 120*time.Second, 100*time.Millisecond)
 	require.Equal(t, lesson.Finished, r.State, "a check that does not hold is no failure of the run: %s", value(r.Error))
 	require.False(t, r.OK)
@@ -189,12 +182,4 @@ func TestAProviderThatHoldsASecondChargeTurnsThatCheckRedAndNoOther(t *testing.T
 			require.Contains(t, c.Query, *r.PaymentID)
 		}
 	}
-}
-
-func quoted(s string) string {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return `""`
-	}
-	return string(raw)
 }

@@ -12,13 +12,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/platform/postgres"
 )
 
 // Scene is where a scenario plays: one visitor's sandbox, seen from outside.
 type Scene struct {
 	visitor
-	shop, world client
+	shop, world party
 	db          postgres.Reader
 	secrets     [][]byte
 	rec         *recorder
@@ -28,8 +29,8 @@ type Scene struct {
 func (r *Runner) scene(v visitor, rec *recorder) *Scene {
 	return &Scene{
 		visitor: v, rec: rec, db: r.shopDB, secrets: r.opts.WebhookSecrets,
-		shop:  client{name: "the shop", url: r.opts.ShopURL, apiKey: v.apiKey, http: careful()},
-		world: client{name: "the provider", url: r.opts.WorldURL, http: careful()},
+		shop:  partyAt("the shop", r.opts.ShopURL, v.apiKey),
+		world: partyAt("the provider", r.opts.WorldURL, ""),
 	}
 }
 
@@ -114,7 +115,7 @@ func (s *Scene) order(ctx context.Context) (c checkout, err error) {
 			ID string `json:"id"`
 		} `json:"payment"`
 	}
-	if err := s.must(ctx, http.StatusCreated, request{method: http.MethodPost, path: "/v1/orders", key: key, body: body}, &placed); err != nil {
+	if err := s.must(ctx, http.StatusCreated, client.Request{Method: http.MethodPost, Path: "/v1/orders", Key: key, Body: body}, &placed); err != nil {
 		return c, err
 	}
 	c.order, c.payment, c.amount, c.currency = placed.ID, placed.Payment.ID, placed.AmountMinor, placed.Currency
@@ -131,10 +132,10 @@ func (s *Scene) capture(ctx context.Context, c checkout, key, token string) (ans
 	return s.shop.send(ctx, s.capturing(c, key, token))
 }
 
-func (s *Scene) capturing(c checkout, key, token string) request {
-	return request{
-		method: http.MethodPost, path: "/v1/payments/" + c.payment + "/capture", key: key,
-		body: map[string]any{"amount_minor": c.amount, "currency": c.currency, "card_token": token},
+func (s *Scene) capturing(c checkout, key, token string) client.Request {
+	return client.Request{
+		Method: http.MethodPost, Path: "/v1/payments/" + c.payment + "/capture", Key: key,
+		Body: map[string]any{"amount_minor": c.amount, "currency": c.currency, "card_token": token},
 	}
 }
 
@@ -194,8 +195,8 @@ func (s *Scene) clicks(ctx context.Context, c checkout, n int, keys string) (b b
 	return b, got.into(&b)
 }
 
-func (*Scene) clicking(c checkout, n int, keys string) request {
-	return request{method: http.MethodPost, path: "/v1/lab/bursts", body: map[string]any{"payment_id": c.payment, "attempts": n, "keys": keys}}
+func (*Scene) clicking(c checkout, n int, keys string) client.Request {
+	return client.Request{Method: http.MethodPost, Path: "/v1/lab/bursts", Body: map[string]any{"payment_id": c.payment, "attempts": n, "keys": keys}}
 }
 
 // arm lets something happen at a crash point, to this payment only.
@@ -204,7 +205,7 @@ func (s *Scene) arm(ctx context.Context, c checkout, point, action string, forMS
 	if forMS > 0 {
 		body["for_ms"] = forMS
 	}
-	return s.must(ctx, http.StatusAccepted, request{method: http.MethodPost, path: "/v1/lab/faults", body: body}, nil)
+	return s.must(ctx, http.StatusAccepted, client.Request{Method: http.MethodPost, Path: "/v1/lab/faults", Body: body}, nil)
 }
 
 // fired waits until every fault of this visitor has happened.
@@ -223,15 +224,15 @@ func (s *Scene) fired(ctx context.Context) error {
 func (s *Scene) disarm(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_ = s.must(ctx, http.StatusOK, request{method: http.MethodDelete, path: "/v1/lab/faults"}, nil) // a courtesy: it concerns this payment only
+	_ = s.must(ctx, http.StatusOK, client.Request{Method: http.MethodDelete, Path: "/v1/lab/faults"}, nil) // a courtesy: it concerns this payment only
 }
 
 // must sends a request until it is answered as expected: the ways of the
 // laboratory, and what is keyed, may be asked again. A refusal is an error at
 // once.
-func (s *Scene) must(ctx context.Context, status int, q request, into any) error {
+func (s *Scene) must(ctx context.Context, status int, q client.Request, into any) error {
 	var refused error
-	err := s.await(ctx, q.method+" "+q.path, func(ctx context.Context) (bool, error) {
+	err := s.await(ctx, q.Method+" "+q.Path, func(ctx context.Context) (bool, error) {
 		got, err := s.shop.send(ctx, q)
 		switch {
 		case err != nil:
@@ -239,7 +240,7 @@ func (s *Scene) must(ctx context.Context, status int, q request, into any) error
 		case got.Status == status:
 			return true, got.into(into)
 		case got.Status < 500 && got.Status != http.StatusTooManyRequests && got.Status != http.StatusConflict:
-			refused = fmt.Errorf("%s %s: %s", q.method, q.path, got)
+			refused = fmt.Errorf("%s %s: %s", q.Method, q.Path, got)
 			return true, nil
 		}
 		return false, fmt.Errorf("answered %s", got)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/pattern/webhook"
 )
 
@@ -75,7 +76,7 @@ func (s *Scene) judgeWebhooks(ctx context.Context, c, early checkout, id string,
 const rightAnswers = "200 200 401 401 400"
 
 func (s *Scene) sawAnswers(ctx context.Context, path, id string, seen []string) {
-	s.saw(ctx, "answers", "Ours, the same again, forged, altered, kept back for ten minutes.", rightAnswers, strings.Join(seen, " "), "POST "+s.shop.url+path+", five times, with message ids "+id+"-…")
+	s.saw(ctx, "answers", "Ours, the same again, forged, altered, kept back for ten minutes.", rightAnswers, strings.Join(seen, " "), "POST "+s.shop.URL()+path+", five times, with message ids "+id+"-…")
 }
 
 // naiveWebhooks: the naive shop believes and does whatever is posted to it. The
@@ -98,7 +99,7 @@ func naiveWebhooks(ctx context.Context, s *Scene) (string, error) {
 	}
 	var storm []string
 	for range 5 {
-		if got, err = s.shop.send(ctx, request{method: http.MethodPost, path: path, raw: body}); err != nil {
+		if got, err = s.shop.send(ctx, client.Request{Method: http.MethodPost, Path: path, Raw: body}); err != nil {
 			return "", err
 		}
 		storm = append(storm, fmt.Sprint(got.Status))
@@ -165,7 +166,7 @@ func (s *Scene) tell(ctx context.Context, reference, path string) (id string, se
 		{what: "One whose amount was changed on its way", header: webhook.Sign(s.secrets, id+"-altered", now, body), body: altered},
 		{what: "One that was kept back for ten minutes", header: webhook.Sign(s.secrets, id+"-late", now.Add(-10*time.Minute), body), body: body},
 	} {
-		got, err := s.shop.send(ctx, request{method: http.MethodPost, path: path, header: one.header, raw: one.body})
+		got, err := s.shop.send(ctx, client.Request{Method: http.MethodPost, Path: path, Header: one.header, Raw: one.body})
 		if err != nil {
 			return "", nil, err
 		}

@@ -105,7 +105,7 @@ func (r *routes) compare(w http.ResponseWriter, q *http.Request) {
 type comparison struct {
 	*routes
 	merchant uuid.UUID
-	client   client
+	client   buyer
 	asked    compareRequest
 	fault    compared
 }

@@ -14,6 +14,8 @@ import (
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/bursts"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/faults"
 	"payonce/internal/lab/reply"
 	"payonce/internal/pattern/idempotency"
@@ -54,7 +56,7 @@ type routes struct {
 	o       Options
 	tokens  *caller.Tokens
 	schemas openapi3.Schemas
-	client  *http.Client
+	client  *client.Client
 }
 
 // New makes the handler of [Routes]. The caller must already be in the request's
@@ -70,7 +72,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	}
 	r := &routes{
 		Shop: shop, o: o, tokens: caller.NewTokens(o.Secret, ""), schemas: doc.Components.Schemas,
-		client: &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 10 * time.Second}},
+		client: client.New(o.PublicURL, "", client.Options{UserAgent: bursts.UserAgent, Timeout: 40 * time.Second, Idle: 64, Longest: 1 << 20}),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/lab/naive/checkouts", r.place)

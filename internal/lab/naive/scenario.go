@@ -62,7 +62,7 @@ func requestHashScenario(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.tell("For the second the buyer was told %q.", statusOf(got))
-	if got.status == http.StatusUnprocessableEntity {
+	if got.Status == http.StatusUnprocessableEntity {
 		t.tell("So the client makes a new key, and pays.")
 		_, _, err = t.pay(ctx, newKey(), "tok_ok")
 	}

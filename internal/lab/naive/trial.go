@@ -25,7 +25,7 @@ const (
 // trial runs one guard's scenario, with all others on.
 type trial struct {
 	*routes
-	client   client
+	client   buyer
 	merchant uuid.UUID
 	set      Set
 
@@ -83,8 +83,8 @@ func (r *routes) try(w http.ResponseWriter, q *http.Request) {
 	reply.JSON(w, http.StatusOK, trialView{guard.Slug, asked.On, len(bill.Harm) > 0, guard.HarmName, t.about.name(), bill, t.story})
 }
 
-func (r *routes) outside(merchant uuid.UUID) client {
-	return client{http: r.client, url: r.o.PublicURL, apiKey: r.tokens.APIKey(merchant)}
+func (r *routes) outside(merchant uuid.UUID) buyer {
+	return buyer{r.client.As(r.tokens.APIKey(merchant))}
 }
 
 func inWords(n Counts) string {
@@ -177,11 +177,11 @@ func statusOf(t told) string {
 	var body struct {
 		Status any `json:"status"`
 	}
-	if err := json.Unmarshal(t.body, &body); err != nil || t.status >= http.StatusInternalServerError {
+	if err := json.Unmarshal(t.Body, &body); err != nil || t.Status >= http.StatusInternalServerError {
 		return "an error"
 	}
 	if word, ok := body.Status.(string); ok {
 		return word
 	}
-	return fmt.Sprintf("refused (%d)", t.status)
+	return fmt.Sprintf("refused (%d)", t.Status)
 }

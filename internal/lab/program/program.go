@@ -37,13 +37,13 @@ func (p *Program) With(env ...string) {
 	p.spec.Env = append(p.spec.Env[:len(p.spec.Env):len(p.spec.Env)], env...)
 }
 
-// Once is how the program is run for one task, such as --migrate.
-func (p *Program) Once(args ...string) proc.Spec {
+// Run runs the program for one task, such as --migrate, and waits for its end.
+func (p *Program) Run(ctx context.Context, args ...string) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	spec := p.spec
+	p.mu.Unlock()
 	spec.Args = args
-	return spec
+	return proc.Run(ctx, spec)
 }
 
 // Launch begins a life and does not wait until it can be used; own are variables
@@ -75,7 +75,7 @@ func (p *Program) Start(ctx context.Context) (*proc.Process, error) {
 }
 
 // Ready asks the program once whether it can be used.
-func (p *Program) Ready(ctx context.Context) error { return Answers(ctx, p.URL+p.ready) }
+func (p *Program) Ready(ctx context.Context) error { return answers(ctx, p.URL+p.ready) }
 
 // UntilReady waits until each program can be used, whichever life of it that is.
 func UntilReady(ctx context.Context, limit time.Duration, programs ...*Program) error {

@@ -2,33 +2,27 @@ package program
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
+
+	"payonce/internal/lab/client"
 )
 
-// Answers asks an address once; anything but 200 is an error.
-func Answers(ctx context.Context, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+// healthLimit is how long a program may take to say that it is ready.
+const healthLimit = 2 * time.Second
+
+// answers asks an address once; anything but 200 is an error. Its connection is
+// closed: the next life of the program must not be asked over an old one.
+func answers(ctx context.Context, target string) error {
+	asking := client.New(target, "", client.Options{Timeout: healthLimit})
+	defer asking.CloseIdle()
+	answer, err := asking.Send(ctx, client.Request{Method: http.MethodGet})
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", target, err)
 	}
-	request.Close = true // what starts again should not find an old connection
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
-		return fmt.Errorf("ask %s: %w", target, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", target, response.Status)
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("%s answers %d %s", target, answer.Status, http.StatusText(answer.Status))
 	}
 	return nil
 }

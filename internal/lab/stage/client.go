@@ -1,11 +1,9 @@
 package stage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -13,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"payonce/internal/lab/client"
 )
 
 // Buyer is a program that buys: a sandbox of its own and an API key. It knows
@@ -21,15 +21,11 @@ type Buyer struct {
 	Stage      *Stage
 	MerchantID string
 	APIKey     string
-	client     *http.Client
+	client     *client.Client
 }
 
 // Response is an answer as it came over the wire.
-type Response struct {
-	Status int
-	Header http.Header
-	Body   []byte
-}
+type Response struct{ client.Answer }
 
 // Field reads one top-level field of a JSON body.
 func (r Response) Field(name string) any {
@@ -43,8 +39,8 @@ func (r Response) Field(name string) any {
 // Buyer makes a sandbox.
 func (s *Stage) Buyer() *Buyer {
 	s.T.Helper()
-	b := &Buyer{Stage: s, client: &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	s.T.Cleanup(b.client.CloseIdleConnections)
+	b := &Buyer{Stage: s, client: client.New(s.URL, "", client.Options{Timeout: 40 * time.Second, Idle: 64})}
+	s.T.Cleanup(b.client.CloseIdle)
 	r, err := b.Do(s.T.Context(), http.MethodPost, "/v1/sandboxes", "", map[string]any{})
 	require.NoError(s.T, err)
 	require.Equal(s.T, 201, r.Status, "%s", r.Body)
@@ -52,43 +48,14 @@ func (s *Stage) Buyer() *Buyer {
 	return b
 }
 
-// Do sends one request.
+// Do sends one request, once.
 func (b *Buyer) Do(ctx context.Context, method, path, key string, body any) (Response, error) {
-	return b.do(ctx, method, path, key, "", body)
+	return b.send(ctx, client.Request{Method: method, Path: path, Key: key, Body: body})
 }
 
-func (b *Buyer) do(ctx context.Context, method, path, key, prefer string, body any) (Response, error) {
-	var payload io.Reader = http.NoBody
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return Response{}, err
-		}
-		payload = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, b.Stage.URL+path, payload)
-	if err != nil {
-		return Response{}, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
-	}
-	if prefer != "" {
-		req.Header.Set("Prefer", prefer)
-	}
-	if b.APIKey != "" {
-		req.Header.Set("Authorization", "Bearer "+b.APIKey)
-	}
-	resp, err := b.client.Do(req)
-	if err != nil {
-		return Response{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	return Response{Status: resp.StatusCode, Header: resp.Header, Body: raw}, err
+func (b *Buyer) send(ctx context.Context, r client.Request) (Response, error) {
+	answer, err := b.client.As(b.APIKey).Send(ctx, r)
+	return Response{answer}, err
 }
 
 // Get reads one resource and requires that it is there.
@@ -143,14 +110,21 @@ func (b *Buyer) TryOrder(ctx context.Context, email string) (c Checkout, r Respo
 
 // Capture clicks Pay once.
 func (b *Buyer) Capture(ctx context.Context, c Checkout, key, token string) (Response, error) {
-	return b.Do(ctx, http.MethodPost, "/v1/payments/"+c.PaymentID+"/capture", key,
-		map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token})
+	return b.send(ctx, capture(c, key, token))
 }
 
 // CaptureWaiting is Capture by a client that waits longer for its twin.
 func (b *Buyer) CaptureWaiting(ctx context.Context, c Checkout, key, token string, seconds int) (Response, error) {
-	return b.do(ctx, http.MethodPost, "/v1/payments/"+c.PaymentID+"/capture", key, fmt.Sprintf("wait=%d", seconds),
-		map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token})
+	r := capture(c, key, token)
+	r.Header = http.Header{"Prefer": {fmt.Sprintf("wait=%d", seconds)}}
+	return b.send(ctx, r)
+}
+
+func capture(c Checkout, key, token string) client.Request {
+	return client.Request{
+		Method: http.MethodPost, Path: "/v1/payments/" + c.PaymentID + "/capture", Key: key,
+		Body: map[string]any{"amount_minor": c.AmountMinor, "currency": c.Currency, "card_token": token},
+	}
 }
 
 // MustCapture clicks Pay as a careful client does: with the same key until
@@ -217,17 +191,21 @@ func (s *Stage) Mails() map[string]int {
 	return arrived
 }
 
+// visitors share their connections: asking for effects is asking often.
+var visitors = client.New("", "", client.Options{Idle: 64})
+
+// Visitor is a caller of the shop without an API key.
+func (s *Stage) Visitor() *client.Client { return visitors.At(s.URL) }
+
+// World is a caller of the outside world: the provider and the mailbox.
+func (s *Stage) World() *client.Client { return visitors.At(s.SimulatorURL) }
+
 func (s *Stage) world(t testing.TB, path string) []map[string]any {
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.SimulatorURL+path, http.NoBody)
-	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	var out struct {
+	out, err := client.Get[struct {
 		Data []map[string]any `json:"data"`
-	}
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&out))
+	}](context.Background(), s.World(), path)
+	require.NoError(t, err)
 	return out.Data
 }
 

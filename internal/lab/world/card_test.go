@@ -11,15 +11,12 @@ import (
 // impatient is a shop with a short deadline, so that a lost answer is lost
 // soon.
 func impatient(t *testing.T, options world.Options) shop {
-	s := open(t, options)
-	s.client.Timeout = 300 * time.Millisecond
-	return s
+	return open(t, options).waiting(300 * time.Millisecond)
 }
 
 // patient gives the deadline back.
 func (s shop) patient() shop {
-	s.client = &http.Client{Timeout: 20 * time.Second, Transport: s.client.Transport}
-	return s
+	return s.waiting(20 * time.Second)
 }
 
 func TestTokSlowIsChargedAfterItsTimeAndAlsoWhenTheCallerHasLeft(t *testing.T) {

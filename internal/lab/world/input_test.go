@@ -103,18 +103,8 @@ func TestEveryRefusalOfTheDoorHasItsOwnStatus(t *testing.T) {
 func TestABodyOfAnotherTypeIs415(t *testing.T) {
 	t.Parallel()
 	s := open(t, world.Options{})
-	request, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/v1/charges", strings.NewReader(oneCharge))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "text/plain")
-	response, err := s.client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusUnsupportedMediaType {
-		t.Errorf("got %d, want 415", response.StatusCode)
+	if got := s.must("POST", "/v1/charges", oneCharge, "Content-Type", "text/plain"); got.status != http.StatusUnsupportedMediaType {
+		t.Errorf("got %d, want 415", got.status)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"payonce/internal/lab/client"
 )
 
 func constraintOf(err error) string {
@@ -72,19 +74,13 @@ func waitForTries(t *testing.T, w *World) {
 // post charges with a token and returns the status, 0 without an answer.
 func post(t *testing.T, addr, token string) int {
 	body := `{"reference":"pay_1","amount_minor":1,"currency":"EUR","token":"` + token + `"}`
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+"/v1/charges", strings.NewReader(body))
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
+	// Without a timeout of its own it would be 0 too, after a minute.
+	answer, err := client.New("http://"+addr, "", client.Options{Timeout: 2 * time.Minute}).Send(context.Background(),
+		client.Request{Method: http.MethodPost, Path: "/v1/charges", Raw: []byte(body)})
 	if err != nil {
 		return 0
 	}
-	defer response.Body.Close()
-	return response.StatusCode
+	return answer.Status
 }
 
 func listenHere(t *testing.T) net.Listener {
@@ -104,13 +100,12 @@ func TestHealthIs200AndWithoutItsDatabase503(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- w.Serve(ctx, web, mail) }()
 	for _, want := range []int{http.StatusOK, http.StatusServiceUnavailable} {
-		response, err := http.Get("http://" + web.Addr().String() + "/healthz")
+		answer, err := client.New("http://"+web.Addr().String(), "", client.Options{}).Send(t.Context(), client.Request{Method: http.MethodGet, Path: "/healthz"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = response.Body.Close()
-		if response.StatusCode != want {
-			t.Errorf("health is %d, want %d", response.StatusCode, want)
+		if answer.Status != want {
+			t.Errorf("health is %d, want %d", answer.Status, want)
 		}
 		_ = w.books.db.Close()
 	}

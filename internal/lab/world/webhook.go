@@ -40,7 +40,7 @@ type Webhooks struct {
 	// Late is how late tok_webhook_late is told (5 s); Shuffle is how far apart
 	// the copies of tok_webhook_storm are sent at most (2 s).
 	Late, Shuffle time.Duration
-	Client        *http.Client
+	client        *http.Client
 }
 
 func (h Webhooks) withDefaults() Webhooks {
@@ -53,9 +53,7 @@ func (h Webhooks) withDefaults() Webhooks {
 	if h.Shuffle <= 0 {
 		h.Shuffle = 2 * time.Second
 	}
-	if h.Client == nil {
-		h.Client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 10 * time.Second}}
-	}
+	h.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 10 * time.Second}}
 	return h
 }
 
@@ -241,7 +239,7 @@ func (w *World) post(ctx context.Context, m dueMessage, at time.Time) (int, erro
 	req.Header = webhook.Sign(hooks.Secrets, m.id, at, m.body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "payonce-simulator")
-	resp, err := hooks.Client.Do(req)
+	resp, err := hooks.client.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -4,28 +4,33 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
 )
 
-// shop is a caller of the provider that never retries by itself: without
-// keep-alive Go's transport has no reused connection to retry on.
+// shop is a caller of the provider that never retries by itself.
 type shop struct {
 	*worldtest.World
 	t      *testing.T
-	client *http.Client
+	client *client.Client
 }
 
 func open(t *testing.T, options world.Options) shop {
 	t.Helper()
-	return shop{worldtest.Start(t, options), t,
-		&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
+	s := shop{World: worldtest.Start(t, options), t: t}
+	return s.waiting(20 * time.Second)
+}
+
+// waiting is the same shop with another patience.
+func (s shop) waiting(limit time.Duration) shop {
+	s.client = client.New(s.URL, "", client.Options{Timeout: limit})
+	return s
 }
 
 // reply is an answer, read to its end.
@@ -38,23 +43,12 @@ type reply struct {
 // send makes one request; headers are name, value, name, value.
 func (s shop) send(method, path, body string, headers ...string) (reply, error) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if body != "" {
-		request.Header.Set("Content-Type", "application/json")
-	}
+	request := client.Request{Method: method, Path: path, Header: http.Header{}, Raw: []byte(body)}
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return reply{}, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	return reply{response.StatusCode, response.Header, string(text)}, err
+	got, err := s.client.Send(context.Background(), request)
+	return reply{got.Status, got.Header, string(got.Body)}, err
 }
 
 // must is send for a caller who expects an answer.

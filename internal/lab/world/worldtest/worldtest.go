@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 )
@@ -26,7 +26,7 @@ type World struct {
 	DSN      string // the world's own database
 
 	t      testing.TB
-	client *http.Client
+	client *client.Client
 }
 
 // Start runs a world until the test ends.
@@ -50,9 +50,10 @@ func Start(t testing.TB, options world.Options) *World {
 		outside.Close()
 		_ = db.Close()
 	})
-	return &World{URL: "http://" + web.Addr().String(), SMTPAddr: mail.Addr().String(), DSN: own, t: t,
+	at := "http://" + web.Addr().String()
+	return &World{URL: at, SMTPAddr: mail.Addr().String(), DSN: own, t: t,
 		// No idle connection: it would look like a leak to the tests.
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}}
+		client: client.New(at, "", client.Options{Timeout: 15 * time.Second, Longest: 64 << 20})}
 }
 
 // ChargesByReference asks the provider for every charge of a reference, oldest
@@ -120,17 +121,13 @@ func list[T any](w *World, path string) []T {
 
 func (w *World) call(method, path, body string, into any) {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), method, w.URL+path, strings.NewReader(body))
+	answer, err := w.client.Send(context.Background(), client.Request{Method: method, Path: path, Raw: []byte(body)})
 	must(w.t, err)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := w.client.Do(request)
-	must(w.t, err)
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		must(w.t, fmt.Errorf("%s %s answered %s", method, path, response.Status))
+	if answer.Status != http.StatusOK {
+		must(w.t, fmt.Errorf("%s %s answered %d", method, path, answer.Status))
 	}
 	if into != nil {
-		must(w.t, json.NewDecoder(response.Body).Decode(into))
+		must(w.t, json.Unmarshal(answer.Body, into))
 	}
 }
 

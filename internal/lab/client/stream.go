@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -19,6 +18,9 @@ import (
 // silenceLimit: the shop says something every 15 s; silence for longer than this
 // is a dead line.
 const silenceLimit = 20 * time.Second
+
+// longestLine bounds one line of the stream, in bytes.
+const longestLine = 8 << 20
 
 // Listener hears what comes over the stream.
 type Listener struct {
@@ -77,19 +79,22 @@ func (f *follower) once(ctx context.Context) (opened bool, err error) {
 	if f.last != "" {
 		path += "?after=" + f.last
 	}
-	res, err := f.client.open(ctx, Request{Method: http.MethodGet, Path: path})
+	res, err := f.client.Open(ctx, Request{Method: http.MethodGet, Path: path})
 	if err != nil {
 		return false, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(res.Body, longestAnswer)) // what there is of it
-		return false, refusal(res, body)
+		answer, err := f.client.read(ctx, res)
+		if err != nil {
+			return false, err
+		}
+		return false, refusal(answer, path)
 	}
 	f.listener.State("live")
 	var now frame
 	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, longestAnswer)
+	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		alarm.Reset(silenceLimit)
 		if line := lines.Text(); line != "" {

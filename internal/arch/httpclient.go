@@ -1,0 +1,32 @@
+package arch
+
+// clientRoom holds the one HTTP client.
+const clientRoom = "internal/lab/client"
+
+// clientWords are what net/http offers to a caller. Each of them repeats a
+// request that carries an Idempotency-Key by itself when a reused connection
+// dies, so that one click becomes two deliveries of which its sender knows
+// nothing.
+var clientWords = []string{"Client", "DefaultClient", "Transport", "DefaultTransport", "Get", "Head", "Post", "PostForm"}
+
+// ownClients are the files that call by other means than [clientRoom], and why.
+var ownClients = map[string]string{
+	"internal/shop/provider/simulated/simulated.go": "the shop's way to its provider: no floor imports the laboratory, and its keys make a repetition harmless",
+	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
+
+	"internal/pattern/webhook/webhooktest/webhooktest.go": "a suite goes with its pattern and must not import the laboratory",
+	"internal/platform/nettest/nettest_test.go":           "shows that net/http repeats a keyed request",
+	"internal/shop/provider/simulated/breaker_test.go":    "counts what net/http repeats",
+
+	"internal/lab/devstack/alarm.go":           "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
+	"internal/lab/devstack/devtest/devtest.go": "asks the broker; tests inside outbox and saga import devtest, and the room imports both",
+}
+
+// checkHTTPClients keeps net/http's clients out of every other file, so that no
+// caller forgets what the room remembers.
+func checkHTTPClients(tree Tree) []Violation {
+	return room{
+		dirs: []string{clientRoom}, words: map[string][]string{"net/http": clientWords}, exceptions: ownClients,
+		list: "internal/arch/httpclient.go", detail: "%s repeats keyed requests by itself; use " + clientRoom,
+	}.check(tree)
+}

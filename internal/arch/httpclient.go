@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // clientRoom holds the one HTTP client.
@@ -69,12 +70,10 @@ func clientsIn(file *File) []Violation {
 		case ".":
 			found = append(found, Violation{Path: file.Path, Line: each.line, Detail: "net/http without its name hides who makes a client"})
 		}
-		for _, word := range clientWords {
-			for _, used := range file.qualified {
-				if used.text == name+"."+word {
-					found = append(found, Violation{Path: file.Path, Line: used.line,
-						Detail: fmt.Sprintf("http.%s repeats keyed requests by itself; use %s", word, clientRoom)})
-				}
+		for _, used := range file.qualified {
+			if word, of := strings.CutPrefix(used.text, name+"."); of && slices.Contains(clientWords, word) {
+				found = append(found, Violation{Path: file.Path, Line: used.line,
+					Detail: fmt.Sprintf("http.%s repeats keyed requests by itself; use %s", word, clientRoom)})
 			}
 		}
 	}

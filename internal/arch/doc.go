@@ -45,9 +45,10 @@
 // # What is not promised
 //
 // Nothing here resolves types: an interface smuggled through a value is not
-// seen, and a method of another type that happens to be called Begin is. The
-// linter's depguard says the same rules in the editor (.golangci.yml); where
-// the two differ, this package is right.
+// seen, nor a proxy that takes net/http's transport by naming none, and a method
+// of another type that happens to be called Begin is. The linter's depguard says
+// the floors in the editor too (.golangci.yml); where the two differ, this package
+// is right.
 //
 // The rules are themselves under test: planted_test.go adds one offending file
 // at a time to the real tree and expects the named rule to fire.

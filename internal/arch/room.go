@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 )
 
 // A room is the one place for something that the standard library offers to all:
@@ -55,10 +56,8 @@ func (r room) usedIn(file *File) []Violation {
 			found = append(found, Violation{Path: file.Path, Line: each.line, Detail: each.path + " without its name hides who uses it"})
 		}
 		for _, used := range file.qualified {
-			for _, word := range words {
-				if used.text == name+"."+word {
-					found = append(found, Violation{Path: file.Path, Line: used.line, Detail: fmt.Sprintf(r.detail, path.Base(each.path)+"."+word)})
-				}
+			if word, of := strings.CutPrefix(used.text, name+"."); of && slices.Contains(words, word) {
+				found = append(found, Violation{Path: file.Path, Line: used.line, Detail: fmt.Sprintf(r.detail, path.Base(each.path)+"."+word)})
 			}
 		}
 	}

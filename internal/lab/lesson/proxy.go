@@ -10,6 +10,7 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/reply"
 )
 
@@ -23,6 +24,7 @@ func Proxy(runner string, secret []byte, log *slog.Logger) (http.Handler, error)
 	}
 	tokens := caller.NewTokens(secret, "")
 	forward := &httputil.ReverseProxy{
+		Transport: client.Transport(client.Options{Idle: 8}),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.Header.Del("Cookie")

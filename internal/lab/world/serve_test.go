@@ -74,7 +74,7 @@ func waitForTries(t *testing.T, w *World) {
 // post charges with a token and returns the status, 0 without an answer.
 func post(t *testing.T, addr, token string) int {
 	body := `{"reference":"pay_1","amount_minor":1,"currency":"EUR","token":"` + token + `"}`
-	// Without a timeout of its own it would be 0 too, after a minute.
+	// The client waits for longer than the world holds and is slow here.
 	answer, err := client.New("http://"+addr, "", client.Options{Timeout: 2 * time.Minute}).Send(context.Background(),
 		client.Request{Method: http.MethodPost, Path: "/v1/charges", Raw: []byte(body)})
 	if err != nil {

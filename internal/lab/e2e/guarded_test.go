@@ -43,7 +43,7 @@ func TestEveryGuardedStatementRunTwiceEqualsOnce(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	outside := worldtest.Start(t, world.Options{})
-	h := &house{t: t, db: db, pg: pg, world: outside, merchant: uuid.New()}
+	h := &house{t: t, db: db, pg: pg, world: outside, merchant: uuid.New(), met: w.met}
 	h.exec(`INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`, h.merchant, h.merchant[:])
 
 	h.captures()
@@ -64,6 +64,7 @@ type house struct {
 	pg       postgres.Config
 	world    *worldtest.World
 	merchant uuid.UUID
+	met      func(statement string) bool
 }
 
 func (h *house) exec(query string, args ...any) {
@@ -185,9 +186,11 @@ func (h *house) publishes() {
 	waker, err := outbox.NewWaker(ctx, h.pg, slog.New(slog.DiscardHandler))
 	require.NoError(h.t, err)
 	done := make(chan error, 2)
-	go func() { done <- relay.Run(ctx) }()
 	go func() { done <- waker.Run(ctx) }()
 	waker.Wake()
+	// The relay comes afterwards: it would change the tables that are compared.
+	require.Eventually(h.t, func() bool { return h.met("outbox.wake") }, settle, tick)
+	go func() { done <- relay.Run(ctx) }()
 	require.Eventually(h.t, func() bool { return h.count(`SELECT count(*) FROM outbox_events WHERE published_at IS NULL`) == 0 }, settle, tick)
 	stop()
 	require.NoError(h.t, <-done)

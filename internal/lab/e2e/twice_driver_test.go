@@ -123,6 +123,13 @@ func (s twiceStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (
 	return again, err
 }
 
+// met says whether a statement was run twice and compared.
+func (w *twice) met(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ran[name] > 0
+}
+
 func (w *twice) compare(name, before string) {
 	after := w.digest()
 	w.mu.Lock()

@@ -34,6 +34,38 @@ test('every page at 390, 768, 1280 and 1920 px, light and dark: axe finds 0, not
   }
 });
 
+test('the charts of Operations take the colours of the theme, whether the system changes it or the visitor', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  await page.goto(`${run().url}/ops`);
+  await expect(page.getByTestId('ops-headline')).toHaveText('Nothing needs you.');
+  /** How bright what is drawn is: 0 is black, 255 is white. */
+  const brightness = () =>
+    page
+      .locator('figure canvas')
+      .first()
+      .evaluate((canvas: HTMLCanvasElement) => {
+        const { width, height } = canvas;
+        const rgba = canvas.getContext('2d')?.getImageData(0, 0, width, height).data ?? [];
+        let [sum, pixels] = [0, 0];
+        for (let i = 0; i < rgba.length; i += 4) {
+          if ((rgba[i + 3] ?? 0) < 200) continue;
+          sum += rgba[i + 1] ?? 0;
+          pixels++;
+        }
+        return sum / pixels;
+      });
+  await expect.poll(brightness).toBeLessThan(128);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expect.poll(brightness).toBeGreaterThan(128);
+  const toggle = page.getByRole('button', { name: 'Switch between light and dark' });
+  await toggle.click();
+  await expect.poll(brightness).toBeLessThan(128);
+  await toggle.click();
+  await expect.poll(brightness).toBeGreaterThan(128);
+});
+
 test('the story of a payment is told event by event, and another visitor cannot read it', async ({
   visitor,
   browser,

@@ -1,59 +1,68 @@
 import { kill, run } from './demo.ts';
-import { said, track, trackNode, wentDownAndUp } from './track.ts';
+import { listens, said, track, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test } from './visitor.ts';
 
 test.use({ failuresExpected: true });
 
-test('the API is killed after the charge and the page recovers on its own: 1 charge', async ({
-  visitor,
-}) => {
-  await visitor.open();
-  await visitor.pay.dblclick();
-  await visitor.chargedOnce();
-  const before = run().pids['api'];
+const kills = { tag: '@kills' };
 
-  await trackNode(visitor.page, 'api');
-  await track(visitor.page, '.next [role="status"]');
-  await visitor.page.getByRole('button', { name: 'Kill the API after the charge' }).click();
-  await expect.poll(() => wentDownAndUp(visitor.page, 'api')).toBe(true);
-  await visitor.chargedOnce();
-  await visitor.oneOfEverything();
-  expect((await said(visitor.page, '.next [role="status"]')).join(' ')).toContain(
-    'Your browser asks again with the same key until somebody answers.',
-  );
-  await expect.poll(() => run().pids['api']).not.toBe(before);
-  await expect(visitor.page.getByText('finished that: one charge')).toBeVisible();
-});
+test(
+  'the API is killed after the charge and the page recovers on its own: 1 charge',
+  kills,
+  async ({ visitor }) => {
+    await visitor.open();
+    await visitor.pay.dblclick();
+    await visitor.chargedOnce();
+    const before = run().pids['api'];
 
-test('after kill -9 of the api the stream resumes: 3 attempts are counted as 3, not more', async ({
-  visitor,
-}) => {
-  await visitor.open();
-  await visitor.pay.dblclick();
-  await visitor.chargedOnce();
-  await expect(visitor.node('api')).toContainText('2 in · 1 out · 1 absorbed');
+    await trackNode(visitor.page, 'api');
+    await track(visitor.page, '.next [role="status"]');
+    await visitor.page.getByRole('button', { name: 'Kill the API after the charge' }).click();
+    await expect.poll(() => wentDownAndUp(visitor.page, 'api')).toBe(true);
+    await visitor.chargedOnce();
+    await visitor.oneOfEverything();
+    expect((await said(visitor.page, '.next [role="status"]')).join(' ')).toContain(
+      'Your browser asks again with the same key until somebody answers.',
+    );
+    await expect.poll(() => run().pids['api']).not.toBe(before);
+    await expect(visitor.page.getByText('finished that: one charge')).toBeVisible();
+  },
+);
 
-  await trackNode(visitor.page, 'api');
-  await kill('api');
-  await expect.poll(() => wentDownAndUp(visitor.page, 'api')).toBe(true);
+test(
+  'after kill -9 of the api the stream resumes: 3 attempts are counted as 3, not more',
+  kills,
+  async ({ visitor }) => {
+    await visitor.open();
+    await visitor.pay.dblclick();
+    await visitor.chargedOnce();
+    await expect(visitor.node('api')).toContainText('2 in · 1 out · 1 absorbed');
 
-  await visitor.pay.click();
-  await expect(visitor.verdict).toContainText('You were charged once.');
-  await expect(visitor.attempts).toHaveCount(3);
-  await expect(visitor.node('api')).toContainText('3 in · 1 out · 2 absorbed');
-});
+    await trackNode(visitor.page, 'api');
+    await kill('api');
+    await expect.poll(() => wentDownAndUp(visitor.page, 'api')).toBe(true);
 
-test('a killed worker turns its 3 nodes grey, and the effects still come once', async ({
-  visitor,
-}) => {
-  await visitor.open();
-  const consumers = ['ledger', 'email', 'tickets'];
-  for (const consumer of consumers) await trackNode(visitor.page, consumer);
-  await kill('worker');
-  await visitor.pay.dblclick();
-  await visitor.chargedOnce();
-  await visitor.oneOfEverything();
-  for (const consumer of consumers) {
-    await expect.poll(() => wentDownAndUp(visitor.page, consumer), consumer).toBe(true);
-  }
-});
+    await visitor.pay.click();
+    await expect(visitor.verdict).toContainText('You were charged once.');
+    await expect(visitor.attempts).toHaveCount(3);
+    await expect(visitor.node('api')).toContainText('3 in · 1 out · 2 absorbed');
+  },
+);
+
+test(
+  'a killed worker turns its 3 nodes grey, and the effects still come once',
+  kills,
+  async ({ visitor }) => {
+    await visitor.open();
+    await listens(visitor.page);
+    const consumers = ['ledger', 'email', 'tickets'];
+    for (const consumer of consumers) await trackNode(visitor.page, consumer);
+    await kill('worker');
+    await visitor.pay.dblclick();
+    await visitor.chargedOnce();
+    await visitor.oneOfEverything();
+    for (const consumer of consumers) {
+      await expect.poll(() => wentDownAndUp(visitor.page, consumer), consumer).toBe(true);
+    }
+  },
+);

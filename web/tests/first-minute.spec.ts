@@ -5,7 +5,7 @@ import { expect, test } from './visitor.ts';
 
 // What docs/first-minute.md shows, done as a new visitor would, with the time of
 // each step from the opening of the page. Times are told and never asserted.
-test.describe('the first minute', () => {
+test.describe('the first minute', { tag: '@kills' }, () => {
   test.use({ failuresExpected: true, viewport: { width: 1280, height: 800 } });
 
   test('open, double-click, let a gateway click, kill the API, refund, look behind it', async ({

@@ -14,31 +14,57 @@ async function history(visitor: Visitor): Promise<string> {
   return (await link.getAttribute('href')) ?? '';
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme });
+test('every page at 390, 768, 1280 and 1920 px, light and dark: axe finds 0, nothing sticks out', async ({
+  visitor,
+}) => {
+  test.setTimeout(180_000);
+  const { page } = visitor;
+  const story = await history(visitor);
+  const seen: [string, string, string][] = [
+    ['/data', 'data', 'The rows behind it.'],
+    ['/ops', 'ops', 'Nothing needs you.'],
+    ['/developers', 'developers', 'Copy it, break it.'],
+    [story, 'payment', '€84.00, refunded'],
+    ['/no/such/page', 'nowhere', 'There is no page here.'],
+  ];
+  for (const [path, name, heading] of seen) {
+    await page.goto(run().url + path);
+    await expect(page.getByRole('heading', { level: 1, name: heading })).toBeVisible();
+    await look(page, name);
+  }
+});
 
-    test('every page at 390, 768, 1280 and 1920 px: axe finds 0, nothing sticks out', async ({
-      visitor,
-    }) => {
-      test.setTimeout(180_000);
-      const { page } = visitor;
-      const story = await history(visitor);
-      const seen: [string, string, string][] = [
-        ['/data', 'data', 'The rows behind it.'],
-        ['/ops', 'ops', 'Nothing needs you.'],
-        ['/developers', 'developers', 'Copy it, break it.'],
-        [story, 'payment', '€84.00, refunded'],
-        ['/no/such/page', 'nowhere', 'There is no page here.'],
-      ];
-      for (const [path, name, heading] of seen) {
-        await page.goto(run().url + path);
-        await expect(page.getByRole('heading', { level: 1, name: heading })).toBeVisible();
-        await look(page, `${name}-${colorScheme}`);
-      }
-    });
-  });
-}
+test('the charts of Operations take the colours of the theme, whether the system changes it or the visitor', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  await page.goto(`${run().url}/ops`);
+  await expect(page.getByTestId('ops-headline')).toHaveText('Nothing needs you.');
+  /** How bright what is drawn is: 0 is black, 255 is white. */
+  const brightness = () =>
+    page
+      .locator('figure canvas')
+      .first()
+      .evaluate((canvas: HTMLCanvasElement) => {
+        const { width, height } = canvas;
+        const rgba = canvas.getContext('2d')?.getImageData(0, 0, width, height).data ?? [];
+        let [sum, pixels] = [0, 0];
+        for (let i = 0; i < rgba.length; i += 4) {
+          if ((rgba[i + 3] ?? 0) < 200) continue;
+          sum += rgba[i + 1] ?? 0;
+          pixels++;
+        }
+        return sum / pixels;
+      });
+  await expect.poll(brightness).toBeLessThan(128);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expect.poll(brightness).toBeGreaterThan(128);
+  const toggle = page.getByRole('button', { name: 'Switch between light and dark' });
+  await toggle.click();
+  await expect.poll(brightness).toBeLessThan(128);
+  await toggle.click();
+  await expect.poll(brightness).toBeGreaterThan(128);
+});
 
 test('the story of a payment is told event by event, and another visitor cannot read it', async ({
   visitor,
@@ -131,7 +157,7 @@ test('poison: a toast, the letter with its message on Operations, replayed and t
   await expect(page.getByTestId('ops-headline')).toHaveText('Nothing needs you.');
 });
 
-test.describe('killed while Operations is open', () => {
+test.describe('killed while Operations is open', { tag: '@kills' }, () => {
   test.use({ failuresExpected: true });
 
   test('the worker, the relay and the api: each is said to be down, and comes back without a reload', async ({

@@ -88,7 +88,8 @@ test('part of it goes back, and the tickets stay good', async ({ visitor }) => {
   await expect(refund(visitor)).toHaveText('Refund €71.50');
 });
 
-test.describe('Operations', () => {
+// The provider is away for all visitors, not only for this one.
+test.describe('Operations', { tag: '@kills' }, () => {
   test.use({ failuresExpected: true });
 
   test.afterEach(async () => {

@@ -14,39 +14,33 @@ async function shared(visitor: Visitor): Promise<string> {
   return (await page.getByTestId('shared').getAttribute('href')) ?? '';
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme });
-
-    test('a shared run plays for somebody without a sandbox, and makes none', async ({
-      visitor,
-      browser,
-    }) => {
-      test.setTimeout(90_000);
-      const link = await shared(visitor);
-      expect(link).toContain(`${run().url}/replay/rec_`);
-      const elsewhere = await browser.newContext({ colorScheme });
-      const page = await elsewhere.newPage();
-      const stranger = new Visitor(page);
-      const asked: string[] = [];
-      page.on('request', (request) => asked.push(new URL(request.url()).pathname));
-      await page.goto(link);
-      await expect(page.getByRole('heading', { level: 1 })).toHaveText('€84.00, as it happened');
-      await expect(page.locator('[data-event][transform]').first()).toBeVisible(); // it plays
-      await page.keyboard.press('End');
-      await expect(stranger.node('api')).toContainText('2 in · 1 out · 1 absorbed');
-      await expect(stranger.node('tickets')).toContainText('1 in · 2 out');
-      await expect(page.getByTestId('chain')).toContainText('1 charge');
-      await expect(page.getByTestId('live')).toHaveText('the end');
-      expect(await elsewhere.cookies()).toEqual([]);
-      expect(asked.filter((path) => path.startsWith('/v1/'))).toEqual([
-        `/v1/recordings/${link.slice(link.indexOf('rec_'))}`,
-      ]);
-      await look(page, `replay-${colorScheme}`);
-      await elsewhere.close();
-    });
-  });
-}
+test('a shared run plays for somebody without a sandbox, and makes none', async ({
+  visitor,
+  browser,
+}) => {
+  test.setTimeout(90_000);
+  const link = await shared(visitor);
+  expect(link).toContain(`${run().url}/replay/rec_`);
+  const elsewhere = await browser.newContext();
+  const page = await elsewhere.newPage();
+  const stranger = new Visitor(page);
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await page.goto(link);
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('€84.00, as it happened');
+  await expect(page.locator('[data-event][transform]').first()).toBeVisible(); // it plays
+  await page.keyboard.press('End');
+  await expect(stranger.node('api')).toContainText('2 in · 1 out · 1 absorbed');
+  await expect(stranger.node('tickets')).toContainText('1 in · 2 out');
+  await expect(page.getByTestId('chain')).toContainText('1 charge');
+  await expect(page.getByTestId('live')).toHaveText('the end');
+  expect(await elsewhere.cookies()).toEqual([]);
+  expect(asked.filter((path) => path.startsWith('/v1/'))).toEqual([
+    `/v1/recordings/${link.slice(link.indexOf('rec_'))}`,
+  ]);
+  await look(page, 'replay');
+  await elsewhere.close();
+});
 
 test.describe('a link that opens nothing', () => {
   test.use({ failuresExpected: true });

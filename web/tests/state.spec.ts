@@ -11,6 +11,22 @@ test('empty: every panel says what to do', async ({ visitor }) => {
   await expect(visitor.page.getByText('No mail yet.')).toBeVisible();
 });
 
+test('a click before the page has the address is kept, not refused: 2 clicks are 1 charge', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  let release = (): void => undefined;
+  const released = new Promise<void>((done) => (release = done));
+  await page.route('**/v1/sandboxes/current', (route) => released.then(() => route.continue()));
+  await visitor.open();
+  await expect(visitor.pay).toHaveText('Pay €84.00');
+  await visitor.pay.dblclick();
+  await expect(page.getByText('2 clicks under way, all with the same key.')).toBeVisible();
+  release();
+  await expect(visitor.verdict).toHaveText('You clicked 2 times. You were charged once.');
+  await visitor.oneOfEverything();
+});
+
 /** On the page; the second one is for those who listen to it. */
 const asking = ({ page }: Visitor) =>
   page

@@ -1,4 +1,4 @@
-import type { Page } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 
 interface Tracked {
   tracked: Record<string, string[]>;
@@ -39,6 +39,12 @@ const node = (name: string) => `[data-node="${name}"]`;
 
 /** [track] for the state in which a node of the diagram is drawn. */
 export const trackNode = (page: Page, name: string) => track(page, node(name), 'data-state');
+
+/**
+ * Until the page listens to the shop: what dies before, and is back, is never
+ * drawn as down.
+ */
+export const listens = (page: Page) => expect(page.getByText(/^live/).first()).toBeVisible();
 
 /** Whether the node was drawn as down since [trackNode]. */
 export const wentDown = async (page: Page, name: string): Promise<boolean> =>

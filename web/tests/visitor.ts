@@ -1,5 +1,5 @@
 import { expect, test as base, type Locator, type Page } from '@playwright/test';
-import { run } from './demo.ts';
+import { joinDemo, joinLimit, run } from './demo.ts';
 
 /** What the Shop page offers to whoever looks at it, found the way a person finds it. */
 export class Visitor {
@@ -63,10 +63,35 @@ interface Fixtures {
   visitor: Visitor;
   /** Set where the test itself makes requests fail; the browser reports those as errors. */
   failuresExpected: boolean;
+  /** Fails a test of the project `calm` during which a part of the demo died. */
+  calm: undefined;
 }
 
-/** Every test fails on an error in the console, and on an exception of the page. */
-export const test = base.extend<Fixtures>({
+interface WorkerFixtures {
+  /** Whether the demo is the project's alone: not one that a person pointed at. */
+  ownDemo: boolean;
+}
+
+/**
+ * Every test fails on an error in the console, and on an exception of the page.
+ * A test that kills a part, or changes how the provider behaves to all, has the
+ * tag `@kills`: it runs in a project of its own, on a demo of its own.
+ */
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  ownDemo: [
+    async ({}, use, { project }) => use(await joinDemo(project.name)),
+    { scope: 'worker', auto: true, timeout: joinLimit },
+  ],
+  calm: [
+    async ({ ownDemo }, use, { project }) => {
+      const before = run().pids;
+      await use(undefined);
+      if (ownDemo && project.name === 'calm') {
+        expect(run().pids, 'a part died: tag the test that kills it with @kills').toEqual(before);
+      }
+    },
+    { auto: true },
+  ],
   failuresExpected: [false, { option: true }],
   visitor: async ({ page, failuresExpected }, use) => {
     const errors: string[] = [];

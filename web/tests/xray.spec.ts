@@ -1,14 +1,8 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
 import { kill, run } from './demo.ts';
 import { fits, sizes } from './look.ts';
-import { trackNode, wentDownAndUp } from './track.ts';
+import { listens, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
-
-const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'test-results', 'xray');
-mkdirSync(pictures, { recursive: true });
 
 const scrubber = (page: Page) => page.getByTestId('scrubber');
 const live = (page: Page) => page.getByTestId('live');
@@ -31,40 +25,33 @@ async function watch(page: Page, payment: string): Promise<void> {
   await expect(scrubber(page)).not.toHaveAttribute('data-length', '0');
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme });
+test('at 390, 768, 1280 and 1920 px, light and dark, axe finds 0 and nothing sticks out', async ({
+  visitor,
+}) => {
+  test.setTimeout(180_000);
+  const { page } = visitor;
+  await watch(page, await refunded(visitor));
+  await expect(visitor.node('saga')).toContainText(/[1-9] in/);
+  for (const [width, height] of sizes) {
+    await page.setViewportSize({ width, height });
+    await page.keyboard.press('End');
+    await expect(live(page)).toHaveAttribute('data-live', 'true');
+    await fits(page, `x-ray-live-${width}`);
 
-    test('at 390, 768, 1280 and 1920 px axe finds 0 and nothing sticks out', async ({
-      visitor,
-    }) => {
-      test.setTimeout(180_000);
-      const { page } = visitor;
-      const payment = await refunded(visitor);
-      for (const [width, height] of sizes) {
-        await page.setViewportSize({ width, height });
-        await watch(page, payment);
-        await expect(visitor.node('saga')).toContainText(/[1-9] in/);
-        await page.keyboard.press('End');
-        await fits(page, `at ${width}`);
-        await page.screenshot({ path: join(pictures, `live-${width}-${colorScheme}.png`) });
+    await page.keyboard.press('Shift+ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await expect(live(page)).toHaveAttribute('data-live', 'false');
+    await expect(page.locator('[data-event][transform]').first()).toBeVisible();
+    await expect(page.locator('html')).toHaveJSProperty('scrollLeft', 0);
+    await fits(page, `x-ray-back-${width}`);
 
-        await page.keyboard.press('Shift+ArrowLeft');
-        await page.keyboard.press('ArrowLeft');
-        await expect(live(page)).toHaveAttribute('data-live', 'false');
-        await expect(page.locator('[data-event][transform]').first()).toBeVisible();
-        await expect(page.locator('html')).toHaveJSProperty('scrollLeft', 0);
-        await fits(page, `looking back at ${width}`);
-        await page.screenshot({ path: join(pictures, `back-${width}-${colorScheme}.png`) });
-
-        await page.locator('[data-handle="ledger"]').press('Enter');
-        await expect(page.getByTestId('node-row').first()).toBeVisible();
-        await fits(page, `a node open at ${width}`);
-        await page.screenshot({ path: join(pictures, `node-${width}-${colorScheme}.png`) });
-      }
-    });
-  });
-}
+    await page.locator('[data-handle="ledger"]').press('Enter');
+    await expect(page.getByTestId('node-row').first()).toBeVisible();
+    await fits(page, `x-ray-node-${width}`);
+    await page.keyboard.press('Escape');
+    await expect(page.getByRole('dialog')).toBeHidden();
+  }
+});
 
 test('every token is an event that the journal holds, also those of a refund', async ({
   visitor,
@@ -315,7 +302,7 @@ test.describe('with reduced motion', () => {
   });
 });
 
-test.describe('killed parts', () => {
+test.describe('killed parts', { tag: '@kills' }, () => {
   test.use({ failuresExpected: true });
 
   test('a killed worker greys its 4 nodes, says so, and the page catches up by itself', async ({
@@ -327,6 +314,7 @@ test.describe('killed parts', () => {
     await page.goto(`${run().url}/x-ray`);
     const shop = new (await import('./visitor.ts')).Visitor(await context.newPage());
     await shop.open();
+    await listens(page);
     // It is back before one has asked about the fourth node, so what was grey is written down.
     await page.evaluate(() => {
       const grey = new Map<string, string>();

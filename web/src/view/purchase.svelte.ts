@@ -28,6 +28,7 @@ export class Purchase {
   /** True when asking again was given up without any answer. */
   silent = $state(false);
   #placing: Promise<Order | null> | null = null;
+  #ready: Promise<unknown> = Promise.resolve();
   #stop = new AbortController();
   /** What each click that waits is waiting for; the page shows the latest. */
   #waits = new Map<symbol, Waiting>();
@@ -56,6 +57,16 @@ export class Purchase {
     const outcome = await this.#ask((signal) => shop.order(id, signal));
     if (outcome.kind === 'ok') this.#know(outcome.body);
     else this.#fail(outcome);
+  }
+
+  /** A click that comes before that is kept until then: an order needs the concert and an address. */
+  readyAfter(known: Promise<unknown>): void {
+    this.#ready = known;
+  }
+
+  /** What the visitor has not chosen is chosen for him; a click that waits is for this. */
+  fill(choice: Partial<model.Choice>): void {
+    if (this.checkout.orderId === null) this.#keep({ ...this.checkout, ...choice });
   }
 
   choose(choice: Partial<model.Choice>): void {
@@ -104,6 +115,10 @@ export class Purchase {
   }
 
   async #place(): Promise<Order | null> {
+    const { signal } = this.#stop;
+    await this.#ready;
+    if (signal.aborted) return null;
+    if (this.order !== null) return this.order;
     const { sku, quantity, email, orderKey } = this.checkout;
     const command = { items: [{ sku, quantity }], email };
     const outcome = await this.#ask((signal) => shop.placeOrder(command, orderKey, signal));

@@ -79,7 +79,7 @@ export class Shop {
 
   start(): () => void {
     const stopLive = this.live.start();
-    void this.#begin();
+    this.purchase.readyAfter(this.#begin());
     return () => {
       stopLive();
       this.refunds.stop();
@@ -95,9 +95,8 @@ export class Shop {
       this.visit.sandbox.load(),
       this.purchase.resume(asked !== null && kept.orderId !== asked ? join(kept, asked) : kept),
     ]);
-    const { sku, email, orderId } = this.purchase.checkout;
-    if (orderId !== null) return;
-    this.purchase.choose({
+    const { sku, email } = this.purchase.checkout;
+    this.purchase.fill({
       sku: this.concert?.sku ?? sku,
       email: email === '' ? (this.visit.sandbox.data?.email ?? '') : email,
     });

@@ -101,6 +101,8 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindNothingToResolve, "No alert about this payment is open.")
 	case errors.Is(err, checkout.ErrStillApart):
 		return no(wire.KindStillApart, "After that decision our books and the provider's would still differ.")
+	case errors.Is(err, checkout.ErrNotListed):
+		return no(wire.KindNeedsReview, "The provider's charges for this payment could not be listed completely, so whether it holds money is unknown. The operator was alerted; nothing was charged.")
 	case errors.Is(err, checkout.ErrNeedsReview):
 		return no(wire.KindNeedsReview, "The provider contradicts the stored outcome of this payment. Somebody was told.")
 	case errors.As(err, &away):

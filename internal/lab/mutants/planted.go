@@ -12,6 +12,20 @@ RETURNING event_id`,
 		pkg: "./internal/pattern/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
 	},
 	{
+		name: "one-page-of-a-listing", breaks: "a charge behind the first page of the provider's list is taken for none, and a second is made",
+		file: "internal/shop/provider/simulated/page.go",
+		old:  `		case one.next == "":`,
+		new:  `		case true || one.next == "":`,
+		pkg:  "./internal/shop/checkout", test: "TestAStrayChargeBehindAnyNumberOfDeclinesIsFoundAndNoSecondIsMade",
+	},
+	{
+		name: "a-part-is-the-list", breaks: "the pages that could be read of a list count as all of it",
+		file: "internal/shop/provider/simulated/page.go",
+		old:  "	if err != nil {\n		return nil, err\n	}\n	return rows, nil",
+		new:  "	if err != nil && len(rows) == 0 {\n		return nil, err\n	}\n	return rows, nil",
+		pkg:  "./internal/shop/provider/simulated", test: "TestAListingThatCannotBeReadToItsEndIsIncompleteAndGivesNoPartOfItself",
+	},
+	{
 		name: "unconditional-finalise", breaks: "a holder that slept through its lease overwrites the truth",
 		file: "internal/shop/checkout/finalise.go",
 		old: `AND a.fence = $3::bigint

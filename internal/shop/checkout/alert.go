@@ -12,7 +12,11 @@ const (
 	AlertRefused = "provider_refused"
 	// AlertInDoubt: nobody has known for a day.
 	AlertInDoubt = "provider_in_doubt"
+	// AlertUnlisted: the provider's list of the payment's charges could not be read
+	// to its end, so whether it holds money is unknown. A capture that reads all of
+	// it resolves the alert.
+	AlertUnlisted = "provider_unlisted"
 )
 
 // about are the kinds that a person resolves with [Service.Resolve].
-var about = []string{AlertContradiction, AlertAmount, AlertRefused, AlertInDoubt}
+var about = []string{AlertContradiction, AlertAmount, AlertRefused, AlertInDoubt, AlertUnlisted}

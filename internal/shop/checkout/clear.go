@@ -26,10 +26,18 @@ func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
 		return ErrNeedsReview
 	}
 	live, err := s.live(ctx, p)
-	if err != nil {
+	switch {
+	case errors.Is(err, provider.ErrIncomplete):
+		if err := s.unlisted(ctx, a, err); err != nil {
+			return notExecuted(err)
+		}
+		return ErrNotListed
+	case err != nil:
 		return notExecuted(fmt.Errorf("%w: %w", provider.ErrNotSent, err))
-	}
-	if len(live) == 0 {
+	case len(live) == 0:
+		if err := s.listed(ctx, p); err != nil {
+			return notExecuted(err)
+		}
 		d.cleared = p.AttemptNo
 		return nil
 	}
@@ -55,6 +63,28 @@ func (s *Service) live(ctx context.Context, p Payment) ([]provider.Charge, error
 		}
 	}
 	return live, nil
+}
+
+// unlisted tells a person, once, that the provider's charges of a payment could
+// not be listed to their end: whether it holds money is unknown.
+func (s *Service) unlisted(ctx context.Context, a attempt, why error) error {
+	s.Log.Error("the provider's charges of a payment cannot be listed to their end", "payment", PaymentRef(a.PaymentID), "error", why)
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		return alert(ctx, tx, a.MerchantID, AlertUnlisted, PaymentRef(a.PaymentID), map[string]any{
+			"attempt_no": a.No, "amount_minor": a.AmountMinor, "currency": a.Currency,
+		})
+	})
+}
+
+const listedSQL = `
+UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp() WHERE state = 'open' AND kind = $1 AND subject = $2`
+
+// listed ends the alert of [Service.unlisted]: a whole listing was read.
+func (s *Service) listed(ctx context.Context, p Payment) error {
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		_, err := tx.Exec(ctx, listedSQL, AlertUnlisted, PaymentRef(p.ID))
+		return err
+	})
 }
 
 // foundAlive lays a charge at the door of the attempt that it was made under, or

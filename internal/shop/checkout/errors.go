@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -16,6 +17,9 @@ var (
 var (
 	ErrNotFound    = errors.New("no such resource")
 	ErrNeedsReview = errors.New("the provider contradicts the stored outcome of this payment; a person has to decide first")
+	// ErrNotListed is an ErrNeedsReview: whether the provider holds money for the
+	// payment could not be found out.
+	ErrNotListed = fmt.Errorf("%w: its list of charges cannot be read to its end", ErrNeedsReview)
 )
 
 // DeclinedError is the outcome of an attempt that the provider refused.

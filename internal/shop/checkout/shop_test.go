@@ -126,6 +126,11 @@ func (s *shop) captureOf(payment uuid.UUID, key, token string) checkout.Capture 
 	return checkout.Capture{Merchant: s.merchant, Key: key, Payment: payment, Amount: money.Of(8400, "EUR"), Token: token, Wait: 10 * time.Second}
 }
 
+// request is a charge of 84.00 EUR that the shop did not make.
+func (s *shop) request(payment uuid.UUID, key, token string) provider.Request {
+	return provider.Request{Key: key, Reference: checkout.PaymentRef(payment), Amount: amount84, Token: token}
+}
+
 func (s *shop) capture(payment uuid.UUID, key, token string) (checkout.Result, error) {
 	return s.Capture(context.Background(), s.captureOf(payment, key, token))
 }
@@ -166,6 +171,8 @@ type charging struct {
 	provider.Charger
 	charge func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error)
 	byKey  func(ctx context.Context, key string, real provider.Charger) (provider.Charge, bool, error)
+
+	byReference func(ctx context.Context, reference string, real provider.Charger) ([]provider.Charge, error)
 }
 
 func (c charging) Charge(ctx context.Context, r provider.Request) (provider.Charge, error) {
@@ -180,6 +187,13 @@ func (c charging) ChargeByKey(ctx context.Context, key string) (provider.Charge,
 		return c.Charger.ChargeByKey(ctx, key)
 	}
 	return c.byKey(ctx, key, c.Charger)
+}
+
+func (c charging) ChargesByReference(ctx context.Context, reference string) ([]provider.Charge, error) {
+	if c.byReference == nil {
+		return c.Charger.ChargesByReference(ctx, reference)
+	}
+	return c.byReference(ctx, reference, c.Charger)
 }
 
 // hold stops the next charge on its way out until it is let go, and then

@@ -18,6 +18,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"payonce/internal/shop/money"
@@ -72,6 +73,9 @@ var (
 	ErrNotSent = errors.New("provider: nothing was sent")
 	ErrRefused = errors.New("provider: the request was refused")
 	ErrInDoubt = errors.New("provider: the outcome is unknown")
+	// ErrIncomplete is an ErrInDoubt of a listing that began and could not be read
+	// to its end. A part of a list proves what is in it, and nothing of the rest.
+	ErrIncomplete = fmt.Errorf("%w: the listing could not be read to its end", ErrInDoubt)
 )
 
 // Charger charges cards and answers questions about charges.
@@ -87,8 +91,9 @@ type Charger interface {
 	// if it was too late for that, or a Cancelled tombstone.
 	Cancel(ctx context.Context, key string) (Charge, error)
 	// ChargesByReference lists every charge ever made for a payment, under
-	// whatever key. It tells whether money is held, never what became of an
-	// attempt. An error is always ErrInDoubt.
+	// whatever key, however many pages they fill. It tells whether money is held,
+	// never what became of an attempt. An error is always ErrInDoubt, and then no
+	// charge is returned: a part of the list is not the list (ErrIncomplete).
 	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
 }
 

@@ -192,7 +192,7 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestOfSeveralChargesUnderOneKeyTheOneThatMovedMoneyIsTheAnswer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"data":[{"id":"ch_1","status":"declined","decline_code":"x"},{"id":"ch_2","status":"succeeded"}],"next_cursor":null}`)
+		_, _ = io.WriteString(w, `{"data":[{"id":"ch_1","idempotency_key":"k","status":"declined","decline_code":"x"},{"id":"ch_2","idempotency_key":"k","status":"succeeded"}],"next_cursor":null}`)
 	}))
 	t.Cleanup(server.Close)
 	c, found, err := simulated.New(simulated.Config{URL: server.URL}).ChargeByKey(t.Context(), "k")

@@ -90,65 +90,38 @@ func (a answer) refund(r provider.RefundRequest) (provider.Refund, error) {
 	return out.refund(), nil
 }
 
-// RefundByKey implements provider.Refunder.
+// RefundByKey implements provider.Refunder. Of several, because the provider
+// forgot a key, money that moved is the answer.
 func (c *Client) RefundByKey(ctx context.Context, key string) (provider.Refund, bool, error) {
-	refunds, _, err := c.refunds(ctx, url.Values{"idempotency_key": {key}})
+	refunds, err := all(ctx, url.Values{"idempotency_key": {key}}, c.refunds, refundID, func(r provider.Refund) bool { return r.IdempotencyKey == key })
 	if err != nil || len(refunds) == 0 {
 		return provider.Refund{}, false, err
+	}
+	for _, r := range refunds {
+		if r.Status == provider.Succeeded {
+			return r, true, nil
+		}
 	}
 	return refunds[0], true, nil
 }
 
 // RefundsOfCharge implements provider.Books.
 func (c *Client) RefundsOfCharge(ctx context.Context, chargeID string) ([]provider.Refund, error) {
-	refunds, _, err := c.refunds(ctx, url.Values{"charge_id": {chargeID}, "limit": {"1000"}})
-	return refunds, err
+	return all(ctx, url.Values{"charge_id": {chargeID}}, c.refunds, refundID, func(r provider.Refund) bool { return r.ChargeID == chargeID })
 }
 
 // EachRefund implements provider.Books.
 func (c *Client) EachRefund(ctx context.Context, f func(provider.Refund) error) error {
-	page := url.Values{"limit": {"1000"}}
-	for {
-		refunds, next, err := c.refunds(ctx, page)
-		if err != nil {
-			return err
-		}
-		for _, r := range refunds {
-			if err := f(r); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		page.Set("cursor", next)
-	}
+	return each(ctx, nil, c.refunds, refundID, f)
 }
 
-func (c *Client) refunds(ctx context.Context, query url.Values) ([]provider.Refund, string, error) {
+func refundID(r provider.Refund) string { return r.ID }
+
+// refunds reads one page of refunds.
+func (c *Client) refunds(ctx context.Context, query url.Values) (page[provider.Refund], error) {
 	a, err := c.do(ctx, http.MethodGet, "/v1/refunds?"+query.Encode(), "", nil)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+		return page[provider.Refund]{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
 	}
-	if a.status != http.StatusOK {
-		return nil, "", fmt.Errorf("%w: the list of refunds answered %d", provider.ErrInDoubt, a.status)
-	}
-	var out struct {
-		Data       []refundJSON `json:"data"`
-		NextCursor *string      `json:"next_cursor"`
-	}
-	if err := json.Unmarshal(a.body, &out); err != nil {
-		return nil, "", fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
-	}
-	refunds := make([]provider.Refund, 0, len(out.Data))
-	for _, one := range out.Data {
-		if !one.known() {
-			return nil, "", fmt.Errorf("%w: a refund that cannot be read", provider.ErrInDoubt)
-		}
-		refunds = append(refunds, one.refund())
-	}
-	if out.NextCursor == nil {
-		return refunds, "", nil
-	}
-	return refunds, *out.NextCursor, nil
+	return readPage(a, "refunds", refundJSON.known, refundJSON.refund)
 }

@@ -137,6 +137,11 @@ func (c chargeJSON) charge() provider.Charge {
 	return out
 }
 
+// known says whether the books can be read: a status of tomorrow proves nothing.
+func (c chargeJSON) known() bool {
+	return c.ID != "" && (c.Status == string(provider.Succeeded) || c.Status == string(provider.Declined) || c.Status == string(provider.Cancelled))
+}
+
 type refusalJSON struct {
 	Error struct {
 		Code string `json:"code"`
@@ -183,8 +188,7 @@ func (a answer) charge(r provider.Request) (provider.Charge, error) {
 func readCharge(body []byte) (provider.Charge, error) {
 	var c chargeJSON
 	err := json.Unmarshal(body, &c)
-	known := c.Status == string(provider.Succeeded) || c.Status == string(provider.Declined) || c.Status == string(provider.Cancelled)
-	if err != nil || c.ID == "" || !known {
+	if err != nil || !c.known() {
 		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge", provider.ErrInDoubt)
 	}
 	return c.charge(), nil
@@ -192,7 +196,7 @@ func readCharge(body []byte) (provider.Charge, error) {
 
 // ChargeByKey implements provider.Charger.
 func (c *Client) ChargeByKey(ctx context.Context, key string) (provider.Charge, bool, error) {
-	charges, err := c.ask(ctx, url.Values{"idempotency_key": {key}})
+	charges, err := all(ctx, url.Values{"idempotency_key": {key}}, c.ask, chargeID, func(charge provider.Charge) bool { return charge.IdempotencyKey == key })
 	if err != nil || len(charges) == 0 {
 		return provider.Charge{}, false, err
 	}
@@ -208,17 +212,18 @@ func (c *Client) ChargeByKey(ctx context.Context, key string) (provider.Charge, 
 
 // ChargesByReference implements provider.Charger and provider.Books.
 func (c *Client) ChargesByReference(ctx context.Context, reference string) ([]provider.Charge, error) {
-	return c.ask(ctx, url.Values{"reference": {reference}})
+	return all(ctx, url.Values{"reference": {reference}}, c.ask, chargeID, func(charge provider.Charge) bool { return charge.Reference == reference })
 }
 
-// ask lists the charges that a question is about.
-func (c *Client) ask(ctx context.Context, query url.Values) ([]provider.Charge, error) {
+func chargeID(c provider.Charge) string { return c.ID }
+
+// ask reads one page of charges that a question is about, through the breaker.
+func (c *Client) ask(ctx context.Context, query url.Values) (page[provider.Charge], error) {
 	a, err := c.question(ctx, http.MethodGet, "/v1/charges?"+query.Encode(), nil)
 	if err != nil {
-		return nil, err
+		return page[provider.Charge]{}, err
 	}
-	charges, _, err := a.list()
-	return charges, err
+	return a.charges()
 }
 
 // question asks once, through the breaker. Its error is ErrInDoubt: an open

@@ -98,11 +98,14 @@ func Start(t testing.TB, options Options) *Stage {
 		Listen: api, PublicURL: s.URL, LocalURL: s.URL,
 		Secrets: map[string]string{"PAYONCE_SECRET": Secret, "PAYONCE_OPERATOR_TOKEN": OperatorToken},
 	}
+	// A connection costs 0.05 s of processor time before its first answer, and a
+	// test's traffic needs few: a worker that is killed often opens them each time.
+	pools := map[string][]string{"worker": {"PAYONCE_POOL_SIZE=6"}, "relay": {"PAYONCE_POOL_SIZE=4"}}
 	s.program = func(name, at, ready string) *Program {
 		own := settings
 		own.Dir = t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(own.Dir, "log"), 0o755))
-		p := &Program{t: t, Program: program.New(own.Spec(name, at, append(ways.of(name), options.Env[name]...)...), "http://"+at, ready)}
+		p := &Program{t: t, Program: program.New(own.Spec(name, at, slices.Concat(ways.of(name), pools[name], options.Env[name])...), "http://"+at, ready)}
 		t.Cleanup(p.end)
 		return p
 	}

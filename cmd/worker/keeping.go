@@ -5,7 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"payonce/internal/edge/retention"
 	"payonce/internal/pattern/retry"
 )
 
@@ -34,11 +33,11 @@ func (w *worker) lettersMetrics(counter newCounter, gauge newGauge) {
 // retentionMetrics shows that what is over goes, and that what is coming is
 // there: a task whose last success is hours old is the one to look at.
 func (w *worker) retentionMetrics(counter newCounter, gauge newGauge) {
-	for _, table := range retention.Tables {
+	for _, table := range w.keeper.Tables() {
 		counter("payonce_retention_removed_total", "Partitions (outbox_events, consumer_inbox) and rows (the others) removed.",
 			prometheus.Labels{"table": table}, func() int64 { return w.keeper.Stats().Removed[table] })
 	}
-	for _, task := range retention.Tasks {
+	for _, task := range w.keeper.Tasks() {
 		gauge("payonce_retention_last_success_seconds", "When a task last succeeded, as Unix time; 0 is never.",
 			prometheus.Labels{"task": task}, func() int64 { return unixOrZero(w.keeper.Stats().Ran[task]) })
 	}

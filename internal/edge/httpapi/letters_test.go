@@ -44,7 +44,7 @@ func (e *edge) dies(merchant any, consumer, eventID string) string {
 		VALUES ($1, $2, $3, $4, 'payment.captured', 'permanent', 'a bug', 1,
 		        jsonb_build_object('cloudEvents:subject', $5::text, 'payonce-aggregate-version', '1', 'payonce-correlation', $5::text), '{"schema":1}',
 		        clock_timestamp(), clock_timestamp())`, id, merchant, consumer, eventID, payment.String())
-	e.exec(`INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES (gen_random_uuid(), $1, 'dead_letter', $2, '{}')`, merchant, consumer+"/"+eventID)
+	e.exec(`INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES (uuid_v7(), $1, 'dead_letter', $2, '{}')`, merchant, consumer+"/"+eventID)
 	return wire.PrefixLetter.ID(id)
 }
 

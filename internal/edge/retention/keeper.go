@@ -178,10 +178,21 @@ func (k *Keeper) watchOutbox(ctx context.Context) error {
 
 // Tables are the names under which [Stats] counts what was removed: partitions
 // of the first two, rows of the others.
-var Tables = []string{outboxTable, inboxTable, "idempotency_keys", "webhook_receipts", "attempts", "dead_letters"}
+func (k *Keeper) Tables() []string {
+	names := []string{outboxTable, inboxTable}
+	for _, r := range k.aged() {
+		names = append(names, r.table)
+	}
+	return names
+}
 
 // Tasks are the names under which [Stats] tells when a task last succeeded.
-var Tasks = []string{"partitions", "outbox_age", "idempotency_keys", "webhook_receipts", "attempts", "dead_letters"}
+func (k *Keeper) Tasks() (names []string) {
+	for _, t := range k.tasks() {
+		names = append(names, t.name)
+	}
+	return names
+}
 
 // Stats is what a keeper has done since it was made.
 type Stats struct {

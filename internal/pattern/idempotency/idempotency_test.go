@@ -43,7 +43,7 @@ func toy(db *postgres.DB, tenants []uuid.UUID) idempotencytest.Operation {
 				Fields: []idempotency.Field{{Pointer: "/variant", Value: strings.Repeat("x", variant)}},
 			}
 			out, err := keys.Do(context.Background(), r, func(tx postgres.Tx) (idempotency.Answer, string, error) {
-				id := uuid.New()
+				id := uuid.Must(uuid.NewV7())
 				if _, err := tx.Exec(context.Background(), effectSQL, id, tenants[tenant], id.String()); err != nil {
 					return idempotency.Answer{}, "", err
 				}

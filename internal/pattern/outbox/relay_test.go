@@ -291,6 +291,9 @@ func TestAnUnroutableEventStaysHoldsItsAggregateOnlyAndAlarmsOnce(t *testing.T) 
 	if n := s.count(alerts); n != 1 {
 		t.Errorf("%d open alerts for one route", n)
 	}
+	if n := s.count(`SELECT count(*) FROM alerts WHERE substr(id::text, 15, 1) <> '7'`); n != 0 {
+		t.Errorf("%d alerts have an id that does not sort by time", n)
+	}
 
 	// Somebody binds a queue: the events leave by themselves, the alert closes.
 	bound := topology.With(rabbit.Topology{Bindings: []rabbit.Binding{{Queue: "reader", Exchange: Exchange, Key: "thing.unbound"}}})

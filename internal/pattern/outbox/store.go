@@ -141,12 +141,16 @@ const (
 
 const raiseAlert = `
 INSERT INTO alerts (id, kind, subject, facts)
-VALUES (gen_random_uuid(), $1, $2, jsonb_build_object('event_id', $3::text, 'type', $4::text, 'aggregate_id', $5::text, 'reason', $6::text))
+VALUES ($1, $2, $3, jsonb_build_object('event_id', $4::text, 'type', $5::text, 'aggregate_id', $6::text, 'reason', $7::text))
 ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
 
 func raise(ctx context.Context, db *postgres.DB, kind string, r row, reason string) error {
 	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, raiseAlert, kind, subject(r), r.EventID.String(), r.Type, r.AggregateID.String(), reason)
+		id, err := uuid.NewV7() // so that a list by id is a list by time
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, raiseAlert, id, kind, subject(r), r.EventID.String(), r.Type, r.AggregateID.String(), reason)
 		return err
 	})
 }

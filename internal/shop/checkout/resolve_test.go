@@ -178,7 +178,7 @@ func TestAnAttemptInDoubtEndsAsAbandonedByAPersonAndTheLateChargeMeetsTheTombsto
 	s.exec(`UPDATE payment_attempts SET status = 'in_doubt', lease_until = NULL`)
 	s.exec(`UPDATE payments SET status = 'in_doubt'`)
 	s.exec(`INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, 'provider_in_doubt', $3, '{"attempt_no": 1}')`,
-		uuid.New(), s.merchant, checkout.PaymentRef(payment))
+		uuid.Must(uuid.NewV7()), s.merchant, checkout.PaymentRef(payment))
 	done, err := s.resolve(payment, checkout.KeepOurs)
 	require.NoError(t, err)
 	require.Equal(t, checkout.Declined, done.Payment.Status)

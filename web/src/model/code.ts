@@ -70,8 +70,8 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   relay: [
     {
-      file: 'internal/pattern/outbox/relay.go',
-      name: 'runOnce',
+      file: 'internal/pattern/outbox/engine.go',
+      name: 'run',
       does: 'publishes, waits for the confirm, then marks the row',
     },
   ],

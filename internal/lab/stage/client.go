@@ -167,11 +167,17 @@ func (b *Buyer) Effects(c Checkout) (e Effects) {
 	return e
 }
 
+// settleLimit is longer than the longest way of an effect under the demo's
+// schedule: a mail whose holder died waits for the end of its lease, 10 s, and one
+// that fails afterwards walks through the retries, 19 s; half a minute left one
+// second for all the rest.
+const settleLimit = time.Minute
+
 // Settles waits until a checkout has exactly its effects, each once.
 func (b *Buyer) Settles(c Checkout) {
 	b.Stage.T.Helper()
 	var got Effects
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(settleLimit)
 	for time.Now().Before(deadline) {
 		if got = b.Effects(c); got == Once {
 			return

@@ -185,7 +185,7 @@ test('with the keyboard alone: play from the start, catch up, open a node, close
   await expect(live(page)).toHaveAttribute('data-behind', /^[1-9]/);
 
   for (const [node, shows] of [
-    ['relay', 'runOnce'],
+    ['relay', 'engine.go'],
     ['rabbitmq', 'Topology'],
     ['provider', 'charge at the provider'],
     ['email', 'mail in the mailbox'],

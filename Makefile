@@ -25,7 +25,7 @@ test: setup ## Everything: lint, Go with -race, lab build, page, browser, a shor
 prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, a ten-minute campaign
 	@exec scripts/test prove
 
-check: ## What to run before a commit, half a minute: format, lint, rules of the house, page
+check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
 	@scripts/check
 
 mutants: setup ## Take one protection away at a time; each must make its named test fail

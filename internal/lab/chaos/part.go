@@ -28,6 +28,8 @@ type part struct {
 	// armed is what the next life carries; what fired in this one is gone.
 	armed []arming
 	fired []arming
+	// born is when the present life began.
+	born time.Time
 	// read is how much of the log has been searched for what fired.
 	read    int64
 	deaths  map[string]int // by how it ended
@@ -55,6 +57,7 @@ func (p *part) launch() (*proc.Process, error) {
 	if p.retired {
 		return nil, errRetired
 	}
+	p.born = time.Now()
 	if len(p.armed) == 0 {
 		return p.Launch()
 	}
@@ -120,6 +123,25 @@ func (p *part) arm(a arming) error {
 	p.armed = append(p.armed, a)
 	p.mu.Unlock()
 	return p.Signal(syscall.SIGKILL)
+}
+
+// easier makes each point that is left fire at its first hit, from the next life
+// on, and returns them.
+func (p *part) easier() []arming {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.search()
+	for i := range p.armed {
+		p.armed[i].Nth = 1
+	}
+	return slices.Clone(p.armed)
+}
+
+// age is how long the present life has lasted.
+func (p *part) age() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.born)
 }
 
 // disarm ends a life that carries a crash point.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"syscall"
+	"time"
 
 	"payonce/internal/platform/postgres"
 )
@@ -35,22 +36,26 @@ func (d *director) provoke(ctx context.Context, point string) error {
 
 // nudge leads programs to the points that they do not come to by themselves: a
 // collector needs a letter; retention runs when a worker starts, and then not
-// for an hour.
+// for an hour. A life that is young is left alone: killed at each nudge, a
+// program would come to none of the points that it carries.
 func (d *director) nudge(ctx context.Context) error {
 	for _, name := range d.order {
-		armed, _ := d.programs[name].count()
-		for _, a := range armed {
+		p := d.programs[name]
+		again := false
+		for _, a := range p.easier() {
 			if err := d.provoke(ctx, a.Point); err != nil {
 				return err
 			}
-			if !strings.HasPrefix(a.Point, "retention.") {
-				continue
-			}
-			if err := d.programs[name].Signal(syscall.SIGKILL); err != nil {
+			again = again || strings.HasPrefix(a.Point, "retention.")
+		}
+		if again && p.age() > youth {
+			if err := p.Signal(syscall.SIGKILL); err != nil {
 				return err
 			}
-			break
 		}
 	}
 	return nil
 }
+
+// youth is how long a life may take to come to what it does at its start.
+const youth = 10 * time.Second

@@ -47,7 +47,7 @@ const (
 	clearing = entryOf + `'provider_clearing')`
 	revenue  = entryOf + `'revenue')`
 
-	alertPayment = `INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'planted', 'pay_' || replace($1::uuid::text, '-', ''), '{}')`
+	alertPayment = `INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'provider_contradiction', 'pay_' || replace($1::uuid::text, '-', ''), '{}')`
 	dropAlerts   = `DELETE FROM alerts WHERE $1::uuid IS NOT NULL`
 
 	orderOf    = `(SELECT order_id FROM payments WHERE id = $1)`

@@ -156,7 +156,7 @@ func TestTheSameKeyInTwoSandboxesIsTwoOrders(t *testing.T) {
 func TestTheOperatorSeesWhatIsGlobalAndHasNoSandbox(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(o *httpapi.Options) { o.Production = true })
-	e.exec(`INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES (uuid_v7(1), NULL, 'mail_server_away', 'mailer', '{"error":"x"}'), (uuid_v7(2), $1, 'k', 's', '[1]')`, uuid.New())
+	e.exec(`INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES (uuid_v7(1), NULL, 'mail_server_away', 'mailer', '{"error":"x"}'), (uuid_v7(2), $1, 'dead_letter', 's', '[1]')`, uuid.New())
 	operator := map[string]string{"Authorization": "Bearer " + operatorToken}
 	e.problem(e.get("/v1/ops/queues"), 403, "operator-required")
 	if r := e.send("GET", "/v1/ops/queues", operator, ""); r.Status != 200 {

@@ -2,19 +2,24 @@ package retention
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/postgres"
 )
 
 // AlertKept is about a day that should be gone and is not; its subject is the
 // partition.
-const AlertKept = "partition_kept"
+var AlertKept = alert.Kind{
+	Name:   "partition_kept",
+	Means:  "a day should be gone and is not: an unpublished event, or a lock that was never free",
+	Remedy: "as for `outbox_age`; a long transaction is to be found in `pg_stat_activity`",
+	Ends:   "retention, when the day is gone",
+}
 
 // dated is a day's partition whose time is over.
 type dated struct {
@@ -130,45 +135,14 @@ func (k *Keeper) holdsUnpublished(ctx context.Context, d dated) (bool, error) {
 	return holds, err
 }
 
-const raiseSQL = `
-INSERT INTO alerts (id, kind, subject, facts) VALUES ($1, $2, $3, $4)
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-
-const resolveSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE kind = $1 AND subject = $2 AND state = 'open'`
-
 func (k *Keeper) kept(ctx context.Context, table string, d dated, why string) error {
 	k.cfg.Log.Warn("a partition stays", "partition", d.Part, "reason", why)
 	k.keptCount.Add(1)
-	return raise(ctx, k.cfg.DB, AlertKept, d.Part, map[string]any{
+	return AlertKept.RaiseAlone(ctx, k.cfg.DB, uuid.Nil, d.Part, map[string]any{
 		"table": table, "day": d.Day.Format(time.DateOnly), "reason": why, "hours_overdue": int(d.Late) / 3600,
 	})
 }
 
 func (k *Keeper) gone(ctx context.Context, part string) error {
-	return resolve(ctx, k.cfg.DB, AlertKept, part)
-}
-
-// raise tells a person; the same thing that is still open is not said twice.
-func raise(ctx context.Context, db *postgres.DB, kind, subject string, facts map[string]any) error {
-	text, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, raiseSQL, id, kind, subject, text)
-		return err
-	})
-}
-
-func resolve(ctx context.Context, db *postgres.DB, kind, subject string) error {
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, resolveSQL, kind, subject)
-		return err
-	})
+	return alert.ResolveAlone(ctx, k.cfg.DB, part, AlertKept)
 }

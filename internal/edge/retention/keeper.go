@@ -11,6 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 )
 
@@ -20,7 +23,12 @@ const (
 )
 
 // AlertOutbox is about an event that nobody publishes; its subject is the outbox.
-const AlertOutbox = "outbox_age"
+var AlertOutbox = alert.Kind{
+	Name:   "outbox_age",
+	Means:  "committed events are not published",
+	Remedy: "is a relay running, does the broker take messages?",
+	Ends:   "retention, when the oldest unpublished event is young again",
+}
 
 // Config wires a [Keeper].
 type Config struct {
@@ -168,9 +176,9 @@ func (k *Keeper) watchOutbox(ctx context.Context) error {
 		return err
 	}
 	if oldest < k.cfg.Windows.OutboxAlarm.Seconds() {
-		return resolve(ctx, k.cfg.DB, AlertOutbox, outboxTable)
+		return alert.ResolveAlone(ctx, k.cfg.DB, outboxTable, AlertOutbox)
 	}
-	return raise(ctx, k.cfg.DB, AlertOutbox, outboxTable, map[string]any{
+	return AlertOutbox.RaiseAlone(ctx, k.cfg.DB, uuid.Nil, outboxTable, map[string]any{
 		"oldest_seconds": int64(oldest), "limit_seconds": int64(k.cfg.Windows.OutboxAlarm.Seconds()),
 		"reason": "events are committed and not published: is a relay running, and does the broker take them?",
 	})

@@ -32,7 +32,7 @@ func keysOn(db *postgres.DB) *idempotency.Keys {
 }
 
 // The toy operation of these tests raises an alert: a row that is ours alone.
-const effectSQL = `INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, 'toy', $3, '{}')`
+const effectSQL = `INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, 'refused', $3, '{}')`
 
 func toy(db *postgres.DB, tenants []uuid.UUID) idempotencytest.Operation {
 	keys := keysOn(db)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
@@ -57,7 +58,7 @@ func (e *engine) settle(ctx context.Context, f fate) {
 	}
 }
 
-func (e *engine) refused(kind string, f fate) {
+func (e *engine) refused(kind alert.Kind, f fate) {
 	e.lanes.failed(f.row, true)
 	e.empty = false
 	e.stats.held.Store(int64(e.lanes.heldBack()))
@@ -81,7 +82,7 @@ func (e *engine) works(r row) {
 // note is something the clerk writes down: an alert of a kind, or, without a
 // kind, that a route works again.
 type note struct {
-	kind   string
+	kind   alert.Kind
 	row    row
 	reason string
 }
@@ -113,19 +114,12 @@ func (e *engine) clerkLoop(ctx context.Context) {
 	}
 }
 
-func (n note) write(ctx context.Context, db *postgres.DB) error {
-	if n.kind == "" {
-		return resolve(ctx, db, subject(n.row))
-	}
-	return raise(ctx, db, n.kind, n.row, n.reason)
-}
-
 // knownFailing reads which routes an earlier owner has raised an alert for.
 // When it cannot, a route that works keeps its alert until a person looks.
 func knownFailing(ctx context.Context, db *postgres.DB, log *slog.Logger) map[string]bool {
 	failing := map[string]bool{}
-	var routes []string
-	if err := db.Select(ctx, &routes, openAlerts); err != nil {
+	routes, err := alert.Open(ctx, db, AlertUnroutable, AlertRefused)
+	if err != nil {
 		log.Warn("the open alerts cannot be read", "error", err)
 	}
 	for _, route := range routes {

@@ -14,6 +14,7 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
@@ -136,17 +137,16 @@ ON CONFLICT (saga_id, step, direction) DO UPDATE
        deadline_at = coalesce(excluded.deadline_at, t.deadline_at),
        started_at = coalesce(t.started_at, excluded.started_at),
        finished_at = CASE WHEN excluded.status = t.status THEN t.finished_at ELSE excluded.finished_at END`
-
-	alertSQL = `
-INSERT INTO alerts (id, merchant_id, kind, subject, facts)
-VALUES (uuid_v7(), $1, 'saga_stuck', $2, jsonb_build_object(
-  'definition', $3::text, 'step', $4::text, 'direction', $5::text, 'reason', $6::text, 'subject', $7::text))
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-
-	easeSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE kind = 'saga_stuck' AND subject = $1 AND state = 'open'`
 )
+
+// AlertStuck is about a saga that no reply and no retry moves on; its subject is
+// the saga's name.
+var AlertStuck = alert.Kind{
+	Name:   "saga_stuck",
+	Means:  "a saga needs a person: a step was refused where nothing may be undone, or its answer is overdue",
+	Remedy: "`GET /v1/ops/sagas` says which step and why; retry it or decide",
+	Ends:   "the saga, when it moves on or ends",
+}
 
 // Name is how a saga is called in alerts.
 func (s Saga) Name() string { return "saga_" + hex.EncodeToString(s.ID[:]) }
@@ -242,13 +242,16 @@ func (d Definition) writeTracks(ctx context.Context, tx postgres.Tx, s *Saga, m 
 // follow writes what a decision brings about: the command, the alert, the end.
 func (d Definition) follow(ctx context.Context, tx postgres.Tx, s *Saga, m move) error {
 	if m.eased || m.ended {
-		if _, err := tx.Exec(ctx, easeSQL, s.Name()); err != nil {
+		if _, err := alert.Resolve(ctx, tx, s.Name(), AlertStuck); err != nil {
 			return err
 		}
 	}
 	if m.alert != "" {
 		t := s.track(s.Position, s.Direction)
-		if _, err := tx.Exec(ctx, alertSQL, s.Scope, s.Name(), d.Name, t.Step, t.Direction, m.alert, s.Subject.String()); err != nil {
+		err := AlertStuck.Raise(ctx, tx, s.Scope, s.Name(), map[string]any{
+			"definition": d.Name, "step": t.Step, "direction": t.Direction, "reason": m.alert, "subject": s.Subject,
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 )
@@ -35,7 +36,7 @@ func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
 	case err != nil:
 		return notExecuted(fmt.Errorf("%w: %w", provider.ErrNotSent, err))
 	case len(live) == 0:
-		if err := s.listed(ctx, p); err != nil {
+		if err := alert.ResolveAlone(ctx, s.DB, PaymentRef(p.ID), AlertUnlisted); err != nil {
 			return notExecuted(err)
 		}
 		d.cleared = p.AttemptNo
@@ -70,20 +71,9 @@ func (s *Service) live(ctx context.Context, p Payment) ([]provider.Charge, error
 func (s *Service) unlisted(ctx context.Context, a attempt, why error) error {
 	s.Log.Error("the provider's charges of a payment cannot be listed to their end", "payment", PaymentRef(a.PaymentID), "error", why)
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return alert(ctx, tx, a.MerchantID, AlertUnlisted, PaymentRef(a.PaymentID), map[string]any{
+		return AlertUnlisted.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
 			"attempt_no": a.No, "amount_minor": a.AmountMinor, "currency": a.Currency,
 		})
-	})
-}
-
-const listedSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp() WHERE state = 'open' AND kind = $1 AND subject = $2`
-
-// listed ends the alert of [Service.unlisted]: a whole listing was read.
-func (s *Service) listed(ctx context.Context, p Payment) error {
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, listedSQL, AlertUnlisted, PaymentRef(p.ID))
-		return err
 	})
 }
 

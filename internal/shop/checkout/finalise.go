@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 )
 
@@ -51,10 +51,7 @@ WITH `+current+`, a AS (
     FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND $8::text = 'captured'
 ), al AS (
   -- What a person was told about this doubt is answered by the outcome.
-  UPDATE alerts l SET state = 'resolved', resolved_at = clock_timestamp()
-    FROM cur
-   WHERE l.state = 'open' AND l.kind IN ('provider_in_doubt', 'provider_amount', 'provider_refused')
-     AND l.subject = 'pay_' || replace(cur.subject_id::text, '-', '')
+  `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
      AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
 ), k AS (`+idempotency.CompleteFrom("cur", 9)+`
 ), e AS (`+outbox.Fold("cur", "cur.version + 1", 13)+`)
@@ -65,12 +62,13 @@ type outcome struct {
 	attemptStatus string // succeeded, declined or abandoned
 	chargeID      string
 	declineCode   string
+	amount        money.Money // of a charge that succeeded
 }
 
 func outcomeOf(c provider.Charge) outcome {
 	switch c.Status {
 	case provider.Succeeded:
-		return outcome{attemptStatus: attemptSucceeded, chargeID: c.ID}
+		return outcome{attemptStatus: attemptSucceeded, chargeID: c.ID, amount: c.Amount}
 	case provider.Cancelled:
 		return outcome{attemptStatus: attemptAbandoned, declineCode: "abandoned"}
 	case provider.Declined:
@@ -247,10 +245,6 @@ var contradictSQL = `
 UPDATE payment_attempts SET contradicted_at = clock_timestamp()
  WHERE payment_id = $1 AND attempt_no = $2 AND contradicted_at IS NULL`
 
-const alertSQL = `
-INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, $3, $4, $5::jsonb)
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-
 // contradiction keeps the stored outcome and raises an alert with both facts.
 func (s *Service) contradiction(ctx context.Context, a attempt, o outcome) error {
 	s.Log.Error("the provider contradicts a stored outcome", "payment", PaymentRef(a.PaymentID), "attempt", a.No, "stored", a.Status, "provider", o.attemptStatus)
@@ -261,19 +255,8 @@ func contradict(ctx context.Context, tx postgres.Tx, a attempt, o outcome) error
 	if _, err := tx.Exec(ctx, contradictSQL, a.PaymentID, a.No); err != nil {
 		return err
 	}
-	return alert(ctx, tx, a.MerchantID, AlertContradiction, PaymentRef(a.PaymentID), map[string]any{
-		"attempt_no": a.No, "stored": a.Status, "stored_charge": a.ChargeID.String,
-		"provider_says": o.attemptStatus, "provider_charge": o.chargeID, "amount_minor": a.AmountMinor, "currency": a.Currency,
+	return provider.AlertContradiction.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), contradictionFacts{
+		Attempt: a.No, Stored: a.Status, StoredCharge: a.ChargeID.String,
+		ProviderSays: o.attemptStatus, ProviderCharge: o.chargeID, Money: o.moneyFor(a),
 	})
-}
-
-// alert tells a person, once while nobody has looked. The zero merchant is
-// nobody's: only the operator sees it.
-func alert(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, kind, subject string, facts map[string]any) error {
-	b, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, alertSQL, uuid.Must(uuid.NewV7()), uuid.NullUUID{UUID: merchant, Valid: merchant != uuid.Nil}, kind, subject, string(b))
-	return err
 }

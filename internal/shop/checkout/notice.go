@@ -51,7 +51,7 @@ func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provid
 			}
 			switch {
 			case got.Verdict == webhook.Altered:
-				return alert(ctx, tx, uuid.Nil, "webhook_altered", n.Provider+"/"+m.ID, map[string]any{"kind": n.Kind})
+				return AlertAltered.Raise(ctx, tx, uuid.Nil, n.Provider+"/"+m.ID, map[string]any{"kind": n.Kind})
 			case got.Verdict == webhook.Fresh && e.Type != "":
 				return outbox.Append(ctx, tx, e)
 			}
@@ -159,9 +159,7 @@ func (s *Service) noticed(ctx context.Context, m webhook.Message, n provider.Not
 // read: once while it is open, however many messages follow. No receipt is
 // written, so that the message may come again when somebody has taught us.
 func (s *Service) UnreadableNotice(ctx context.Context, m webhook.Message, why error) error {
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return alert(ctx, tx, uuid.Nil, "webhook_unreadable", "provider", map[string]any{
-			"message_id": m.ID, "sent_at": m.At, "bytes": len(m.Body), "reason": why.Error(),
-		})
+	return AlertUnreadable.RaiseAlone(ctx, s.DB, uuid.Nil, "provider", map[string]any{
+		"message_id": m.ID, "sent_at": m.At, "bytes": len(m.Body), "reason": why.Error(),
 	})
 }

@@ -79,9 +79,9 @@ func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharg
 		// An attempt is durable before its charge is sent, so this charge is none
 		// of ours: somebody uses our account, or a key was not made by us.
 		n.Service.Log.Error("the provider speaks of a charge that nobody here asked for", "charge", e.ChargeID, "reference", e.Reference)
-		return alert(ctx, tx, a.MerchantID, "provider_unknown_charge", e.ChargeID, map[string]any{
+		return AlertUnknownCharge.Raise(ctx, tx, a.MerchantID, e.ChargeID, map[string]any{
 			"reference": e.Reference, "provider_key": e.ProviderKey, "status": e.Status,
-			"amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
+			"object": e.ChargeID, "amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
 		})
 	case err != nil:
 		return err

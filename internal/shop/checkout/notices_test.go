@@ -14,6 +14,7 @@ import (
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/inbox/inboxtest"
 	"payonce/internal/pattern/webhook"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
@@ -72,8 +73,8 @@ func (s *shop) hear(messages ...inbox.Message) {
 	}))
 }
 
-func (s *shop) alerts(kind string) int {
-	return s.count(`SELECT count(*) FROM alerts WHERE kind = $1 AND state = 'open'`, kind)
+func (s *shop) alerts(kind alert.Kind) int {
+	return s.count(`SELECT count(*) FROM alerts WHERE kind = $1 AND state = 'open'`, kind.Name)
 }
 
 func providerKey(payment uuid.UUID, no string) string {
@@ -127,13 +128,13 @@ func TestAMessageThatContradictsAStoredOutcomeAlertsAndMovesNoAttempt(t *testing
 	for name, c := range map[string]struct {
 		token, says, charge string
 		amount              money.Money
-		alert               string
+		raised              alert.Kind
 	}{
-		"success after a stored decline":     {"tok_declined", "succeeded", "ch_late", amount84, "provider_contradiction"},
-		"decline after a stored success":     {"tok_ok", "declined", "ch_other", amount84, "provider_contradiction"},
-		"a second charge under one key":      {"tok_ok", "succeeded", "ch_second", amount84, "provider_contradiction"},
-		"the stored success, other amount":   {"tok_ok", "succeeded", "ch_other", money.Of(8401, "EUR"), "provider_amount"},
-		"the stored success, other currency": {"tok_ok", "succeeded", "ch_other", money.Of(8400, "USD"), "provider_amount"},
+		"success after a stored decline":     {"tok_declined", "succeeded", "ch_late", amount84, provider.AlertContradiction},
+		"decline after a stored success":     {"tok_ok", "declined", "ch_other", amount84, provider.AlertContradiction},
+		"a second charge under one key":      {"tok_ok", "succeeded", "ch_second", amount84, provider.AlertContradiction},
+		"the stored success, other amount":   {"tok_ok", "succeeded", "ch_other", money.Of(8401, "EUR"), checkout.AlertAmount},
+		"the stored success, other currency": {"tok_ok", "succeeded", "ch_other", money.Of(8400, "USD"), checkout.AlertAmount},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +149,7 @@ func TestAMessageThatContradictsAStoredOutcomeAlertsAndMovesNoAttempt(t *testing
 			s.hear(chargeSaid(t, providerKey(p, "1"), c.charge, c.says, c.amount))
 			require.NoError(t, s.db.Get(t.Context(), &after, state))
 			require.Equal(t, before, after)
-			require.Equal(t, 1, s.alerts(c.alert))
+			require.Equal(t, 1, s.alerts(c.raised))
 			require.Equal(t, 1, s.count(`SELECT count(*) FROM payment_attempts`))
 		})
 	}

@@ -121,7 +121,7 @@ func (s *Service) overdue(ctx context.Context, a attempt) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return alert(ctx, tx, a.MerchantID, AlertInDoubt, PaymentRef(a.PaymentID), map[string]any{
+		return AlertInDoubt.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
 			"attempt_no": a.No, "asked": a.Asked, "amount_minor": a.AmountMinor, "currency": a.Currency,
 		})
 	})
@@ -140,8 +140,9 @@ func (s *Service) believe(ctx context.Context, a attempt, c provider.Charge) (ou
 }
 
 func otherAmount(ctx context.Context, tx postgres.Tx, a attempt, c provider.Charge) error {
-	return alert(ctx, tx, a.MerchantID, AlertAmount, PaymentRef(a.PaymentID), map[string]any{
+	return AlertAmount.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
 		"attempt_no": a.No, "expected_minor": a.AmountMinor, "expected_currency": a.Currency,
 		"provider_minor": c.Amount.AmountMinor, "provider_currency": c.Amount.Currency, "provider_charge": c.ID,
+		"object": c.ID, "amount_minor": c.Amount.AmountMinor, "currency": c.Amount.Currency,
 	})
 }

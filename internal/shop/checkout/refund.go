@@ -184,6 +184,6 @@ func closedBefore(ctx context.Context, tx postgres.Tx, r event.Refund, state str
 	case err != nil || now == state:
 		return err
 	}
-	return alert(ctx, tx, r.MerchantID, "refund_contradiction", event.RefundName(r.RefundID),
+	return AlertRefundContradiction.Raise(ctx, tx, r.MerchantID, event.RefundName(r.RefundID),
 		map[string]any{"payment_id": PaymentRef(r.PaymentID), "stored": now, "said": state})
 }

@@ -72,7 +72,7 @@ func (s *Service) release(ctx context.Context, a attempt, status string, why err
 			if n == 0 || status != "refused" {
 				return nil
 			}
-			return alert(ctx, tx, a.MerchantID, AlertRefused, PaymentRef(a.PaymentID),
+			return AlertRefused.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID),
 				map[string]any{"attempt_no": a.No, "reason": why.Error()})
 		})
 	})

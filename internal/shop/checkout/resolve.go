@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
@@ -63,7 +63,7 @@ type Resolution struct {
 // After nil decision, effect, event and the closing of the alerts are durable
 // together. Asked again it is ErrNothingToResolve.
 func (s *Service) Resolve(ctx context.Context, r Resolve) (Resolution, error) {
-	if n, err := s.openAlerts(ctx, r.Payment); err != nil || n == 0 {
+	if n, err := alert.Count(ctx, s.DB, PaymentRef(r.Payment.ID), about...); err != nil || n == 0 {
 		return Resolution{}, errors.Join(err, whenNone(n, err))
 	}
 	live, err := s.live(ctx, r.Payment)
@@ -86,13 +86,6 @@ func whenNone(n int, err error) error {
 		return ErrNothingToResolve
 	}
 	return nil
-}
-
-const openAlertsSQL = `SELECT count(*) FROM alerts WHERE state = 'open' AND subject = $1 AND kind = ANY ($2)`
-
-func (s *Service) openAlerts(ctx context.Context, p Payment) (n int, err error) {
-	err = s.DB.Get(ctx, &n, openAlertsSQL, PaymentRef(p.ID), pq.Array(about))
-	return n, err
 }
 
 // An effect is what a decision writes, inside its transaction. It returns
@@ -219,10 +212,6 @@ func once(ctx context.Context, tx postgres.Tx, query string, args ...any) error 
 // The payment's row is locked first, as every other change of it does.
 const lockSQL = `SELECT 1 FROM payments WHERE id = $1 FOR UPDATE`
 
-const closeAlertsSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE state = 'open' AND subject = $1 AND kind = ANY ($2)`
-
 const writeDownSQL = `
 INSERT INTO payment_resolutions (id, merchant_id, payment_id, attempt_no, decision, reason, decided_by, facts)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
@@ -244,7 +233,7 @@ func (s *Service) carryOut(ctx context.Context, r Resolve, a attempt, live []pro
 		if err := tx.Get(ctx, &locked, lockSQL, r.Payment.ID); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, closeAlertsSQL, PaymentRef(r.Payment.ID), pq.Array(about))
+		n, err := alert.Resolve(ctx, tx, PaymentRef(r.Payment.ID), about...)
 		if err != nil || n == 0 {
 			return errors.Join(err, whenNone(int(n), err))
 		}

@@ -120,14 +120,14 @@ func TestKeepingOursIsRefusedWhileTheProviderHoldsTheMoneyAndOpensTheNextAttempt
 	s.Provider = listing{real, holds}
 	_, err = s.resolve(payment, checkout.KeepOurs)
 	require.ErrorIs(t, err, checkout.ErrStillApart)
-	require.Equal(t, 1, s.alerts(checkout.AlertContradiction), "the alert stays open")
+	require.Equal(t, 1, s.alerts(provider.AlertContradiction), "the alert stays open")
 	require.Equal(t, 0, s.count(`SELECT count(*) FROM payment_resolutions`))
 
 	s.Provider = real // somebody gave it back there
 	done, err := s.resolve(payment, checkout.KeepOurs)
 	require.NoError(t, err)
 	require.Equal(t, checkout.Declined, done.Payment.Status)
-	require.Equal(t, 0, s.alerts(checkout.AlertContradiction))
+	require.Equal(t, 0, s.alerts(provider.AlertContradiction))
 	r, err := s.capture(payment, "K2", "tok_ok")
 	require.NoError(t, err)
 	require.Equal(t, 200, r.Answer.Status)

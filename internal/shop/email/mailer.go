@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
@@ -234,8 +235,7 @@ func (m *Mailer) serverIsAway(ctx context.Context, said error) error {
 	if m.away <= len(m.cfg.Schedule) {
 		return nil
 	}
-	_, err := alertAway.Exec(ctx, m.cfg.DB, said.Error())
-	return err
+	return AlertAway.RaiseAlone(ctx, m.cfg.DB, uuid.Nil, mailServer, map[string]any{"error": said.Error()})
 }
 
 // serverIsUp ends the alert, if there is one: perhaps another mailer's, or one
@@ -244,7 +244,7 @@ func (m *Mailer) serverIsUp(ctx context.Context) error {
 	if m.up {
 		return nil
 	}
-	if _, err := endAlertAway.Exec(ctx, m.cfg.DB); err != nil {
+	if err := alert.ResolveAlone(ctx, m.cfg.DB, mailServer, AlertAway); err != nil {
 		return err
 	}
 	m.up, m.away = true, 0

@@ -144,8 +144,6 @@ func TestEachSingleStatementRunTwiceEqualsOnce(t *testing.T) {
 	}{
 		{"mark_sent", func() error { _, err := m.markSent(t.Context(), token, mine[0]); return err }},
 		{"give_back", func() error { return m.giveBack(t.Context(), token, mine) }},
-		{"alert_away", func() error { _, err := alertAway.Exec(t.Context(), db, "away"); return err }},
-		{"end_alert_away", func() error { _, err := endAlertAway.Exec(t.Context(), db); return err }},
 	} {
 		before := look()
 		if err := c.run(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/pattern/inbox"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
@@ -70,11 +71,11 @@ func (s shop) statusIs(payment uuid.UUID, status string) func() bool {
 	}
 }
 
-func (s shop) alerts(kind string) (open, resolved int) {
+func (s shop) alerts(kind alert.Kind) (open, resolved int) {
 	s.t.Helper()
 	var row struct{ Open, Resolved int }
 	err := s.db.Get(s.t.Context(), &row, `SELECT count(*) FILTER (WHERE state = 'open') AS open,
-		count(*) FILTER (WHERE state = 'resolved') AS resolved FROM alerts WHERE kind = $1`, kind)
+		count(*) FILTER (WHERE state = 'resolved') AS resolved FROM alerts WHERE kind = $1`, kind.Name)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 )
 
@@ -71,8 +72,7 @@ WITH sent AS (
    WHERE id = $1 AND lease_token = $2 AND status IN ('queued', 'sent')
   RETURNING message_id
 ), no_longer_late AS (
-  UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
-    FROM sent WHERE kind = 'mail_late' AND subject = sent.message_id AND state = 'open'
+  `+alert.ResolveFrom("sent", "sent.message_id", AlertLate)+`
 )
 SELECT count(*) FROM sent`)
 
@@ -92,20 +92,6 @@ UPDATE emails
 	markFailedSQL = `
 UPDATE emails SET status = 'failed', lease_token = NULL, lease_until = NULL, last_error = $3
  WHERE id = $1 AND lease_token = $2 AND status = 'queued'`
-
-	// The same alert is not raised twice while it is open.
-	alertSQL = `
-INSERT INTO alerts (id, merchant_id, kind, subject, facts)
-VALUES (uuid_v7(), $1, $2, $3, jsonb_build_object(
-  'payment_id', $4::text, 'template', $5::text, 'attempts', $6::integer, 'error', $7::text))
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-)
-
-// Kinds of alerts.
-const (
-	AlertLate   = "mail_late"        // still owed after the whole schedule
-	AlertFailed = "mail_failed"      // refused for good
-	AlertAway   = "mail_server_away" // no mail can be sent
 )
 
 // markDelayed puts a mail back for later. One that has walked through the whole
@@ -121,15 +107,16 @@ func (m *Mailer) markFailed(ctx context.Context, token uuid.UUID, mail queued, c
 	return m.putDown(ctx, mail, cause, AlertFailed, true, markFailedSQL, mail.ID, token, cause.Error())
 }
 
-func (m *Mailer) putDown(ctx context.Context, mail queued, cause error, kind string, alert bool, query string, args ...any) (marked bool, err error) {
+func (m *Mailer) putDown(ctx context.Context, mail queued, cause error, kind alert.Kind, raise bool, query string, args ...any) (marked bool, err error) {
 	err = postgres.InTx(ctx, m.cfg.DB, func(tx postgres.Tx) error {
 		n, err := tx.Exec(ctx, query, args...)
 		marked = n == 1
-		if err != nil || !marked || !alert {
+		if err != nil || !marked || !raise {
 			return err
 		}
-		_, err = tx.Exec(ctx, alertSQL, mail.MerchantID, kind, mail.MessageID, mail.PaymentID, mail.Template, mail.Attempts, cause.Error())
-		return err
+		return kind.Raise(ctx, tx, mail.MerchantID, mail.MessageID, map[string]any{
+			"payment_id": mail.PaymentID, "template": mail.Template, "attempts": mail.Attempts, "error": cause.Error(),
+		})
 	})
 	return marked && err == nil, err
 }
@@ -148,14 +135,3 @@ func (m *Mailer) giveBack(ctx context.Context, token uuid.UUID, mails []queued) 
 	_, err := giveBack.Exec(ctx, m.cfg.DB, pq.Array(ids), token)
 	return err
 }
-
-// A second run meets the alert that the first one raised.
-var alertAway = postgres.Guarded("email.alert_away", `
-INSERT INTO alerts (id, kind, subject, facts)
-VALUES (uuid_v7(), 'mail_server_away', 'mailer', jsonb_build_object('error', $1::text))
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`)
-
-// A second run finds no open alert.
-var endAlertAway = postgres.Guarded("email.end_alert_away", `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE kind = 'mail_server_away' AND state = 'open'`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
@@ -53,12 +53,12 @@ func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefun
 	case errors.Is(err, sql.ErrNoRows) && !moved:
 		return nil // Nothing of ours, and no money either.
 	case errors.Is(err, sql.ErrNoRows):
-		return n.alert(ctx, tx, uuid.NullUUID{}, "provider_unknown_refund", e.RefundID, "", e)
+		return n.raise(ctx, tx, AlertUnknown, uuid.Nil, e.RefundID, "", e)
 	case err != nil:
 		return err
 	case moved && money.Of(r.AmountMinor, r.Currency) != e.Amount,
 		r.Status == Failed && moved, r.Status == Succeeded && !moved:
-		return n.alert(ctx, tx, uuid.NullUUID{UUID: r.MerchantID, Valid: true}, "provider_contradiction", event.RefundName(r.ID), r.Status, e)
+		return n.raise(ctx, tx, provider.AlertContradiction, r.MerchantID, event.RefundName(r.ID), r.Status, e)
 	}
 	return nil
 }
@@ -75,21 +75,13 @@ func keyed(key string) (id uuid.UUID) {
 	return id
 }
 
-const noticeAlertSQL = `
-INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, $3, $4, $5::jsonb)
-ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
-
-func (n Notices) alert(ctx context.Context, tx postgres.Tx, merchant uuid.NullUUID, kind, subject, stored string, e event.ProviderRefund) error {
+func (n Notices) raise(ctx context.Context, tx postgres.Tx, kind alert.Kind, merchant uuid.UUID, subject, stored string, e event.ProviderRefund) error {
 	if n.Log != nil {
-		n.Log.Error("the provider's word about a refund is not ours", "kind", kind, "subject", subject, "message", e.MessageID)
+		n.Log.Error("the provider's word about a refund is not ours", "kind", kind.Name, "subject", subject, "message", e.MessageID)
 	}
-	facts, err := json.Marshal(map[string]any{
+	return kind.Raise(ctx, tx, merchant, subject, map[string]any{
 		"stored": stored, "provider_says": e.Status, "provider_refund": e.RefundID, "provider_charge": e.ChargeID,
-		"reference": e.Reference, "provider_key": e.ProviderKey, "amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
+		"reference": e.Reference, "provider_key": e.ProviderKey,
+		"object": e.RefundID, "amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
 	})
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, noticeAlertSQL, uuid.Must(uuid.NewV7()), merchant, kind, subject, string(facts))
-	return err
 }

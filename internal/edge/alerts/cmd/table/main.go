@@ -1,0 +1,31 @@
+// Command table writes the kinds of alerts into a page of the documentation.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"payonce/internal/edge/alerts"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "table:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: table PAGE.md")
+	}
+	page, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	text, err := alerts.Write(string(page))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(args[0], []byte(text), 0o644)
+}

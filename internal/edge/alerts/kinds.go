@@ -1,0 +1,27 @@
+// Package alerts knows every kind of alert: the list from which docs/production.md
+// has its table and the database its CHECK.
+package alerts
+
+import (
+	"payonce/internal/edge/retention"
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
+	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/alert"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/email"
+	"payonce/internal/shop/provider"
+	"payonce/internal/shop/refund"
+)
+
+// Kinds are all that exist, as the table of docs/production.md lists them.
+func Kinds() []alert.Kind {
+	return []alert.Kind{
+		provider.AlertContradiction, checkout.AlertAmount, checkout.AlertInDoubt, checkout.AlertUnlisted, checkout.AlertRefused,
+		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
+		checkout.AlertAltered, checkout.AlertUnreadable,
+		retry.AlertDead, retry.AlertReturned, outbox.AlertUnroutable, outbox.AlertRefused,
+		retention.AlertOutbox, retention.AlertKept,
+		email.AlertAway, email.AlertLate, email.AlertFailed,
+	}
+}

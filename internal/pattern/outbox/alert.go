@@ -1,0 +1,44 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/alert"
+	"payonce/internal/platform/postgres"
+)
+
+// Kinds of alerts that the relay raises. Their subject is the route, so that ten
+// thousand events without a queue are one alert and not ten thousand.
+var (
+	AlertUnroutable = alert.Kind{
+		Name:   "unroutable",
+		Means:  "the broker has no queue for an event; its aggregate waits",
+		Remedy: "declare the queue: start a worker",
+		Ends:   "the relay, with the next event that the route takes",
+	}
+	AlertRefused = alert.Kind{
+		Name:   "refused",
+		Means:  "the broker does not take an event; its aggregate waits",
+		Remedy: "look at the broker: its memory, its disk, the limits of the queue",
+		Ends:   "the relay, with the next event that the route takes",
+	}
+)
+
+// write raises the alert about a route, or ends what is open about one that works
+// again.
+func (n note) write(ctx context.Context, db *postgres.DB) error {
+	r := n.row
+	if n.kind.Name == "" {
+		return alert.ResolveAlone(ctx, db, subject(r), AlertUnroutable, AlertRefused)
+	}
+	return n.kind.RaiseAlone(ctx, db, uuid.Nil, subject(r), map[string]any{
+		"event_id": r.EventID, "type": r.Type, "aggregate_id": r.AggregateID, "reason": n.reason,
+	})
+}
+
+func subject(r row) string {
+	exchange, key := r.route()
+	return exchange + "/" + key
+}

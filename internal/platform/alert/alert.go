@@ -1,0 +1,117 @@
+// Package alert keeps what a person has to look at: one table, one id scheme
+// that sorts by time, and kinds that say what they mean, what to do and what
+// ends them.
+//
+// An alert is raised in the transaction that found the trouble and resolved in
+// the one that ended it, so neither outlives a rollback. While one is open, the
+// same kind about the same subject is not raised again. Its facts hold what the
+// decision needs. An alert about money names the provider's object, the amount in
+// minor units and the currency under the names of [Money]: the audit excuses that
+// difference and no other.
+//
+// Each owner declares its kinds as values; internal/edge/alerts lists them all,
+// and the table refuses a kind that is not in the list.
+package alert
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"payonce/internal/platform/postgres"
+)
+
+// Kind is a sort of trouble.
+type Kind struct {
+	// Name is stored and published.
+	Name string
+	// Means is what the alert says, Remedy what a person does about it, and Ends
+	// what resolves it. They are a row of docs/production.md.
+	Means, Remedy, Ends string
+}
+
+// Money is the part of an alert's facts that names a difference of money: which
+// object of the provider, and over how much.
+type Money struct {
+	Object      string `json:"object"`
+	AmountMinor int64  `json:"amount_minor"`
+	Currency    string `json:"currency"`
+}
+
+const raiseSQL = `
+INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, $3, $4, $5::jsonb)
+ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
+
+// Raise raises an alert unless the same one is open. The zero merchant means that
+// only the operator sees it. Facts is any value that is an object in JSON.
+func (k Kind) Raise(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, subject string, facts any) error {
+	text, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	id, err := uuid.NewV7() // so that a list by id is a list by time
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, raiseSQL, id, uuid.NullUUID{UUID: merchant, Valid: merchant != uuid.Nil}, k.Name, subject, string(text))
+	return err
+}
+
+// RaiseAlone raises an alert in a transaction of its own: for trouble that was
+// found outside one.
+func (k Kind) RaiseAlone(ctx context.Context, db *postgres.DB, merchant uuid.UUID, subject string, facts any) error {
+	return postgres.InTx(ctx, db, func(tx postgres.Tx) error { return k.Raise(ctx, tx, merchant, subject, facts) })
+}
+
+const resolveSQL = `
+UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
+ WHERE state = 'open' AND subject = $1 AND kind = ANY ($2)`
+
+// Resolve ends what is open about a subject and says how many alerts it were.
+func Resolve(ctx context.Context, tx postgres.Tx, subject string, kinds ...Kind) (int64, error) {
+	return tx.Exec(ctx, resolveSQL, subject, pq.Array(names(kinds)))
+}
+
+// A second run finds no open alert.
+var resolveAlone = postgres.Guarded("alert.resolve", resolveSQL)
+
+// ResolveAlone ends what is open about a subject, outside any transaction.
+func ResolveAlone(ctx context.Context, db *postgres.DB, subject string, kinds ...Kind) error {
+	_, err := resolveAlone.Exec(ctx, db, subject, pq.Array(names(kinds)))
+	return err
+}
+
+// ResolveFrom is Resolve as a part of a folded statement: it ends the alerts
+// whose subject is an expression over the rows of cte. More conditions may follow
+// it; the alert is called l there.
+func ResolveFrom(cte, subject string, kinds ...Kind) string {
+	return `UPDATE alerts l SET state = 'resolved', resolved_at = clock_timestamp() FROM ` + cte +
+		` WHERE l.state = 'open' AND l.kind IN ('` + strings.Join(names(kinds), `', '`) + `') AND l.subject = ` + subject
+}
+
+func names(kinds []Kind) []string {
+	list := make([]string, 0, len(kinds))
+	for _, k := range kinds {
+		list = append(list, k.Name)
+	}
+	return list
+}
+
+const openSQL = `SELECT subject FROM alerts WHERE state = 'open' AND kind = ANY ($1)`
+
+// Open lists the subjects with an open alert of these kinds.
+func Open(ctx context.Context, db *postgres.DB, kinds ...Kind) (subjects []string, err error) {
+	err = db.Select(ctx, &subjects, openSQL, pq.Array(names(kinds)))
+	return subjects, err
+}
+
+const countSQL = `SELECT count(*) FROM alerts WHERE state = 'open' AND subject = $1 AND kind = ANY ($2)`
+
+// Count counts what is open about a subject.
+func Count(ctx context.Context, db *postgres.DB, subject string, kinds ...Kind) (n int, err error) {
+	err = db.Get(ctx, &n, countSQL, subject, pq.Array(names(kinds)))
+	return n, err
+}

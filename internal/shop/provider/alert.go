@@ -1,0 +1,11 @@
+package provider
+
+import "payonce/internal/platform/alert"
+
+// AlertContradiction is about a payment or a refund, which is its subject.
+var AlertContradiction = alert.Kind{
+	Name:   "provider_contradiction",
+	Means:  "the provider says the opposite of what is stored",
+	Remedy: "read both facts, look at the provider's books, decide: `POST /v1/ops/payments/{id}/resolve`",
+	Ends:   "the decision, when books and provider agree after it",
+}

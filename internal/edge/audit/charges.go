@@ -36,9 +36,8 @@ func chargeMatches(ctx context.Context, p *pass) ([]violation, error) {
 	}
 	var found []violation
 	for _, f := range facts {
-		matched := f.refundsMatch(ours[f.ID])
-		matched = matched && (!f.Captured && len(f.live) == 0 || f.Captured && len(f.live) > 0 && !slices.ContainsFunc(f.live, f.differs))
-		if !matched && !f.Young && !f.Alerted {
+		held := !slices.ContainsFunc(f.unmatched(ours[f.ID]), func(p part) bool { return !f.excused(p) })
+		if !held && !f.Young {
 			found = append(found, f.violation())
 		}
 	}
@@ -67,14 +66,11 @@ func booksAgree(ctx context.Context, p *pass) ([]violation, error) {
 	explained := map[string]int64{}
 	for _, f := range facts {
 		busy = busy || f.Young
-		paid := f.paid()
-		paid[f.Currency] -= f.Clearing
-		agree := true
-		for currency, difference := range paid {
-			explained[currency] += difference
-			agree = agree && difference == 0
+		whole, named := f.difference()
+		for currency, minor := range whole {
+			explained[currency] += minor
 		}
-		if !agree && !f.Young && !f.Alerted {
+		if !agree(whole, named) && !f.Young {
 			found = append(found, f.violation())
 		}
 	}

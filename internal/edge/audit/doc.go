@@ -38,8 +38,10 @@
 // Some differences are for a person to decide (the provider contradicts a stored
 // outcome; a mail server refused a receipt for good). charge_matches,
 // books_agree, one_mail and saga_settled count such a difference as held while an
-// open alert names it, and only then: an alert that is resolved too early turns
-// them red.
+// open alert names it, and only then: the provider's object (a charge by its id or
+// its key, a refund by its id or its reference) with its amount and its currency,
+// the mail, or the saga. An alert about another object of the same payment, or
+// over another amount, excuses nothing; nor does one that is resolved too early.
 //
 // Every check is tested by planting what it looks for.
 package audit

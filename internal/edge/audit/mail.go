@@ -75,7 +75,7 @@ func (p *pass) askMailbox(ctx context.Context, seen []seenPayment) error {
 // server refused for good is held while the alert about it is open.
 const mailsOwedSQL = `
 SELECT s.merchant_id, s.id, s.name, s.young, t.status IS NOT NULL AS finished, m.message_id, coalesce(m.recipient, '') AS recipient,
-       EXISTS (SELECT FROM alerts a WHERE a.subject = m.message_id AND a.state = 'open') AS alerted
+       EXISTS (SELECT FROM alerts a WHERE a.kind IN ('mail_late', 'mail_failed') AND a.subject = m.message_id AND a.state = 'open') AS alerted
   FROM seen s
   LEFT JOIN payment_attempts t ON t.payment_id = s.id AND t.status IN ('succeeded', 'declined', 'abandoned')
   LEFT JOIN emails m ON m.payment_id = s.id
@@ -83,7 +83,7 @@ SELECT s.merchant_id, s.id, s.name, s.young, t.status IS NOT NULL AS finished, m
        ELSE m.template = 'declined' AND m.business_key = s.name || '.' || t.attempt_no END
 UNION ALL
 SELECT s.merchant_id, s.id, s.name, s.young, r.status <> 'pending', m.message_id, coalesce(m.recipient, ''),
-       EXISTS (SELECT FROM alerts a WHERE a.subject = m.message_id AND a.state = 'open')
+       EXISTS (SELECT FROM alerts a WHERE a.kind IN ('mail_late', 'mail_failed') AND a.subject = m.message_id AND a.state = 'open')
   FROM seen s
   JOIN refunds r ON r.payment_id = s.id
   LEFT JOIN emails m ON m.payment_id = s.id AND m.business_key = 'ref_' || replace(r.id::text, '-', '')

@@ -47,8 +47,10 @@ const (
 	clearing = entryOf + `'provider_clearing')`
 	revenue  = entryOf + `'revenue')`
 
-	alertPayment = `INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'provider_contradiction', 'pay_' || replace($1::uuid::text, '-', ''), '{}')`
-	dropAlerts   = `DELETE FROM alerts WHERE $1::uuid IS NOT NULL`
+	// alertPayment names the charge that house.charge makes.
+	alertPayment = `INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'provider_contradiction', 'pay_' || replace($1::uuid::text, '-', ''),
+  '{"object": "planted", "amount_minor": 8400, "currency": "EUR"}')`
+	dropAlerts = `DELETE FROM alerts WHERE $1::uuid IS NOT NULL`
 
 	orderOf    = `(SELECT order_id FROM payments WHERE id = $1)`
 	keysOf     = ` WHERE resource_ref = 'pay_' || replace($1::uuid::text, '-', '')`

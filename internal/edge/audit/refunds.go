@@ -2,11 +2,9 @@ package audit
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
-	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 )
 
@@ -42,7 +40,7 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
   JOIN refunds r ON r.payment_id = s.id
   LEFT JOIN sagas g ON g.id = r.saga_id
  WHERE NOT s.young
-   AND NOT EXISTS (SELECT FROM alerts a WHERE a.subject = 'saga_' || replace(r.saga_id::text, '-', '') AND a.state = 'open')
+   AND NOT EXISTS (SELECT FROM alerts a WHERE a.kind = 'saga_stuck' AND a.subject = 'saga_' || replace(r.saga_id::text, '-', '') AND a.state = 'open')
    AND (g.id IS NULL
      OR g.state NOT IN ('completed', 'compensated')
      OR r.status <> CASE g.state WHEN 'completed' THEN 'succeeded' ELSE 'failed' END
@@ -79,31 +77,6 @@ func (p *pass) refunds(ctx context.Context) (map[uuid.UUID][]refundFact, error) 
 		of[r.PaymentID] = append(of[r.PaymentID], r)
 	}
 	return of, nil
-}
-
-// refundsMatch compares both ways: money that went back for no refund of ours, or
-// for one that failed, and a refund that succeeded without money, or twice.
-func (f fact) refundsMatch(ours []refundFact) bool {
-	for _, r := range f.back {
-		known := slices.ContainsFunc(ours, func(o refundFact) bool {
-			return event.RefundName(o.ID) == r.Reference && o.Status != "failed" && o.AmountMinor == r.Amount.AmountMinor && o.Currency == r.Amount.Currency
-		})
-		if !known {
-			return false
-		}
-	}
-	for _, o := range ours {
-		n := 0
-		for _, r := range f.back {
-			if r.Reference == event.RefundName(o.ID) {
-				n++
-			}
-		}
-		if o.Status == "succeeded" && n != 1 || n > 1 {
-			return false
-		}
-	}
-	return true
 }
 
 // back lists what the provider gave back of a payment's live charges.

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"maps"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 )
@@ -139,15 +142,8 @@ func (p *pass) askOne(ctx context.Context, name string) ([]provider.Charge, map[
 // after the world was asked: a charge that the world named was claimed before.
 const factsSQL = `
 SELECT s.merchant_id, s.id, s.name, s.status, s.amount_minor, s.currency, s.provider_charge_id, s.young,
-       s.status IN ('captured', 'partially_refunded', 'refunded') AS captured,
-       EXISTS (SELECT FROM alerts a WHERE a.subject = s.name AND a.state = 'open')
-         OR EXISTS (SELECT FROM sagas g JOIN alerts a ON a.subject = 'saga_' || replace(g.id::text, '-', '') AND a.state = 'open'
-                     WHERE g.correlation_id = s.id) AS alerted,
-       coalesce((SELECT sum(e.amount_minor)
-                   FROM ledger_transactions t
-                   JOIN ledger_entries e ON e.transaction_id = t.id AND e.currency = s.currency
-                   JOIN ledger_accounts a ON a.id = e.account_id AND a.code = 'provider_clearing'
-                  WHERE t.payment_id = s.id), 0)::bigint AS clearing
+       s.status IN ('captured', 'partially_refunded', 'refunded') AS captured,` +
+	namedSQL + ` AS named,` + bookedSQL + ` AS booked
   FROM seen s`
 
 type fact struct {
@@ -160,26 +156,20 @@ type fact struct {
 	ChargeID    *string       `db:"provider_charge_id"`
 	Young       bool          `db:"young"`
 	Captured    bool          `db:"captured"`
-	Alerted     bool          `db:"alerted"`
-	Clearing    int64         `db:"clearing"`
+	Named       string        `db:"named"`
+	Booked      string        `db:"booked"`
 
-	live []provider.Charge
-	back []provider.Refund
+	live   []provider.Charge
+	back   []provider.Refund
+	named  []alert.Money
+	booked map[string]int64 // by the object
 }
 
 func (f fact) violation() violation { return violation{Merchant: f.Merchant, Name: f.Name} }
 
-// paid is what the provider holds for the payment, per currency: what was
-// charged less what went back.
-func (f fact) paid() map[string]int64 {
-	sums := map[string]int64{}
-	for _, c := range f.live {
-		sums[c.Amount.Currency] += c.Amount.AmountMinor
-	}
-	for _, r := range f.back {
-		sums[r.Amount.Currency] -= r.Amount.AmountMinor
-	}
-	return sums
+// read takes the columns of JSON apart.
+func (f *fact) read() error {
+	return errors.Join(json.Unmarshal([]byte(f.Named), &f.named), json.Unmarshal([]byte(f.Booked), &f.booked))
 }
 
 // facts joins our books with the provider's. Payments that came into being
@@ -196,6 +186,9 @@ func (p *pass) facts(ctx context.Context) ([]fact, error) {
 		if p.outside.asked[f.ID] {
 			f.live = live(p.outside.charges[f.Name])
 			f.back = p.back(f.live)
+			if err := f.read(); err != nil {
+				return nil, err
+			}
 			asked = append(asked, f)
 		}
 	}

@@ -122,7 +122,7 @@ func (s *Service) overdue(ctx context.Context, a attempt) error {
 	defer cancel()
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
 		return AlertInDoubt.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
-			"attempt_no": a.No, "asked": a.Asked, "amount_minor": a.AmountMinor, "currency": a.Currency,
+			"attempt_no": a.No, "asked": a.Asked, "object": a.ProviderKey, "amount_minor": a.AmountMinor, "currency": a.Currency,
 		})
 	})
 }

@@ -26,6 +26,13 @@ RETURNING event_id`,
 		pkg:  "./internal/shop/provider/simulated", test: "TestAListingThatCannotBeReadToItsEndIsIncompleteAndGivesNoPartOfItself",
 	},
 	{
+		name: "any-alert-excuses", breaks: "an open alert about a payment excuses every difference of it",
+		file: "internal/edge/audit/excuse.go",
+		old:  `(n.Object == p.object || n.Object == p.alias) && n.AmountMinor == max(p.minor, -p.minor) && n.Currency == p.currency`,
+		new:  `n.Object != ""`,
+		pkg:  "./internal/edge/audit", test: "TestAnAlertOrADeadLetterHoldsADifferenceOnlyWhileItIsOpen",
+	},
+	{
 		name: "unconditional-finalise", breaks: "a holder that slept through its lease overwrites the truth",
 		file: "internal/shop/checkout/finalise.go",
 		old: `AND a.fence = $3::bigint

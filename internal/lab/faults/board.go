@@ -32,8 +32,13 @@ type Fault struct {
 func (f Fault) For() time.Duration { return time.Duration(f.ForMS) * time.Millisecond }
 
 const (
-	// every is how often a process looks at the board.
-	every = 200 * time.Millisecond
+	// every is how often a process looks at the board when it hears nothing of it.
+	every = 2 * time.Second
+	// channel is where a change of the board is heard of. Each arming is a
+	// transaction of its own, no business one.
+	channel = "payonce_faults"
+	// again is how often Arm asks who has seen it.
+	again = 10 * time.Millisecond
 	// patience is how long Arm waits for a process that does not look: a stopped
 	// one will when it wakes.
 	patience = 3 * time.Second
@@ -44,6 +49,7 @@ const (
 // Board is what is armed, as one process sees it.
 type Board struct {
 	db   *postgres.DB
+	dsn  string
 	log  *slog.Logger
 	name string // of this process, in pg_stat_activity too
 
@@ -57,7 +63,7 @@ const prefix = "payonce-faults/"
 
 // Open makes a board that has connections of its own. It does not connect yet.
 func Open(ctx context.Context, pg postgres.Config, log *slog.Logger) (*Board, error) {
-	b := &Board{log: log, name: prefix + uuid.NewString()}
+	b := &Board{dsn: pg.DSN, log: log, name: prefix + uuid.NewString()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -70,11 +76,22 @@ func Open(ctx context.Context, pg postgres.Config, log *slog.Logger) (*Board, er
 // looked.
 func (b *Board) Run(ctx context.Context, looked chan<- struct{}) {
 	defer func() { _ = b.db.Close() }()
-	made := false
+	made, changed := false, make(chan struct{}, 1)
+	var ear sync.WaitGroup
+	defer ear.Wait()
+	ear.Go(func() {
+		postgres.Listen(ctx, b.dsn, channel, b.log, func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+	})
 	for ctx.Err() == nil {
-		err := b.look(ctx, &made)
+		err, pause := b.look(ctx, &made), every
 		switch {
 		case err != nil && ctx.Err() == nil:
+			pause = every / 10 // a database that comes back says nothing by itself
 			b.log.Debug("the board of faults cannot be read", "error", err)
 		case err == nil && looked != nil:
 			close(looked)
@@ -82,7 +99,8 @@ func (b *Board) Run(ctx context.Context, looked chan<- struct{}) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(every):
+		case <-changed:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -140,8 +158,9 @@ func (b *Board) read(ctx context.Context) error {
 // The lock makes the order of seq the order of commits: who has seen a number
 // has seen all below it.
 const (
-	inTurnSQL = `SELECT pg_advisory_xact_lock(hashtext('payonce.lab.faults'))`
-	armSQL    = `
+	inTurnSQL     = `SELECT pg_advisory_xact_lock(hashtext('payonce.lab.faults'))`
+	sayChangedSQL = `SELECT pg_notify('` + channel + `', '')`
+	armSQL        = `
 INSERT INTO lab.faults (merchant_id, point, action, scope, nth, for_ms) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING seq, merchant_id, point, action, scope, nth, for_ms, hits, armed_at`
 	blindSQL = `
@@ -157,7 +176,11 @@ func (b *Board) Arm(ctx context.Context, f Fault) (Fault, error) {
 		if _, err := tx.Exec(ctx, inTurnSQL); err != nil {
 			return err
 		}
-		return tx.Get(ctx, &f, armSQL, f.Merchant, f.Point, f.Action, f.Scope, max(f.Nth, 1), f.ForMS)
+		if err := tx.Get(ctx, &f, armSQL, f.Merchant, f.Point, f.Action, f.Scope, max(f.Nth, 1), f.ForMS); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, sayChangedSQL)
+		return err
 	})
 	if err != nil {
 		return f, fmt.Errorf("arm %s: %w", f.Point, err)
@@ -172,7 +195,7 @@ func (b *Board) Arm(ctx context.Context, f Fault) (Fault, error) {
 		select {
 		case <-waiting.Done():
 			return f, ctx.Err()
-		case <-time.After(every / 8):
+		case <-time.After(again):
 		}
 	}
 }

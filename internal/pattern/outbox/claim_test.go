@@ -159,7 +159,7 @@ func TestAListenerWhoseConnectionBreaksLooksForWhatItMissedWhileNobodyPolls(t *t
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		listen(ctx, s.dsn, s.relay(nil).cfg.Log, func() { woken <- struct{}{} })
+		postgres.Listen(ctx, s.dsn, channel, s.relay(nil).cfg.Log, func() { woken <- struct{}{} })
 	}()
 	<-woken // It listens, and looks at what came before.
 	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)

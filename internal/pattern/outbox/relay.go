@@ -120,7 +120,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		listen(ctx, r.cfg.Postgres.DSN, r.cfg.Log, r.Wake)
+		postgres.Listen(ctx, r.cfg.Postgres.DSN, channel, r.cfg.Log, r.Wake)
 	}()
 	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait for ever
 

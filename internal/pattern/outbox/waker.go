@@ -2,11 +2,8 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
-
-	"github.com/lib/pq"
 
 	"payonce/internal/platform/postgres"
 )
@@ -64,35 +61,5 @@ func (w *Waker) Run(ctx context.Context) error {
 			w.log.Debug("the relay was not woken; it will poll", "error", err)
 		}
 		cancel()
-	}
-}
-
-// listen forwards wake-ups until ctx ends. LISTEN loses what comes while it
-// reconnects, so each reconnect is a wake-up too.
-func listen(ctx context.Context, dsn string, log *slog.Logger, wake func()) {
-	l := pq.NewListener(dsn, 100*time.Millisecond, 5*time.Second, func(event pq.ListenerEventType, err error) {
-		if event == pq.ListenerEventDisconnected || event == pq.ListenerEventConnectionAttemptFailed {
-			log.Warn("nobody listens for wake-ups right now", "error", err)
-		}
-	})
-	defer func() { _ = l.Close() }()
-	listening := make(chan error, 1)
-	go func() { listening <- l.Listen(channel) }() // Blocks until the database is there.
-	alive := time.NewTicker(10 * time.Second)
-	defer alive.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case err := <-listening:
-			if err != nil && !errors.Is(err, pq.ErrChannelAlreadyOpen) {
-				log.Warn("LISTEN was refused; the poll goes on", "error", err)
-			}
-			wake()
-		case <-l.Notify: // Nil after a reconnect: something may have been missed.
-			wake()
-		case <-alive.C:
-			go func() { _ = l.Ping() }() // Notices a connection that died in silence.
-		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,13 +28,13 @@ func TestAFailoverToTheStandbyLosesNothingThatWasAcknowledgedAndDoublesNothing(t
 	})
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
-	wait := c.shop(6, 150*time.Millisecond, done, ok)
-	c.until("some is captured", func() bool { return c.captured() >= 20 })
+	wait := c.shop(4, crowdPause, done, ok)
+	c.until("some is captured", func() bool { return c.captured() >= 8 })
 
 	require.NoError(t, stack.Postgres.Kill(t.Context()))
 	before := c.captured()
 	require.NoError(t, standby.Promote(t.Context()))
-	c.until("captured again on the standby", func() bool { return c.captured() >= before+20 })
+	c.until("captured again on the standby", func() bool { return c.captured() >= before+8 })
 	close(done)
 	wait()
 	c.settles()

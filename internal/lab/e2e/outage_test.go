@@ -17,6 +17,10 @@ import (
 // many is more than a crowd buys in a test.
 const many = 100_000
 
+// crowdPause paces each buyer of a crowd: what counts is that some are under way
+// at every moment, not how many.
+const crowdPause = 400 * time.Millisecond
+
 // onOwnServices is a stage on a Postgres and a RabbitMQ that the test may end.
 // The outside world keeps its books elsewhere and is not hit.
 func onOwnServices(t *testing.T) (*stage.Stage, *devstack.Stack) {
@@ -68,7 +72,7 @@ func brokerDownDuringCheckout(t *testing.T, s *stage.Stage, stack *devstack.Stac
 	away := outage(t)
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
-	wait := c.shop(4, 200*time.Millisecond, done, ok)
+	wait := c.shop(4, crowdPause, done, ok)
 	c.until("some is captured", func() bool { return c.captured() >= 10 })
 
 	require.NoError(t, stack.RabbitMQ.Stop(t.Context()))
@@ -94,14 +98,14 @@ func brokerDownDuringCheckout(t *testing.T, s *stage.Stage, stack *devstack.Stac
 func bothKilled(t *testing.T, s *stage.Stage, stack *devstack.Stack) {
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
-	wait := c.shop(6, 150*time.Millisecond, done, ok)
+	wait := c.shop(4, crowdPause, done, ok)
 	for _, service := range []*devstack.Service{stack.Postgres, stack.RabbitMQ, stack.Postgres, stack.RabbitMQ} {
-		some := c.captured() + 10
+		some := c.captured() + 4
 		c.until("some more is captured", func() bool { return c.captured() >= some })
 		require.NoError(t, service.Kill(t.Context()))
 		require.NoError(t, service.Start(t.Context()))
 	}
-	some := c.captured() + 10
+	some := c.captured() + 4
 	c.until("and again", func() bool { return c.captured() >= some })
 	close(done)
 	wait()
@@ -111,9 +115,9 @@ func bothKilled(t *testing.T, s *stage.Stage, stack *devstack.Stack) {
 func postgresAway(t *testing.T, s *stage.Stage, stack *devstack.Stack) {
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
-	wait := c.shop(6, 150*time.Millisecond, done, ok)
+	wait := c.shop(4, crowdPause, done, ok)
 	another := func(what string) {
-		some := c.captured() + 10
+		some := c.captured() + 4
 		c.until("captured again after "+what, func() bool { return c.captured() >= some })
 	}
 	another("the start")
@@ -151,9 +155,9 @@ func TestStoppedForFifteenSecondsAProcessWakesIntoAWorldThatWentOn(t *testing.T)
 	s.Another("worker")
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
-	wait := c.shop(6, 150*time.Millisecond, done, halfSlow)
+	wait := c.shop(4, crowdPause, done, halfSlow)
 	for _, p := range []*stage.Program{s.Relay, s.Worker, s.API} {
-		some := c.captured() + 10
+		some := c.captured() + 4
 		c.until("some more is captured", func() bool { return c.captured() >= some })
 		require.NoError(t, p.Signal(syscall.SIGSTOP))
 		before := c.captured()
@@ -163,7 +167,7 @@ func TestStoppedForFifteenSecondsAProcessWakesIntoAWorldThatWentOn(t *testing.T)
 		}
 		require.NoError(t, p.Signal(syscall.SIGCONT))
 	}
-	some := c.captured() + 10
+	some := c.captured() + 4
 	c.until("and again", func() bool { return c.captured() >= some })
 	close(done)
 	wait()

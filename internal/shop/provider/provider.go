@@ -13,6 +13,19 @@
 //
 // Every charge carries a deterministic key. Asking is by that key: asking by
 // reference alone would let one attempt's answer speak for another.
+//
+// # What is believed of a provider
+//
+//   - A key charges once while the provider remembers it. It may forget: what may
+//     have been sent is asked for in a list before it is sent again.
+//   - A list that was read to its last page has everything, in any order, a row
+//     perhaps twice, the newest perhaps a moment later.
+//   - An answer is about what it names. It proves nothing of a charge or a refund
+//     unless key, reference and amount are those that were asked for.
+//   - A message is a hint. It comes before the answer or after it, often, or never.
+//
+// Each of these is held against providers that behave so, and against some that
+// break them, by the mutants of the simulator (internal/lab/mutants).
 package provider
 
 import (

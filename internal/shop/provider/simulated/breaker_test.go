@@ -3,8 +3,10 @@ package simulated_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +35,6 @@ func gateway(t *testing.T) *gatewayed {
 	g := &gatewayed{}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.calls.Add(1)
-		_, _ = io.Copy(io.Discard, r.Body)
 		switch {
 		case g.down.Load():
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -41,11 +42,23 @@ func gateway(t *testing.T) *gatewayed {
 		case r.Method == http.MethodGet:
 			_, _ = io.WriteString(w, `{"data":[]}`)
 		default:
-			_, _ = io.WriteString(w, `{"id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+			grant(w, r, nil)
 		}
 	}))
 	t.Cleanup(g.Close)
 	return g
+}
+
+// grant answers a charge or a refund as a provider does that gives what it was
+// asked for, but for what is changed.
+func grant(w http.ResponseWriter, r *http.Request, changed map[string]any) {
+	row := map[string]any{}
+	_ = json.NewDecoder(r.Body).Decode(&row)
+	delete(row, "token")
+	row["id"], row["idempotency_key"], row["currency"] = "x_1", r.Header.Get("Idempotency-Key"), "EUR"
+	row["status"], row["created_at"] = "succeeded", "2026-11-26T13:00:00Z"
+	maps.Copy(row, changed)
+	_ = json.NewEncoder(w).Encode(row)
 }
 
 // lines is a log that can be read while it is written.
@@ -152,19 +165,19 @@ func TestGosTransportSendsAChargeTwiceByItselfUnderOneKey(t *testing.T) {
 	var mu sync.Mutex
 	var keys []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
 		mu.Lock()
 		keys = append(keys, r.Header.Get("Idempotency-Key"))
 		n := len(keys)
 		mu.Unlock()
 		if n == 2 { // the kept connection dies after the charge was made
+			_, _ = io.Copy(io.Discard, r.Body)
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err == nil {
 				_ = conn.(*net.TCPConn).Close()
 			}
 			return
 		}
-		_, _ = io.WriteString(w, `{"id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+		grant(w, r, nil)
 	}))
 	t.Cleanup(server.Close)
 	trips := &counting{RoundTripper: &http.Transport{}}

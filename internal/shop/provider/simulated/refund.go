@@ -84,10 +84,12 @@ func (a answer) refund(r provider.RefundRequest) (provider.Refund, error) {
 		}
 		out = *refusal.Refund
 	}
-	if got := out.refund(); got.ChargeID != r.ChargeID || got.Amount != r.Amount {
-		return provider.Refund{}, fmt.Errorf("%w: the answer speaks of %s of charge %s, not of %s of %s", provider.ErrInDoubt, got.Amount, got.ChargeID, r.Amount, r.ChargeID)
+	got := out.refund()
+	if got.IdempotencyKey != r.Key || got.Reference != r.Reference || got.ChargeID != r.ChargeID || got.Amount != r.Amount {
+		return provider.Refund{}, fmt.Errorf("%w: the answer speaks of %s of charge %s for %s, not of %s of %s for %s",
+			provider.ErrInDoubt, got.Amount, got.ChargeID, got.Reference, r.Amount, r.ChargeID, r.Reference)
 	}
-	return out.refund(), nil
+	return got, nil
 }
 
 // RefundByKey implements provider.Refunder. Of several, because the provider

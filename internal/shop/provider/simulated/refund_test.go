@@ -71,17 +71,17 @@ func TestARefundWhoseAnswerIsLostIsInDoubtAndItsKeyKnowsIt(t *testing.T) {
 
 func TestEveryAnswerToARefundFallsIntoItsClass(t *testing.T) {
 	t.Parallel()
-	const good = `{"id":"re_1","charge_id":"ch_1","reference":"ref_1","amount_minor":100,"currency":"EUR","status":"succeeded","created_at":"2026-01-01T00:00:00.000Z"}`
+	const good = `{"id":"re_1","charge_id":"ch_1","reference":"ref_1","idempotency_key":"k","amount_minor":100,"currency":"EUR","status":"succeeded","created_at":"2026-01-01T00:00:00.000Z"}`
 	for name, c := range map[string]struct {
 		status int
 		body   string
 		want   error
 	}{
 		"succeeded":               {201, good, nil},
-		"another amount":          {201, `{"id":"re_1","charge_id":"ch_1","amount_minor":99,"currency":"EUR","status":"succeeded","created_at":"2026-01-01T00:00:00.000Z"}`, provider.ErrInDoubt},
-		"a status of tomorrow":    {201, `{"id":"re_1","charge_id":"ch_1","amount_minor":100,"currency":"EUR","status":"pending","created_at":"2026-01-01T00:00:00.000Z"}`, provider.ErrInDoubt},
+		"another amount":          {201, `{"id":"re_1","charge_id":"ch_1","reference":"ref_1","idempotency_key":"k","amount_minor":99,"currency":"EUR","status":"succeeded","created_at":"2026-01-01T00:00:00.000Z"}`, provider.ErrInDoubt},
+		"a status of tomorrow":    {201, `{"id":"re_1","charge_id":"ch_1","reference":"ref_1","idempotency_key":"k","amount_minor":100,"currency":"EUR","status":"pending","created_at":"2026-01-01T00:00:00.000Z"}`, provider.ErrInDoubt},
 		"wrong JSON":              {201, `{"id":`, provider.ErrInDoubt},
-		"declined":                {402, `{"error":{"code":"refund_declined"},"refund":{"id":"re_1","charge_id":"ch_1","amount_minor":100,"currency":"EUR","status":"declined","decline_code":"x","created_at":"2026-01-01T00:00:00.000Z"}}`, nil},
+		"declined":                {402, `{"error":{"code":"refund_declined"},"refund":{"id":"re_1","charge_id":"ch_1","reference":"ref_1","idempotency_key":"k","amount_minor":100,"currency":"EUR","status":"declined","decline_code":"x","created_at":"2026-01-01T00:00:00.000Z"}}`, nil},
 		"declined without refund": {402, `{"error":{"code":"refund_declined"}}`, provider.ErrRefused},
 		"unknown charge":          {404, `{"error":{"code":"charge_not_found"}}`, provider.ErrRefused},
 		"no credentials":          {401, `{"error":{"code":"unauthorized"}}`, provider.ErrRefused},

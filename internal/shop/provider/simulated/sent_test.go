@@ -25,11 +25,11 @@ func TestAChargeWhoseKeptConnectionDiesAndWhoseSilentRepetitionIsRefusedIsInDoub
 	var charged atomic.Int32
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
 		if charged.Add(1) == 1 { // an ordinary charge, after which the connection is kept
-			_, _ = io.WriteString(w, `{"id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+			grant(w, r, nil)
 			return
 		}
+		_, _ = io.Copy(io.Discard, r.Body)
 		// Charged; and now the house falls down: nobody is let in any more, and
 		// the connection ends without an answer.
 		_ = server.Listener.Close()
@@ -75,11 +75,11 @@ func TestARefundWhoseKeptConnectionDiesAndWhoseSilentRepetitionIsRefusedIsInDoub
 	var calls atomic.Int32
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
 		if calls.Add(1) == 1 {
-			_, _ = io.WriteString(w, `{"id":"re_1","charge_id":"ch_1","status":"succeeded","amount_minor":100,"currency":"EUR","created_at":"2026-11-26T13:00:00Z"}`)
+			grant(w, r, nil)
 			return
 		}
+		_, _ = io.Copy(io.Discard, r.Body)
 		_ = server.Listener.Close()
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			_ = conn.(*net.TCPConn).Close()

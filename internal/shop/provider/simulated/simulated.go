@@ -10,10 +10,12 @@
 //	410 charge_cancelled                    never                  a cancelled charge
 //	other 4xx                               our request is wrong   ErrRefused
 //	409, 429, 5xx, silence, broken JSON     nothing                tried again, then ErrInDoubt
+//	another key's or payment's outcome      nothing about ours     ErrInDoubt
 //	breaker open                            nothing left us        ErrNotSent
 //	never had a connection, on any try      nothing left us        ErrNotSent
 //
-// Retries use the same key and stop at the caller's deadline. The breaker
+// Retries use the same key, come no earlier than the provider allows by
+// Retry-After, and stop at the caller's deadline. The breaker
 // counts whole calls, and only those in which the provider was out of reach
 // (no answer, or its gateway's 502, 503, 504), so that one card that always
 // fails cannot close the shop for everybody. Questions count like charges and
@@ -31,6 +33,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +89,7 @@ func New(cfg Config) *Client {
 	retries := retrypolicy.NewBuilder[answer]().
 		HandleIf(func(a answer, err error) bool { return err != nil || a.ambiguous() }).
 		WithBackoff(50*time.Millisecond, time.Second).WithJitterFactor(0.2).
+		WithDelayFunc(func(e failsafe.ExecutionAttempt[answer]) time.Duration { return e.LastResult().notBefore() }).
 		WithMaxRetries(-1). // the caller's deadline ends it
 		AbortOnErrors(context.DeadlineExceeded, context.Canceled, errUnreached).
 		ReturnLastFailure().
@@ -101,6 +105,27 @@ func New(cfg Config) *Client {
 type answer struct {
 	status int
 	body   []byte
+	// retryAfter is what the provider said in Retry-After; 0 when it did not.
+	retryAfter time.Duration
+}
+
+// notBefore is how long the next try waits; -1 leaves it to the backoff. Jitter
+// takes up to a fifth away, and who comes too early is sent away again.
+func (a answer) notBefore() time.Duration {
+	if a.retryAfter <= 0 {
+		return -1
+	}
+	return a.retryAfter * 5 / 4
+}
+
+// readRetryAfter reads the header's seconds. Its other form, a date, would need a
+// clock that agrees with ours; it is left to the backoff.
+func readRetryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseInt(h.Get("Retry-After"), 10, 32)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // ambiguous answers prove nothing about the charge and may be asked for again.
@@ -142,6 +167,19 @@ func (c chargeJSON) known() bool {
 	return c.ID != "" && (c.Status == string(provider.Succeeded) || c.Status == string(provider.Declined) || c.Status == string(provider.Cancelled))
 }
 
+// of is the charge that was made under a key for a reference, "" for whatever
+// reference. What cannot be read, or speaks of another, proves nothing of ours.
+func (c chargeJSON) of(key, reference string) (provider.Charge, error) {
+	got := c.charge()
+	switch {
+	case !c.known():
+		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge", provider.ErrInDoubt)
+	case got.IdempotencyKey != key, reference != "" && got.Reference != reference:
+		return provider.Charge{}, fmt.Errorf("%w: the answer speaks of charge %s of %s, not of ours", provider.ErrInDoubt, got.ID, got.Reference)
+	}
+	return got, nil
+}
+
 type refusalJSON struct {
 	Error struct {
 		Code string `json:"code"`
@@ -174,24 +212,23 @@ func (a answer) charge(r provider.Request) (provider.Charge, error) {
 	}
 	switch {
 	case a.status == http.StatusOK || a.status == http.StatusCreated:
-		return readCharge(a.body)
+		return readCharge(a.body, r)
 	case a.status == http.StatusPaymentRequired && refusal.Charge == nil:
 		return provider.Charge{Reference: r.Reference, IdempotencyKey: r.Key, Amount: r.Amount, Status: provider.Declined, DeclineCode: refusal.Error.Code}, nil
 	case a.status == http.StatusPaymentRequired, a.status == http.StatusGone && refusal.Charge != nil:
-		return refusal.Charge.charge(), nil
+		return refusal.Charge.of(r.Key, r.Reference)
 	case a.ambiguous():
 		return provider.Charge{}, fmt.Errorf("%w: status %d (%s)", provider.ErrInDoubt, a.status, refusal.Error.Code)
 	}
 	return provider.Charge{}, fmt.Errorf("%w: status %d (%s)", provider.ErrRefused, a.status, refusal.Error.Code)
 }
 
-func readCharge(body []byte) (provider.Charge, error) {
+func readCharge(body []byte, r provider.Request) (provider.Charge, error) {
 	var c chargeJSON
-	err := json.Unmarshal(body, &c)
-	if err != nil || !c.known() {
-		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge", provider.ErrInDoubt)
+	if err := json.Unmarshal(body, &c); err != nil {
+		return provider.Charge{}, fmt.Errorf("%w: the answer cannot be read as a charge: %w", provider.ErrInDoubt, err)
 	}
-	return c.charge(), nil
+	return c.of(r.Key, r.Reference)
 }
 
 // ChargeByKey implements provider.Charger.
@@ -252,6 +289,7 @@ func (c *Client) Cancel(ctx context.Context, key string) (provider.Charge, error
 		return provider.Charge{}, fmt.Errorf("%w: cancel answered %d", provider.ErrInDoubt, a.status)
 	}
 	var out struct {
+		Key     string      `json:"idempotency_key"`
 		Outcome string      `json:"outcome"`
 		Charge  *chargeJSON `json:"charge"`
 	}
@@ -259,12 +297,12 @@ func (c *Client) Cancel(ctx context.Context, key string) (provider.Charge, error
 		return provider.Charge{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
 	}
 	switch {
-	case out.Outcome == "cancelled":
+	case out.Outcome == "cancelled" && out.Key == key:
 		return provider.Charge{IdempotencyKey: key, Status: provider.Cancelled}, nil
 	case out.Charge != nil:
-		return out.Charge.charge(), nil
+		return out.Charge.of(key, "")
 	}
-	return provider.Charge{}, fmt.Errorf("%w: cancel said %q", provider.ErrInDoubt, out.Outcome)
+	return provider.Charge{}, fmt.Errorf("%w: cancel said %q of key %q", provider.ErrInDoubt, out.Outcome, out.Key)
 }
 
 func (c *Client) do(ctx context.Context, method, path, key string, body []byte) (answer, error) {
@@ -285,5 +323,5 @@ func (c *Client) do(ctx context.Context, method, path, key string, body []byte) 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	return answer{status: resp.StatusCode, body: b}, err
+	return answer{status: resp.StatusCode, body: b, retryAfter: readRetryAfter(resp.Header)}, err
 }

@@ -28,7 +28,7 @@ prove: setup ## What proves more and takes longer: every mutant, the design's bu
 check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
 	@scripts/check
 
-mutants: setup ## Take one protection away at a time; each must make its named test fail
+mutants: setup ## Take one protection away at a time; each must make its named test fail. And twenty other providers
 	@exec scripts/test mutants
 
 # kill -9 of make must not leave a campaign behind; see the demo.

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net/http"
 	"net/smtp"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
@@ -49,11 +51,18 @@ type house struct {
 
 	silent []string // types that nobody delivers at the moment
 	twice  bool     // each message comes again under an id that no inbox knows
+
+	patience time.Duration // of one refund at the provider; 0 means the gateway's own
 }
 
 func open(t *testing.T) *house {
 	t.Helper()
-	w := worldtest.Start(t, world.Options{})
+	return openIn(t, world.Options{})
+}
+
+func openIn(t *testing.T, options world.Options) *house {
+	t.Helper()
+	w := worldtest.Start(t, options)
 	h := &house{t: t, db: devtest.Postgres(t), world: w, books: simulated.New(simulated.Config{URL: w.URL})}
 	h.Service = checkout.New(checkout.Config{
 		DB:       h.db,
@@ -167,17 +176,22 @@ func (h *house) refundOf(s sale, minor int64) uuid.UUID {
 	return id
 }
 
-// ask plays the provider's consumer: intent, call, record.
+// ask plays the provider's consumer: intent, call, record. What is unknown is
+// delivered a few times more.
 func (h *house) ask(m inbox.Message) {
 	h.t.Helper()
 	ctx := context.Background()
-	around := refund.Gateway{Provider: h.books}.Around()
-	var call inbox.Call
-	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) (err error) {
-		call, err = around.Intend(ctx, tx, m)
-		return err
-	}))
-	record, err := call(ctx)
+	around := refund.Gateway{Provider: h.books, Deadline: h.patience}.Around()
+	var record inbox.Record
+	err := retry.Ambiguous(errors.New("not asked yet"))
+	for n := 0; n < 4 && retry.ClassOf(err) == retry.ClassAmbiguous; n++ {
+		var call inbox.Call
+		require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) (err error) {
+			call, err = around.Intend(ctx, tx, m)
+			return err
+		}))
+		record, err = call(ctx)
+	}
 	require.NoError(h.t, err)
 	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
 		if _, err := inbox.Admit(ctx, tx, event.ConsumerProvider, []uuid.UUID{m.EventID}); err != nil {
@@ -205,21 +219,28 @@ func (h *house) deliver() {
 	_ = sender.Close()
 }
 
+type unpublished struct {
+	ID       uuid.UUID `db:"event_id"`
+	Type     string    `db:"type"`
+	Payload  []byte    `db:"payload"`
+	Merchant uuid.UUID `db:"merchant_id"`
+	Story    uuid.UUID `db:"correlation_id"`
+	Of       uuid.UUID `db:"aggregate_id"`
+}
+
+const unpublishedSQL = `SELECT event_id, type, payload, merchant_id, correlation_id, aggregate_id FROM outbox_events WHERE published_at IS NULL`
+
+func (u unpublished) message() inbox.Message {
+	return inbox.Message{EventID: u.ID, Type: u.Type, Payload: u.Payload, Scope: u.Merchant, Correlation: u.Story, AggregateID: u.Of}
+}
+
 func (h *house) relay() (published int) {
 	h.t.Helper()
-	ctx := context.Background()
-	var rows []struct {
-		ID       uuid.UUID `db:"event_id"`
-		Type     string    `db:"type"`
-		Payload  []byte    `db:"payload"`
-		Merchant uuid.UUID `db:"merchant_id"`
-		Story    uuid.UUID `db:"correlation_id"`
-		Of       uuid.UUID `db:"aggregate_id"`
-	}
-	require.NoError(h.t, h.db.Select(ctx, &rows, `SELECT event_id, type, payload, merchant_id, correlation_id, aggregate_id FROM outbox_events WHERE published_at IS NULL AND type <> ALL ($1) ORDER BY seq`, pq.Array(append([]string{}, h.silent...))))
+	var rows []unpublished
+	require.NoError(h.t, h.db.Select(context.Background(), &rows, unpublishedSQL+` AND type <> ALL ($1) ORDER BY seq`, pq.Array(append([]string{}, h.silent...))))
 	for _, r := range rows {
 		for _, c := range event.Consumers {
-			m := inbox.Message{EventID: r.ID, Type: r.Type, Payload: r.Payload, Scope: r.Merchant, Correlation: r.Story, AggregateID: r.Of}
+			m := r.message()
 			switch {
 			case c.Lossy, !slices.Contains(c.Types, r.Type):
 			default:
@@ -237,7 +258,7 @@ func (h *house) hand(consumer string, m inbox.Message) {
 	for range 2 {
 		if consumer == event.ConsumerProvider && m.Type == event.CommandRefund {
 			h.ask(m)
-		} else if handlers[consumer] != nil {
+		} else if h.handler(consumer, m.Type) != nil {
 			h.apply(consumer, m)
 		}
 		if !h.twice {
@@ -249,14 +270,29 @@ func (h *house) hand(consumer string, m inbox.Message) {
 
 func (h *house) apply(consumer string, m inbox.Message) {
 	h.t.Helper()
+	require.NoError(h.t, h.applied(consumer, m))
+}
+
+func (h *house) applied(consumer string, m inbox.Message) error {
 	ctx := context.Background()
-	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
+	return postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
 		fresh, err := inbox.Admit(ctx, tx, consumer, []uuid.UUID{m.EventID})
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		return handlers[consumer](ctx, tx, []inbox.Message{m})
-	}))
+		return h.handler(consumer, m.Type)(ctx, tx, []inbox.Message{m})
+	})
+}
+
+// handler is what a consumer does with messages of a type.
+func (h *house) handler(consumer, kind string) inbox.Handler {
+	switch {
+	case consumer != event.ConsumerProvider:
+		return handlers[consumer]
+	case kind == event.TypeProviderRefundSucceeded, kind == event.TypeProviderRefundFailed:
+		return refund.Notices{}.Handle
+	}
+	return checkout.Notices{Service: h.Service}.Handle
 }
 
 func (h *house) count(query string, args ...any) (n int) {

@@ -3,6 +3,10 @@
 // catch it. The tree is never touched: each planted bug is a `go build
 // -overlay`.
 //
+// The simulator's mutants are of another kind: each is a provider that behaves
+// otherwise than the kind one, and the named test must pass with it, and fail
+// once the shop's protection is gone as well.
+//
 // A mutant that no longer fits its source is an error, not a success, so that
 // a rename cannot quietly disarm the proof.
 package main
@@ -50,8 +54,8 @@ type quarry struct {
 // chosen is what the flags ask for. Bugs that take a campaign each run when they
 // are named, and with the design's list.
 func chosen() (list []quarry) {
-	all := slices.Concat(mutants, campaigned)
-	rest := mutants
+	all := slices.Concat(mutants, providers, campaigned)
+	rest := slices.Concat(mutants, providers)
 	switch {
 	case flags.Canonical:
 		for _, c := range canonical {
@@ -85,7 +89,7 @@ func hunt(ctx context.Context) error {
 	var free []string
 	for _, q := range list {
 		if flags.List {
-			fmt.Fprintf(out, "%s\t%s\t%s\n", q.title, q.breaks, q.catcher())
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", q.title, q.breaks, q.must(), q.catcher())
 			continue
 		}
 		began := time.Now()
@@ -97,10 +101,10 @@ func hunt(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
-		if verdict == caught {
+		switch verdict {
+		case caught, stood:
 			got++
-		}
-		if verdict == survived {
+		default:
 			free = append(free, q.title)
 		}
 		if runs > 1 {
@@ -113,9 +117,9 @@ func hunt(ctx context.Context) error {
 		return nil
 	}
 	_ = out.Flush()
-	fmt.Printf("%d of %d planted bugs caught\n", got, len(list))
+	fmt.Printf("%d of %d mutants: the planted bug was caught, or the shop stood the provider\n", got, len(list))
 	if got != len(list) || got == 0 {
-		return fmt.Errorf("a planted bug survived, so the test that should catch it proves nothing: %s", strings.Join(free, ", "))
+		return fmt.Errorf("a planted bug survived, so the test that should catch it proves nothing, or the shop is mistaken about a provider: %s", strings.Join(free, ", "))
 	}
 	return nil
 }
@@ -127,7 +131,7 @@ const chances = 3
 func (q quarry) chase(ctx context.Context) (verdict string, runs int, err error) {
 	for runs = 1; ; runs++ {
 		verdict, err = q.plant(ctx)
-		if err != nil || verdict == caught || runs == chances {
+		if err != nil || verdict != survived || runs == chances {
 			return verdict, runs, err
 		}
 	}

@@ -31,6 +31,8 @@ type mutant struct {
 	// invariant, instead of a test: the check of a short chaos campaign on the
 	// mutated programs that must be found broken.
 	invariant string
+	// provider makes it a mutant of the simulator; see planted_provider.go.
+	provider *provider
 }
 
 // edit replaces a text that stands once in a file.
@@ -49,6 +51,10 @@ func (m mutant) catcher() string {
 const (
 	caught   = "caught"
 	survived = "SURVIVED"
+	// Of a mutant of the simulator: the shop was right with it and, without its
+	// protection, is not; or the shop was wrong with it.
+	stood    = "stood"
+	mistaken = "MISTAKEN"
 )
 
 // plant mutates the source and says whether the bug was caught.
@@ -61,36 +67,43 @@ func (m mutant) plant(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	overlay, err := m.overlay(dir)
+	ctx, cancel := context.WithTimeout(ctx, 2*flags.Timeout+time.Minute)
+	defer cancel()
+	if m.provider != nil {
+		return m.trial(ctx, dir)
+	}
+	overlay, err := writeOverlay(dir, m.edits())
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, flags.Timeout+time.Minute)
-	defer cancel()
 	if m.invariant != "" {
 		return m.campaign(ctx, dir, overlay)
 	}
-	return m.underTest(ctx, overlay)
+	verdict, _, err := m.underTest(ctx, overlay)
+	return verdict, err
 }
 
 // underTest runs the mutant's test on the mutated source. Caught means that the
 // named test ran and failed; a build that fails proves nothing. The programs of
 // the stage are mutated too.
-func (m mutant) underTest(ctx context.Context, overlay string) (string, error) {
+func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", m.pkg)
 	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
-	text, err := run(cmd)
+	if m.provider != nil {
+		cmd.Env = append(cmd.Env, noticedVariable+"="+m.provider.noticed)
+	}
+	text, err = run(cmd)
 	switch {
 	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
-		return "", fmt.Errorf("the mutated source does not build:\n%s", text)
+		return "", text, fmt.Errorf("the mutated source does not build:\n%s", text)
 	case strings.Contains(text, "no tests to run"):
-		return "", fmt.Errorf("there is no test %s in %s", m.test, m.pkg)
+		return "", text, fmt.Errorf("there is no test %s in %s", m.test, m.pkg)
 	case err == nil:
-		return survived, nil
+		return survived, text, nil
 	case strings.Contains(text, "--- FAIL: "+m.test), strings.Contains(text, "panic: test timed out"):
-		return caught, nil
+		return caught, text, nil
 	}
-	return "", fmt.Errorf("the test ended without a verdict: %w\n%s", err, text)
+	return "", text, fmt.Errorf("the test ended without a verdict: %w\n%s", err, text)
 }
 
 // campaign runs a short chaos campaign on the mutated programs. Its seed is
@@ -136,11 +149,11 @@ var (
 	errNotPlanted = errors.New("the design's list names a bug that nobody planted")
 )
 
-// overlay writes the mutated files and the list that go build takes. The tree is
+// writeOverlay writes the mutated files and the list that go build takes. The tree is
 // never touched.
-func (m mutant) overlay(dir string) (string, error) {
+func writeOverlay(dir string, edits []edit) (string, error) {
 	mutated, replaced := map[string]string{}, map[string]string{}
-	for i, e := range m.edits() {
+	for i, e := range edits {
 		original, err := filepath.Abs(e.file)
 		if err != nil {
 			return "", err

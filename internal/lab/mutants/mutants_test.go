@@ -21,10 +21,10 @@ func TestMain(m *testing.M) {
 func TestEveryMutantFitsItsSourceAndNamesWhoMustCatchIt(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutants, campaigned) {
+	for _, m := range slices.Concat(mutants, providers, campaigned) {
 		require.False(t, names[m.name], "%s is planted twice", m.name)
 		names[m.name] = true
-		_, err := m.overlay(t.TempDir())
+		_, err := writeOverlay(t.TempDir(), m.edits())
 		require.NoError(t, err, m.name)
 		require.NotEmpty(t, m.breaks, m.name)
 		require.NotEqual(t, m.test == "", m.invariant == "", "%s is caught by a test or by an invariant", m.name)
@@ -32,6 +32,25 @@ func TestEveryMutantFitsItsSourceAndNamesWhoMustCatchIt(t *testing.T) {
 			require.True(t, declared(t, m.pkg, m.test), "%s: there is no %s in %s", m.name, m.test, m.pkg)
 		}
 	}
+}
+
+func TestTheSimulatorHasTenMutantsAndEachSaysWhatMustHoldAndWhichProtectionMakesItSo(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(providers), 10)
+	sorts := map[bool]int{}
+	for _, m := range providers {
+		require.NotNil(t, m.provider, m.name)
+		require.NotEmpty(t, m.provider.holds, m.name)
+		require.NotEmpty(t, m.provider.without, m.name)
+		sorts[m.provider.breach]++
+		for _, e := range m.edits() {
+			require.Equal(t, "internal/lab/world", filepath.Dir(e.file), "%s changes the simulator and nothing else", m.name)
+		}
+		_, err := writeOverlay(t.TempDir(), slices.Concat(m.edits(), m.provider.without))
+		require.NoError(t, err, m.name)
+	}
+	require.Positive(t, sorts[true])
+	require.Positive(t, sorts[false])
 }
 
 func declared(t *testing.T, pkg, test string) bool {
@@ -69,7 +88,7 @@ func TestSeveralEditsOfOneFileAreOneMutatedFile(t *testing.T) {
 		},
 	}
 	dir := t.TempDir()
-	_, err := m.overlay(dir)
+	_, err := writeOverlay(dir, m.edits())
 	require.NoError(t, err)
 	written, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	require.NoError(t, err)
@@ -80,6 +99,6 @@ func TestSeveralEditsOfOneFileAreOneMutatedFile(t *testing.T) {
 	require.Contains(t, string(text), `"mandatory on"`)
 
 	m.old = "a text that stands nowhere"
-	_, err = m.overlay(t.TempDir())
+	_, err = writeOverlay(t.TempDir(), m.edits())
 	require.ErrorIs(t, err, errFitsNoMore)
 }

@@ -32,6 +32,9 @@
 // It does not promise that a 500 means nothing happened. Like with any real
 // provider, the caller asks by its key.
 //
+// What other providers do, and what none may, are mutants of this package:
+// internal/lab/mutants/planted_provider.go. So the shop is not built for this one.
+//
 // # Its tables
 //
 // charges and charge_keys are the provider's books; card_tries remembers which

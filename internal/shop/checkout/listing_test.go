@@ -2,8 +2,10 @@ package checkout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,4 +66,43 @@ func TestAListThatCannotBeReadToItsEndIsUnknownAndNotNoneAndThatIsSaidOnce(t *te
 	require.NoError(t, err)
 	require.Equal(t, 200, r.Answer.Status)
 	require.Equal(t, 0, s.alerts(checkout.AlertUnlisted), "a whole list ends the alert")
+}
+
+// The charge is looked for among declines, wherever the provider puts it, and
+// again when the first look was not answered in time. Run by the mutants of the
+// simulator.
+func TestAStrayChargeIsFoundWhereverItStandsInTheListAndHoweverLateTheListComes(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for at := range 5 {
+		payment := s.payment()
+		stray := func() {
+			_, err := s.Provider.Charge(t.Context(), s.request(payment, fmt.Sprintf("stray-%d", at), "tok_ok"))
+			require.NoError(t, err)
+		}
+		if at == 0 {
+			stray()
+		}
+		r, err := s.capture(payment, fmt.Sprintf("first-%d", at), "tok_declined")
+		require.NoError(t, err)
+		require.Equal(t, 402, r.Answer.Status)
+		for i := 1; i < 5; i++ {
+			if i == at {
+				stray()
+			}
+			_, err := s.Provider.Charge(t.Context(), s.request(payment, fmt.Sprintf("declined-%d-%d", at, i), "tok_declined"))
+			require.NoError(t, err)
+		}
+
+		s.ProviderDeadline = 300 * time.Millisecond
+		for range 3 {
+			if _, err = s.capture(payment, fmt.Sprintf("next-%d", at), "tok_ok"); errors.Is(err, checkout.ErrNeedsReview) {
+				break
+			}
+			require.ErrorIs(t, err, provider.ErrNotSent, "what could not be read is unknown")
+			s.ProviderDeadline = 4 * time.Second
+		}
+		require.ErrorIs(t, err, checkout.ErrNeedsReview, "at %d", at)
+		require.Equal(t, 1, s.charges(payment, "succeeded"), "at %d", at)
+	}
 }

@@ -327,6 +327,36 @@ func TestAnOldIntentIsAskedAboutBeforeItIsSentAgain(t *testing.T) {
 	require.Equal(t, []string{"provider.refund.done"}, replies(t, db))
 }
 
+// Two refunds of one charge that are alike but for their keys. Run by the mutants
+// of the simulator.
+func TestAsManyRefundsAreDoneAsTheProviderMade(t *testing.T) {
+	t.Parallel()
+	books, db := simulated.New(simulated.Config{URL: worldtest.Start(t, world.Options{}).URL}), devtest.Postgres(t)
+	r := charge(t, books, "tok_ok")
+	charged := r.Amount
+	r.Amount = money.Of(2000, "EUR")
+	for range 2 {
+		r.RefundID = uuid.New()
+		m := commandFor(t, r)
+		for range 3 { // as its retries would
+			err := deliver(t, db, books, m)
+			if err == nil {
+				break
+			}
+			require.Equal(t, retry.ClassAmbiguous, retry.ClassOf(err))
+		}
+	}
+	balance, err := books.Balance(t.Context())
+	require.NoError(t, err)
+	done := 0
+	for _, reply := range replies(t, db) {
+		if reply == "provider.refund.done" {
+			done++
+		}
+	}
+	require.EqualValues(t, 2000*done, charged.AmountMinor-balance["EUR"])
+}
+
 func deliver(t *testing.T, db *postgres.DB, p provider.Refunder, m inbox.Message) error {
 	t.Helper()
 	var call inbox.Call

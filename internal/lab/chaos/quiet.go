@@ -128,7 +128,7 @@ func (h *house) look(ctx context.Context, broker *rabbit.Conn, hints bool) (rest
 }
 
 // sagasSQL counts those that are neither done nor with a person.
-const sagasSQL = `SELECT count(*) FROM sagas WHERE state IN ('running', 'compensating')`
+const sagasSQL = `SELECT count(*) FROM sagas WHERE state IN ('running', 'waiting', 'compensating')`
 
 func (h *house) sagas(ctx context.Context) (n int, err error) {
 	var has bool

@@ -191,7 +191,7 @@ func (s *Scene) checkOnce(ctx context.Context, c checkout) (charges int) {
 const unsettledSQL = `
 SELECT (SELECT count(*) FROM payments WHERE id = $1 AND status IN ('capturing', 'in_doubt'))
      + (SELECT count(*) FROM outbox_events WHERE correlation_id = $1 AND merchant_id = $2 AND published_at IS NULL)
-     + (SELECT count(*) FROM sagas WHERE correlation_id = $1 AND state IN ('running', 'compensating'))
+     + (SELECT count(*) FROM sagas WHERE correlation_id = $1 AND state IN ('running', 'waiting', 'compensating'))
      + (SELECT count(*) FROM emails WHERE payment_id = $1 AND status = 'queued')
      + (SELECT count(*) FROM outbox_events o
           JOIN unnest($3::text[], $4::text[]) AS b (consumer, type) ON b.type = o.type

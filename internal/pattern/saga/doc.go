@@ -17,6 +17,8 @@
 //   - a saga ends completed, with every step done, or compensated, with every
 //     step undone, in reverse; until it does, either a timer is running or an
 //     alert is open;
+//   - a step with a condition is sent only when its condition says so, and a saga
+//     that waits for that sends nothing and gives nothing up;
 //   - an undo is due from the commit that records its do, before the command
 //     leaves: a step that nobody heard of again is undone like one that is done;
 //   - nothing is undone once the pivot is done, and while it is under way nothing
@@ -45,6 +47,13 @@
 //	               │ compensating │ ◀──┘
 //	               └──────────────┘ ──────────────────────▶ compensated
 //	                                     every undo done
+//
+// A running saga that comes to a step with a [Condition] asks it, in its own
+// transaction: the step is sent, or skipped, or the saga is waiting. It is asked
+// again after the definition's signal, an event of the same correlation, and at
+// each deadline, for a signal may be lost. A condition locks what it reads, and a
+// transaction that changes this writes the signal too: so the change is either
+// read, or its signal meets a saga that waits already.
 //
 // A deadline before the pivot sends the command again, and after some tries
 // turns round: the participant remembers the undo and refuses the do that
@@ -77,6 +86,7 @@
 //	outside, before the call          the command comes again and is asked about first
 //	outside, after the call           the same: one key, one effect
 //	orchestrator, before its commit   the reply comes again
+//	a saga that waits, anything       nothing is under way; the signal comes again
 //	at the pivot, whoever             the timer asks; nothing is assumed
 //	after the pivot, whoever          forward, never back
 //	a command or reply is dead        the deadline sends the command anew

@@ -7,20 +7,25 @@ type input struct {
 	direction Direction
 	ok        bool
 	reason    string
+	ready     Ready
 }
 
 type kind int
 
 const (
-	begun   kind = iota // its start event came
-	replied             // a participant answered
-	expired             // a deadline passed
-	again               // a person asks to try once more
+	begun     kind = iota // its start event came
+	replied               // a participant answered
+	expired               // a deadline passed
+	again                 // a person asks to try once more
+	signalled             // what a condition reads may have changed
+	judged                // the condition of the step in hand was asked
 )
 
 // move is what follows from an input, beside the changed saga: at most one
 // command, and whether a person must or need no longer look.
 type move struct {
+	ask   *Track // the step whose condition is to be asked; the answer is the next input
+	wait  *Track // the step whose condition is not decided: it is asked again
 	send  *Track // the step whose command leaves
 	again bool   // the participant may think about an earlier refusal anew
 	ended bool
@@ -41,6 +46,9 @@ const NoAnswer = "no_answer"
 //     it and on the way back it asks again, for ever, and tells a person.
 //  4. A refusal before the pivot, or of the pivot itself, turns round; after it
 //     and on the way back a person is told.
+//  5. A step with a condition is sent, skipped or held as its condition says. Waiting,
+//     it is asked about again after a signal, and after each deadline, for ever:
+//     nothing of it was sent, so there is nothing to lose patience with.
 func (d Definition) next(s *Saga, in input) move {
 	if s.State.Final() { // 1
 		s.late(d, in)
@@ -58,8 +66,31 @@ func (d Definition) next(s *Saga, in input) move {
 		return d.expire(s)
 	case again:
 		return d.retry(s)
+	case signalled: // 5
+		if s.State == Waiting {
+			return move{ask: s.track(s.Position, Do)}
+		}
+	case judged:
+		return d.judge(s, in.ready)
 	}
 	return move{}
+}
+
+// judge does what the condition of the step in hand says.
+func (d Definition) judge(s *Saga, ready Ready) move { // 5
+	t := s.track(s.Position, Do)
+	switch ready {
+	case Skip:
+		t.Status, t.changed = Skipped, true
+		return d.forward(s)
+	case Wait:
+		s.State = Waiting
+		t.Status, t.changed = Awaiting, true
+		return move{wait: t}
+	case Go:
+	}
+	s.State = Running
+	return s.send(t)
 }
 
 func (d Definition) reply(s *Saga, in input) move {
@@ -101,6 +132,9 @@ func (d Definition) expire(s *Saga) move {
 		return d.forward(s)
 	}
 	t := s.track(s.Position, s.Direction)
+	if s.State == Waiting { // 5
+		return move{ask: t}
+	}
 	if t == nil || t.Status != Started {
 		return move{} // Refused: only a person moves it.
 	}
@@ -142,12 +176,15 @@ func (d Definition) onward(s *Saga) move {
 	return d.forward(s)
 }
 
-// forward sends the next step that is not skipped, or ends.
+// forward comes to the next step that is not skipped, or ends.
 func (d Definition) forward(s *Saga) move {
 	s.State = Running
 	for i := s.Position + 1; i < len(d.Steps); i++ {
 		if t := s.track(i, Do); t != nil && t.Status == Pending {
 			s.Position = i
+			if d.Steps[i].Condition != nil {
+				return move{ask: t}
+			}
 			return s.send(t)
 		}
 	}

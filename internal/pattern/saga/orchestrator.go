@@ -51,11 +51,18 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 			return retry.Permanent(err)
 		}
 		id, _ := args[len(args)-1].(uuid.UUID)
-		all = append(all, one{m, in, query, args, append(id[:], m.EventID[:]...)})
+		all = append(all, one{m, in, query, args, slices.Concat(m.Correlation[:], id[:], m.EventID[:])})
 	}
-	// By saga: two workers with the same ones wait for each other in one order.
+	// By what conditions lock, then by saga: two workers with the same ones wait for
+	// each other in one order.
 	slices.SortFunc(all, func(a, b one) int { return bytes.Compare(a.order, b.order) })
 	for _, each := range all {
+		if each.in.kind == signalled {
+			if err := o.signal(ctx, tx, each.message); err != nil {
+				return err
+			}
+			continue
+		}
 		s, m, err := o.Definition.advance(each.message.Context(ctx), tx, each.in, each.query, each.args...)
 		switch {
 		case errors.Is(err, ErrNotFound):
@@ -66,6 +73,30 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 			return err
 		}
 		o.remember(each.message, each.in, s, m)
+	}
+	return nil
+}
+
+const waitingSQL = `SELECT id FROM sagas WHERE definition = $1 AND correlation_id = $2 AND merchant_id = $3 AND state = 'waiting' ORDER BY id`
+
+// signal asks the conditions of the sagas that wait for what m tells. One that
+// comes to its step a moment later reads what was committed before m.
+func (o *Orchestrator) signal(ctx context.Context, tx postgres.Tx, m inbox.Message) error {
+	var waiting []uuid.UUID
+	if err := tx.Select(ctx, &waiting, waitingSQL, o.Definition.Name, m.Correlation, m.Scope); err != nil {
+		return err
+	}
+	for _, id := range waiting {
+		s, moves, err := o.Definition.advance(m.Context(ctx), tx, input{kind: signalled}, byIDSQL, id)
+		if errors.Is(err, errRivals) {
+			return retry.Transient(err)
+		}
+		if err != nil {
+			return err
+		}
+		if moves.send != nil {
+			o.remember(m, input{kind: signalled}, s, moves)
+		}
 	}
 	return nil
 }

@@ -28,7 +28,26 @@ type Step struct {
 	// the pivot the saga then turns round, elsewhere a person is told and the
 	// asking goes on. 0 means 3.
 	Tries int
+	// Condition is asked before the step's command is first sent; nil means that
+	// the step is always due. See [Ready].
+	Condition Condition
 }
+
+// Ready is what a condition says of its step.
+type Ready int
+
+// What a condition can say.
+const (
+	Go   Ready = iota // the step is due
+	Skip              // the step is not needed: the saga goes on without it
+	Wait              // not decided yet: ask again after the definition's signal
+)
+
+// Condition says whether a step is due, in the transaction that moves the saga.
+// What it reads must be locked until that transaction ends: a change with its
+// signal then commits either before the reading or after the saga waits, so no
+// signal is missed.
+type Condition func(ctx context.Context, tx postgres.Tx, s Saga) (Ready, error)
 
 // Definition is a story: its steps in order, and what happens at its end.
 type Definition struct {
@@ -36,7 +55,11 @@ type Definition struct {
 	// Start is the event that sets a saga in motion; its aggregate is the saga's
 	// subject.
 	Start string
-	Steps []Step
+	// Signal is the event after which the conditions of waiting sagas are asked
+	// again: those of the event's correlation. A definition with a condition has
+	// one.
+	Signal string
+	Steps  []Step
 	// Ended runs once, in the transaction in which a saga ends well or is
 	// compensated: the place for the subject's own state and its event.
 	Ended func(ctx context.Context, tx postgres.Tx, s Saga) error
@@ -61,16 +84,21 @@ func (d Definition) Check() error {
 			return fmt.Errorf("%w: step %q: there is one pivot, and no way back from it", errDefinition, s.Name)
 		case pivot && s.Undo != "":
 			return fmt.Errorf("%w: step %q comes after the pivot: it only goes forward", errDefinition, s.Name)
+		case s.Condition != nil && d.Signal == "":
+			return fmt.Errorf("%w: step %q waits, and no signal would wake it", errDefinition, s.Name)
 		}
 		pivot, names[s.Name] = pivot || s.Pivot, true
 	}
 	return nil
 }
 
-// Types are the events that an orchestrator of this definition reads: the start
-// and every reply.
+// Types are the events that an orchestrator of this definition reads: the start,
+// the signal and every reply.
 func (d Definition) Types() []string {
 	types := []string{d.Start}
+	if d.Signal != "" {
+		types = append(types, d.Signal)
+	}
 	for _, s := range d.Steps {
 		for _, command := range []string{s.Do, s.Undo} {
 			if command != "" {
@@ -113,6 +141,7 @@ type State string
 // States of a saga.
 const (
 	Running      State = "running"
+	Waiting      State = "waiting" // for the condition of the step in hand; no command is under way
 	Compensating State = "compensating"
 	Stuck        State = "stuck" // it needs a person, an alert is open; replies still move it
 	Completed    State = "completed"
@@ -136,11 +165,12 @@ type Status string
 
 // Statuses of a step.
 const (
-	Pending Status = "pending"
-	Skipped Status = "skipped"
-	Started Status = "started" // the command is recorded: from here on its undo is due
-	Done    Status = "done"
-	Failed  Status = "failed" // the participant refused, for good
+	Pending  Status = "pending"
+	Awaiting Status = "waiting" // its condition is not decided: nothing was sent, no undo is due
+	Skipped  Status = "skipped"
+	Started  Status = "started" // the command is recorded: from here on its undo is due
+	Done     Status = "done"
+	Failed   Status = "failed" // the participant refused, for good
 )
 
 // Saga is one story on its way.

@@ -34,7 +34,8 @@ func trip() Definition {
 
 const tripTables = `
 CREATE TABLE effects (saga uuid NOT NULL, step text NOT NULL, PRIMARY KEY (saga, step));
-CREATE TABLE ends (saga uuid PRIMARY KEY, state text NOT NULL)`
+CREATE TABLE ends (saga uuid PRIMARY KEY, state text NOT NULL);
+CREATE TABLE conditions (correlation uuid PRIMARY KEY, ready integer NOT NULL)`
 
 // world is a database with one trip's tables and its participants.
 type world struct {
@@ -50,6 +51,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, db: devtest.Postgres(t), d: trip(), refuse: map[string]bool{}}
+	w.d.Signal, w.d.Steps[1].Condition = "trip.changed", roomIsDue
 	w.o = &Orchestrator{Definition: w.d}
 	if err := w.d.Check(); err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ UPDATE sagas
 INSERT INTO saga_steps AS t (saga_id, step, direction, position, status, attempts, late, error, deadline_at, started_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
         CASE WHEN $9::float8 > 0 THEN clock_timestamp() + $9::float8 * interval '1 second' END,
-        clock_timestamp(), CASE WHEN $5 IN ('done', 'failed') THEN clock_timestamp() END)
+        CASE WHEN $5 NOT IN ('waiting', 'skipped') THEN clock_timestamp() END, CASE WHEN $5 IN ('done', 'failed') THEN clock_timestamp() END)
 ON CONFLICT (saga_id, step, direction) DO UPDATE
    SET status = excluded.status, attempts = excluded.attempts, late = excluded.late, error = excluded.error,
        deadline_at = coalesce(excluded.deadline_at, t.deadline_at),
@@ -163,13 +163,31 @@ func (d Definition) advance(ctx context.Context, tx postgres.Tx, in input, query
 			return s, move{}, err
 		}
 		before := s.State
-		m := d.next(&s, in)
+		m, err := d.decide(ctx, tx, &s, in)
+		if err != nil {
+			return s, m, err
+		}
 		won, err := d.write(ctx, tx, &s, before, m)
 		if err != nil || won {
 			return s, m, err
 		}
 	}
 	return Saga{}, move{}, errRivals
+}
+
+// decide is next, with the condition of each step that the saga comes to.
+func (d Definition) decide(ctx context.Context, tx postgres.Tx, s *Saga, in input) (move, error) {
+	m := d.next(s, in)
+	eased := m.eased
+	for m.ask != nil {
+		ready, err := d.Steps[m.ask.Position].Condition(ctx, tx, *s)
+		if err != nil {
+			return m, err
+		}
+		m = d.next(s, input{kind: judged, ready: ready})
+	}
+	m.eased = m.eased || eased
+	return m, nil
 }
 
 // write makes a decision durable: state, history, command and alert, or nothing
@@ -187,7 +205,7 @@ func (d Definition) write(ctx context.Context, tx postgres.Tx, s *Saga, before S
 		n, err = tx.Exec(ctx, touchSQL, s.ID, s.Version)
 	} else {
 		n, err = tx.Exec(ctx, updateSQL, s.ID, s.Version, s.State, s.Direction, s.Position, s.Sent, s.Alerted, s.Failure,
-			d.due(s, m), s.State.Final(), s.ResolvedBy, s.ResolvedWhy)
+			d.due(m), s.State.Final(), s.ResolvedBy, s.ResolvedWhy)
 	}
 	if err != nil || n != 1 {
 		return false, err
@@ -200,11 +218,14 @@ func (d Definition) write(ctx context.Context, tx postgres.Tx, s *Saga, before S
 }
 
 // due is the number of seconds after which the timer looks, 0 for never.
-func (d Definition) due(s *Saga, m move) float64 {
-	if m.send == nil {
-		return 0
+func (d Definition) due(m move) float64 {
+	switch {
+	case m.send != nil:
+		return d.patience(m.send).Seconds()
+	case m.wait != nil:
+		return d.Steps[m.wait.Position].Deadline.Seconds()
 	}
-	return d.patience(m.send).Seconds()
+	return 0
 }
 
 // mostPatience bounds how much longer than at first a step is waited for, as a
@@ -229,8 +250,8 @@ func (d Definition) writeTracks(ctx context.Context, tx postgres.Tx, s *Saga, m 
 			continue
 		}
 		deadline := 0.0
-		if t == m.send {
-			deadline = d.patience(t).Seconds()
+		if t == m.send || t == m.wait {
+			deadline = d.due(m)
 		}
 		if _, err := tx.Exec(ctx, upsertStepSQL, s.ID, t.Step, t.Direction, t.Position, t.Status, t.Attempts, t.Late, t.Error, deadline); err != nil {
 			return err
@@ -277,8 +298,11 @@ func pointBefore(d Direction) string {
 
 // inputOf reads what a message says to which saga.
 func (d Definition) inputOf(m inbox.Message) (in input, query string, args []any, err error) {
-	if m.Type == d.Start {
+	switch m.Type {
+	case d.Start:
 		return input{kind: begun}, bySubjectSQL, []any{d.Name, m.AggregateID}, nil
+	case d.Signal:
+		return input{kind: signalled}, "", []any{m.Correlation}, nil
 	}
 	r, ok, err := readReply(m)
 	if err == nil && d.position(r.Step) < 0 {

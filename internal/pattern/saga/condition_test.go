@@ -1,0 +1,199 @@
+package saga
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/postgres"
+)
+
+// roomIsDue is the condition of the trip's second step: what the table says of the
+// story, under a lock; a story that is not in it needs its room.
+func roomIsDue(ctx context.Context, tx postgres.Tx, s Saga) (ready Ready, err error) {
+	err = tx.Get(ctx, &ready, `SELECT ready FROM conditions WHERE correlation = $1 FOR UPDATE`, s.Correlation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Go, nil
+	}
+	return ready, err
+}
+
+// condition changes what the condition reads, and signals in the same transaction.
+func (w *world) condition(s Saga, ready Ready) {
+	w.t.Helper()
+	e, err := outbox.New(s.Scope, s.Correlation, "condition", s.Subject, w.d.Signal, map[string]int{"schema": 1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.in(func(tx postgres.Tx) error {
+		_, err := tx.Exec(context.Background(), `
+INSERT INTO conditions (correlation, ready) VALUES ($1, $2) ON CONFLICT (correlation) DO UPDATE SET ready = $2`, s.Correlation, ready)
+		if err != nil {
+			return err
+		}
+		if err := tx.Get(context.Background(), &e.AggregateVersion, `SELECT count(*) + 2 FROM outbox_events WHERE aggregate_id = $1`, s.Subject); err != nil {
+			return err
+		}
+		return outbox.Append(context.Background(), tx, e)
+	})
+}
+
+func (w *world) decide(s Saga, skip bool) {
+	w.t.Helper()
+	if skip {
+		w.condition(s, Skip)
+		return
+	}
+	w.condition(s, Go)
+}
+
+// waits fails unless the saga waits for its room, of which nothing was sent.
+func (w *world) waits(s Saga) {
+	w.t.Helper()
+	w.is(s, Waiting, 1, 0)
+	now := w.now(s)
+	if t := now.track(1, Do); t.Status != Awaiting || t.Attempts != 0 || t.StartedAt != nil || t.DeadlineAt == nil {
+		w.t.Errorf("the step in hand is %+v", *t)
+	}
+	if n := w.count(`SELECT count(*) FROM outbox_events WHERE correlation_id = $1 AND type LIKE 'room.%'`, s.Correlation); n != 0 {
+		w.t.Errorf("%d commands of a step that waits", n)
+	}
+}
+
+func TestAStepWaitsHoweverLongUntilASignalAfterWhichItsConditionIsDecided(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ready   Ready
+		refuse  string
+		end     State
+		effects int
+		undos   []string
+	}{
+		"due":                      {Go, "", Completed, 4, nil},
+		"not needed":               {Skip, "", Completed, 3, nil},
+		"due, then turned round":   {Go, "money.send", Compensated, 0, []string{"room.free", "seat.free"}},
+		"not needed, turned round": {Skip, "money.send", Compensated, 0, []string{"seat.free"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.refuse[c.refuse] = true
+			s := w.begin()
+			w.condition(s, Wait)
+			w.drain(s)
+			w.waits(s)
+			for range 5 { // more than it has tries
+				if w.expire(s) != 1 {
+					t.Error("the timer does not look at what waits")
+				}
+			}
+			w.condition(s, Wait)
+			w.drain(s)
+			w.waits(s)
+			w.condition(s, c.ready)
+			w.drain(s)
+			w.is(s, c.end, c.effects, 0)
+			var undone []string
+			if err := w.db.Select(t.Context(), &undone, `SELECT type FROM outbox_events WHERE correlation_id = $1 AND type LIKE '%.free' ORDER BY seq`, s.Correlation); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(undone, c.undos) {
+				t.Errorf("undone were %v, not %v", undone, c.undos)
+			}
+		})
+	}
+}
+
+func TestADeadlineFindsWhatALostSignalWasAbout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.begin()
+	w.condition(s, Wait)
+	w.drain(s)
+	w.condition(s, Go)
+	w.drain(s, w.d.Signal)
+	w.waits(s)
+	w.expire(s)
+	w.drain(s, w.d.Signal)
+	w.is(s, Completed, 4, 0)
+	w.drain(s) // it was not lost but late, and no saga waits any more
+	w.is(s, Completed, 4, 0)
+}
+
+func TestASignalWakesTheStoriesOfItsCorrelationAndNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, other := w.begin(), w.begin()
+	for _, s := range []Saga{one, other} {
+		w.condition(s, Wait)
+		w.drain(s)
+	}
+	w.in(func(tx postgres.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE conditions SET ready = $1`, Go)
+		return err
+	})
+	w.condition(one, Go)
+	w.drain(one)
+	w.drain(other)
+	w.is(one, Completed, 4, 0)
+	w.waits(other)
+}
+
+// The step is reached while its condition changes: whichever is first, the saga
+// goes on without a deadline.
+func TestOfAChangeAndAStoryThatComesToItsConditionNeitherMissesTheOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 20 {
+		s := w.begin()
+		w.condition(s, Wait)
+		w.drain(s, "seat.take.done")
+		reply := w.pending(s)[0]
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := w.deliver(reply, false); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() { w.condition(s, Go) })
+		wg.Wait()
+		w.drain(s)
+		w.is(s, Completed, 4, 0)
+	}
+}
+
+func TestACrashWhileAStoryWaitsOrIsWokenLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.begin()
+	w.condition(s, Wait)
+	w.drain(s, "seat.take.done")
+	reply := w.pending(s)[0]
+	if err := w.deliver(reply, true); err != nil {
+		t.Fatal(err)
+	}
+	w.is(s, Running, 1, 0)
+	w.drain(s)
+	w.waits(s)
+	w.condition(s, Go)
+	signal := w.pending(s)[0]
+	if err := w.deliver(signal, true); err != nil {
+		t.Fatal(err)
+	}
+	w.waits(s)
+	w.drain(s)
+	w.is(s, Completed, 4, 0)
+}
+
+func TestAConditionThatNoSignalDecidesIsRefused(t *testing.T) {
+	t.Parallel()
+	d := trip()
+	d.Steps[0].Condition = roomIsDue
+	if err := d.Check(); !errors.Is(err, errDefinition) {
+		t.Errorf("a wait without an end: %v", err)
+	}
+}

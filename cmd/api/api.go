@@ -83,7 +83,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	}
 	a.handler = httpapi.New(httpapi.Options{
 		Refunds: refund.New(refund.Config{
-			DB: db, Keys: keys, Payments: checkouts, Story: refund.Story(schedule.Whole()), Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
+			DB: db, Keys: keys, Payments: checkouts, Story: refund.Story(schedule.Whole(), checkout.Refunds{}), Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
 		}),
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),

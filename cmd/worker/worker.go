@@ -157,7 +157,7 @@ func (w *worker) smtp(timeout time.Duration) (*email.SMTP, error) {
 // wireSaga makes what drives refunds: the story, and the timer that looks where
 // no answer came.
 func (w *worker) wireSaga(context.Context) error {
-	w.story = refund.Story(w.schedule.Whole())
+	w.story = refund.Story(w.schedule.Whole(), checkout.Refunds{})
 	w.timer = saga.Timer{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
 	return w.story.Check()
 }

@@ -146,7 +146,7 @@ func (h *house) sell(merchant uuid.UUID) sale {
 }
 
 var (
-	story    = refund.Story(time.Minute)
+	story    = refund.Story(time.Minute, checkout.Refunds{})
 	handlers = map[string]inbox.Handler{
 		ledger.Name:          ledger.Consumer{}.Handle,
 		tickets.Name:         tickets.Consumer{}.Handle,

@@ -201,7 +201,7 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 	tail := journal.NewTail(journal.TailOptions{DB: db, Poll: 5 * time.Millisecond})
 	o := httpapi.Options{
 		DB: db, Checkout: e.shop, Keys: keys, Journal: e.journal, Tail: tail,
-		Refunds: refund.New(refund.Config{DB: db, Keys: keys, Payments: e.shop, Story: refund.Story(time.Minute), Render: wire.Renderer{}, Observer: e.journal}),
+		Refunds: refund.New(refund.Config{DB: db, Keys: keys, Payments: e.shop, Story: refund.Story(time.Minute, checkout.Refunds{}), Render: wire.Renderer{}, Observer: e.journal}),
 		Audit:   audit.New(audit.Options{DB: db, Books: e.bank, Mailbox: e.box}), Books: e.bank, Mailbox: e.box,
 		Secret: []byte("secret"), OperatorToken: operatorToken, Pages: fs.FS(pages),
 		OnContractBreach: func(err error) { t.Errorf("contract: %v", err) },

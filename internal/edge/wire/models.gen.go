@@ -446,6 +446,7 @@ const (
 	SagaStateCompleted    SagaState = "completed"
 	SagaStateRunning      SagaState = "running"
 	SagaStateStuck        SagaState = "stuck"
+	SagaStateWaiting      SagaState = "waiting"
 )
 
 // Valid indicates whether the value is a known member of the SagaState enum.
@@ -460,6 +461,8 @@ func (e SagaState) Valid() bool {
 	case SagaStateRunning:
 		return true
 	case SagaStateStuck:
+		return true
+	case SagaStateWaiting:
 		return true
 	default:
 		return false
@@ -491,6 +494,7 @@ const (
 	SagaStepStatusPending SagaStepStatus = "pending"
 	SagaStepStatusSkipped SagaStepStatus = "skipped"
 	SagaStepStatusStarted SagaStepStatus = "started"
+	SagaStepStatusWaiting SagaStepStatus = "waiting"
 )
 
 // Valid indicates whether the value is a known member of the SagaStepStatus enum.
@@ -505,6 +509,8 @@ func (e SagaStepStatus) Valid() bool {
 	case SagaStepStatusSkipped:
 		return true
 	case SagaStepStatusStarted:
+		return true
+	case SagaStepStatusWaiting:
 		return true
 	default:
 		return false
@@ -1367,11 +1373,14 @@ type Saga struct {
 	PaymentID PaymentID `json:"payment_id"`
 
 	// RefundID Example: ref_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5
-	RefundID       RefundID   `json:"refund_id"`
-	ResolvedBy     *string    `json:"resolved_by"`
-	ResolvedReason *string    `json:"resolved_reason"`
-	State          SagaState  `json:"state"`
-	Steps          []SagaStep `json:"steps"`
+	RefundID       RefundID `json:"refund_id"`
+	ResolvedBy     *string  `json:"resolved_by"`
+	ResolvedReason *string  `json:"resolved_reason"`
+
+	// State `waiting`: the step in hand is not decided. A refund that would leave nothing
+	// waits at its void until each earlier refund of the payment has ended.
+	State SagaState  `json:"state"`
+	Steps []SagaStep `json:"steps"`
 }
 
 // SagaID Example: saga_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5
@@ -1394,7 +1403,8 @@ type SagaResolution struct {
 // SagaResolutionOutcome defines model for SagaResolution.Outcome.
 type SagaResolutionOutcome string
 
-// SagaState defines model for SagaState.
+// SagaState `waiting`: the step in hand is not decided. A refund that would leave nothing
+// waits at its void until each earlier refund of the payment has ended.
 type SagaState string
 
 // SagaStep defines model for SagaStep.

@@ -1,16 +1,21 @@
 package checkout
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/inbox"
+	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 )
@@ -106,7 +111,7 @@ const (
 	closeReservationSQL = `
 UPDATE refund_reservations SET state = $2, settled_at = clock_timestamp()
  WHERE refund_id = $1 AND state = 'reserved'
-RETURNING payment_id, amount_minor`
+RETURNING payment_id, merchant_id, amount_minor, settled_at`
 
 	reservationStateSQL = `SELECT state FROM refund_reservations WHERE refund_id = $1`
 
@@ -121,17 +126,25 @@ WITH p AS (
 UPDATE orders o SET status = p.status FROM p WHERE o.id = p.order_id`
 
 	releasedSQL = `UPDATE payments SET refund_reserved_minor = refund_reserved_minor - $2 WHERE id = $1`
+
+	// A statement after the one that locked the payment: it sees what was committed
+	// before.
+	anyReservedSQL = `SELECT EXISTS (SELECT FROM refund_reservations WHERE payment_id = $1 AND merchant_id = $2 AND state = 'reserved')`
 )
 
-// Handle closes each message's reservation, with payment and order, in tx. After
-// nil every reservation has its outcome's state, now or since before.
+// Handle closes each message's reservation, with payment and order, in tx, and
+// says so when another refund of the payment may wait for it. After nil every
+// reservation has its outcome's state, now or since before.
 func (Refunds) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	// By payment: two workers with the same ones wait for each other in one order.
+	batch = slices.Clone(batch)
+	slices.SortStableFunc(batch, func(a, b inbox.Message) int { return bytes.Compare(a.Correlation[:], b.Correlation[:]) })
 	for _, m := range batch {
 		r, state, err := refundOutcome(m)
 		if err != nil {
 			return retry.Permanent(err)
 		}
-		if err := closeReservation(ctx, tx, r, state); err != nil {
+		if err := closeReservation(m.Context(ctx), tx, r, state); err != nil {
 			return err
 		}
 	}
@@ -152,8 +165,10 @@ func refundOutcome(m inbox.Message) (event.Refund, string, error) {
 
 func closeReservation(ctx context.Context, tx postgres.Tx, r event.Refund, state string) error {
 	var closed struct {
-		PaymentID uuid.UUID `db:"payment_id"`
-		Minor     int64     `db:"amount_minor"`
+		PaymentID  uuid.UUID `db:"payment_id"`
+		MerchantID uuid.UUID `db:"merchant_id"`
+		Minor      int64     `db:"amount_minor"`
+		At         time.Time `db:"settled_at"`
 	}
 	err := tx.Get(ctx, &closed, closeReservationSQL, r.RefundID, state)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -170,6 +185,66 @@ func closeReservation(ctx context.Context, tx postgres.Tx, r event.Refund, state
 	if err == nil && n != 1 {
 		err = retry.Permanent(fmt.Errorf("payment %s of refund %s cannot be refunded in its state", PaymentRef(closed.PaymentID), event.RefundName(r.RefundID)))
 	}
+	if err != nil {
+		return err
+	}
+	return tellClosed(ctx, tx, event.RefundReservationClosed{
+		Schema: event.SchemaVersion, RefundID: r.RefundID, MerchantID: closed.MerchantID, PaymentID: closed.PaymentID, State: state, ClosedAt: closed.At.UTC(),
+	})
+}
+
+// tellClosed writes that a reservation is closed, when another one of its payment
+// is open: a refund that was the only one keeps none waiting. A reservation is an
+// aggregate of its own, with this one event.
+func tellClosed(ctx context.Context, tx postgres.Tx, closed event.RefundReservationClosed) error {
+	var others bool
+	if err := tx.Get(ctx, &others, anyReservedSQL, closed.PaymentID, closed.MerchantID); err != nil || !others {
+		return err
+	}
+	e, err := outbox.New(closed.MerchantID, closed.PaymentID, "refund_reservation", uuid.NewSHA1(closed.RefundID, []byte("reservation")),
+		event.TypeRefundReservationClosed, closed)
+	if err != nil {
+		return err
+	}
+	e.AggregateVersion, e.Traceparent = 1, telemetry.Traceparent(ctx)
+	return outbox.Append(ctx, tx, e)
+}
+
+const (
+	// The same lock that reserving and closing take.
+	lockRefundableSQL = `SELECT amount_minor - refunded_minor FROM payments WHERE id = $1 AND merchant_id = $2 FOR NO KEY UPDATE`
+
+	// A later reservation is not asked about: it waits for this one.
+	reservedBeforeSQL = `
+SELECT r.amount_minor, EXISTS (
+         SELECT FROM refund_reservations e WHERE e.payment_id = r.payment_id AND e.state = 'reserved' AND e.seq < r.seq) AS open
+  FROM refund_reservations r
+ WHERE r.refund_id = $1 AND r.payment_id = $2`
+)
+
+// LeftAfter says what a refund that has its reservation leaves of its payment. It
+// is not known while an earlier reservation of the payment is open. The payment
+// stays locked until tx ends, so the transaction that closes the earlier one either
+// committed before this, or commits its event after tx.
+func (Refunds) LeftAfter(ctx context.Context, tx postgres.Tx, r event.Refund) (minor int64, known bool, err error) {
+	if err := tx.Get(ctx, &minor, lockRefundableSQL, r.PaymentID, r.MerchantID); err != nil {
+		return 0, false, noReservation(err, r)
+	}
+	var mine struct {
+		Minor int64 `db:"amount_minor"`
+		Open  bool  `db:"open"`
+	}
+	if err := tx.Get(ctx, &mine, reservedBeforeSQL, r.RefundID, r.PaymentID); err != nil {
+		return 0, false, noReservation(err, r)
+	}
+	return minor - mine.Minor, !mine.Open, nil
+}
+
+// noReservation tells a refund that never was from a database that cannot be asked.
+func noReservation(err error, r event.Refund) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return retry.Permanent(fmt.Errorf("nothing was reserved for refund %s", event.RefundName(r.RefundID)))
+	}
 	return err
 }
 
@@ -178,11 +253,8 @@ func closeReservation(ctx context.Context, tx postgres.Tx, r event.Refund, state
 func closedBefore(ctx context.Context, tx postgres.Tx, r event.Refund, state string) error {
 	var now string
 	err := tx.Get(ctx, &now, reservationStateSQL, r.RefundID)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return retry.Permanent(fmt.Errorf("nothing was reserved for refund %s", event.RefundName(r.RefundID)))
-	case err != nil || now == state:
-		return err
+	if err != nil || now == state {
+		return noReservation(err, r)
 	}
 	return AlertRefundContradiction.Raise(ctx, tx, r.MerchantID, event.RefundName(r.RefundID),
 		map[string]any{"payment_id": PaymentRef(r.PaymentID), "stored": now, "said": state})

@@ -13,6 +13,7 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
@@ -149,6 +150,93 @@ func TestAnOutcomeThatContradictsAClosedReservationMovesNothingAndAlerts(t *test
 	require.Equal(t, "captured", s.state(p))
 	require.Zero(t, s.count(`SELECT refunded_minor FROM payments WHERE id = $1`, p))
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'refund_contradiction' AND state = 'open'`))
+}
+
+// leftAfter asks what a refund would leave, and whether the payment is locked
+// meanwhile.
+func (s *shop) leftAfter(r event.Refund) (minor int64, known bool) {
+	s.t.Helper()
+	require.NoError(s.t, postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) (err error) {
+		if minor, known, err = (checkout.Refunds{}).LeftAfter(context.Background(), tx, r); err != nil {
+			return err
+		}
+		held := postgres.InTx(context.Background(), s.db, func(other postgres.Tx) error {
+			_, err := other.Exec(context.Background(), `SELECT id FROM payments WHERE id = $1 FOR NO KEY UPDATE NOWAIT`, r.PaymentID)
+			return err
+		})
+		require.ErrorContains(s.t, held, "could not obtain lock", "a reservation is closed before or after, not between")
+		return nil
+	}))
+	return minor, known
+}
+
+func TestWhatARefundLeavesIsKnownWhenEachEarlierReservationIsClosed(t *testing.T) {
+	t.Parallel()
+	for state, left := range map[string]int64{event.TypeRefundCompleted: 0, event.TypeRefundFailed: 3000} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			p := s.captured()
+			first, _, err := s.reserve(p, 3000)
+			require.NoError(t, err)
+			last, _, err := s.reserve(p, 0)
+			require.NoError(t, err)
+			// Neither a clock nor an id says who was first.
+			s.exec(`UPDATE refund_reservations SET reserved_at = reserved_at + interval '1 hour' WHERE refund_id = $1`, first.RefundID)
+
+			minor, known := s.leftAfter(first)
+			require.True(t, known, "a later one is not waited for")
+			require.Equal(t, int64(5400), minor)
+			_, known = s.leftAfter(last)
+			require.False(t, known)
+
+			for range 2 {
+				s.learn(s.outcome(first, state))
+			}
+			minor, known = s.leftAfter(last)
+			require.True(t, known)
+			require.Equal(t, left, minor)
+			const closed = `SELECT count(*) FROM outbox_events WHERE type = 'refund.reservation_closed' AND correlation_id = $1`
+			require.Equal(t, 1, s.count(closed, p), "one event, for another reservation is open")
+			s.learn(s.outcome(last, event.TypeRefundFailed))
+			require.Equal(t, 1, s.count(closed, p), "no refund waits for the last one")
+		})
+	}
+}
+
+func TestWhoReservedFirstIsFirstWhateverItsIdSays(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	older, younger := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	var made []event.Refund
+	for _, id := range []uuid.UUID{younger, older} {
+		require.NoError(t, postgres.InTx(t.Context(), s.db, func(tx postgres.Tx) error {
+			r, _, err := s.ReserveRefund(t.Context(), tx, event.Refund{RefundID: id, MerchantID: s.merchant, PaymentID: p, Amount: money.Of(4200, "")})
+			made = append(made, r)
+			return err
+		}))
+	}
+	_, known := s.leftAfter(made[0])
+	require.True(t, known)
+	_, known = s.leftAfter(made[1])
+	require.False(t, known)
+}
+
+func TestARefundWithoutAReservationIsPermanent(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.captured()
+	for _, r := range []event.Refund{
+		{RefundID: uuid.New(), MerchantID: s.merchant, PaymentID: p},
+		{RefundID: uuid.New(), MerchantID: uuid.New(), PaymentID: p},
+	} {
+		err := postgres.InTx(t.Context(), s.db, func(tx postgres.Tx) error {
+			_, _, err := checkout.Refunds{}.LeftAfter(t.Context(), tx, r)
+			return err
+		})
+		require.Equal(t, retry.ClassPermanent, retry.ClassOf(err))
+	}
 }
 
 func TestEachRefundMovesThePaymentOnceWhateverTheBrokerDoes(t *testing.T) {

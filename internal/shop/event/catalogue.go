@@ -36,6 +36,7 @@ var Catalogue = []Described{
 	{Type: TypeProviderRefundFailed, Means: "A signed message of the provider: a refund failed.", payload: ProviderRefund{}},
 	{Type: TypeRefundCompleted, Means: "The money went back.", payload: RefundCompleted{}},
 	{Type: TypeRefundFailed, Means: "It did not, and everything else was taken back.", payload: RefundFailed{}},
+	{Type: TypeRefundReservationClosed, Means: "The payment has taken over a refund's outcome, and other refunds of it are open.", payload: RefundReservationClosed{}},
 }
 
 // Fields are the names in the payload, in its order.

@@ -14,6 +14,8 @@ const (
 	TypeRefundRequested = "refund.requested"
 	TypeRefundCompleted = "refund.completed"
 	TypeRefundFailed    = "refund.failed"
+
+	TypeRefundReservationClosed = "refund.reservation_closed"
 )
 
 // Commands of the refund saga. Each is answered by its own type and ".done" or
@@ -69,6 +71,18 @@ type RefundFailed struct {
 	Refund
 	FailureCode string    `json:"failure_code"`
 	FailedAt    time.Time `json:"failed_at"`
+}
+
+// RefundReservationClosed says that the payment has taken over a refund's
+// outcome, while other refunds of it are still open: one of them may wait for
+// what is left.
+type RefundReservationClosed struct {
+	Schema     int       `json:"schema"`
+	RefundID   uuid.UUID `json:"refund_id"`
+	MerchantID uuid.UUID `json:"merchant_id"`
+	PaymentID  uuid.UUID `json:"payment_id"`
+	State      string    `json:"state"` // "refunded" or "released"
+	ClosedAt   time.Time `json:"closed_at"`
 }
 
 // What whoever owns a payment can say when a refund is to be reserved. Both are

@@ -39,7 +39,7 @@ var Consumers = []Consumer{
 	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured, CommandHoldRefund, CommandReleaseRefund, CommandSettleRefund}, ByBusinessKey: true},
 	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured, CommandVoidTickets, CommandReinstateTickets}, ByBusinessKey: true},
 	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed}, ByBusinessKey: true},
-	{Name: ConsumerSaga, Types: append([]string{TypeRefundRequested}, replies(CommandHoldRefund, CommandReleaseRefund,
+	{Name: ConsumerSaga, Types: append([]string{TypeRefundRequested, TypeRefundReservationClosed}, replies(CommandHoldRefund, CommandReleaseRefund,
 		CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund)...)},
 	{Name: ConsumerProvider, Types: []string{TypeProviderChargeSucceeded, TypeProviderChargeFailed,
 		TypeProviderRefundSucceeded, TypeProviderRefundFailed, CommandRefund}},

@@ -13,7 +13,7 @@ func TestEveryEventOfTheCatalogueHasAtLeastOneQueueBound(t *testing.T) {
 	bindings := Topology(retry.Demo).Bindings
 	kinds := append(replies(CommandHoldRefund, CommandReleaseRefund, CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund),
 		TypeOrderPlaced, TypePaymentCaptured, TypePaymentDeclined, TypeTicketsIssued,
-		TypeProviderChargeSucceeded, TypeProviderChargeFailed, TypeProviderRefundSucceeded, TypeProviderRefundFailed, TypeRefundRequested, TypeRefundCompleted, TypeRefundFailed,
+		TypeProviderChargeSucceeded, TypeProviderChargeFailed, TypeProviderRefundSucceeded, TypeProviderRefundFailed, TypeRefundRequested, TypeRefundCompleted, TypeRefundFailed, TypeRefundReservationClosed,
 		CommandHoldRefund, CommandReleaseRefund, CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund)
 	for _, kind := range kinds {
 		bound := 0

@@ -15,8 +15,13 @@
 //	                       checkout: reservation released, email: why not
 //
 // A refund that leaves nothing captured voids the order's tickets; a partial one
-// skips that step. Two partial refunds that together leave nothing are such a
-// pair: the second one voids, also while the first one is still under way.
+// skips that step. Of partial refunds that together would leave nothing, the last
+// one cannot know it while an earlier one may still be refused: it waits at its
+// void until each earlier reservation of the payment is closed, and then decides
+// by what is left, under the payment's lock. Later refunds wait for it in turn, so
+// none waits for itself, and the way back of an earlier one waits for none. It is
+// woken by refund.reservation_closed, and by its step's deadline should that be
+// lost.
 //
 // # The bound
 //
@@ -43,5 +48,5 @@
 //	anywhere else                 see pattern/saga
 //
 // The package owns the table refunds, and with pattern/saga the saga's. It knows
-// payments only through the interface that it declares and cmd wires.
+// payments only through the interfaces that it declares and cmd wires.
 package refund

@@ -48,6 +48,14 @@ type Payments interface {
 	ReserveRefund(ctx context.Context, tx postgres.Tx, r event.Refund) (reserved event.Refund, whole bool, err error)
 }
 
+// Reservations is what a refund's saga needs of the owner of payments.
+type Reservations interface {
+	// LeftAfter says what a reserved refund would leave of its payment, which is
+	// locked until tx ends. It is not known while an earlier reservation is open;
+	// event.TypeRefundReservationClosed says when that has changed.
+	LeftAfter(ctx context.Context, tx postgres.Tx, r event.Refund) (minor int64, known bool, err error)
+}
+
 // Renderer makes the bytes of answers.
 type Renderer interface {
 	// RefundAnswer is the 202 of a refund that was accepted.

@@ -59,6 +59,11 @@ func (purse) ReserveRefund(ctx context.Context, tx postgres.Tx, r event.Refund) 
 	return r, r.Amount.AmountMinor == left, nil
 }
 
+// LeftAfter says that this refund is the last one.
+func (purse) LeftAfter(context.Context, postgres.Tx, event.Refund) (int64, bool, error) {
+	return 0, true, nil
+}
+
 type office struct {
 	*refund.Service
 	t        *testing.T
@@ -71,7 +76,7 @@ func open(t *testing.T) *office {
 	db := devtest.Postgres(t)
 	o := &office{t: t, db: db, merchant: uuid.New(), Service: refund.New(refund.Config{
 		DB: db, Keys: &idempotency.Keys{DB: db, Secret: []byte("s"), TTL: time.Hour, Lease: time.Minute},
-		Payments: purse{}, Story: refund.Story(time.Minute), Render: plain{},
+		Payments: purse{}, Story: refund.Story(time.Minute, purse{}), Render: plain{},
 	})}
 	o.exec(`INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`, o.merchant, o.merchant[:])
 	return o
@@ -181,7 +186,7 @@ func TestAPartSkipsTheTicketsAndTheRestVoidsThem(t *testing.T) {
 
 func TestTheStoryIsOneThatCanWork(t *testing.T) {
 	t.Parallel()
-	story := refund.Story(retry.Demo.Whole())
+	story := refund.Story(retry.Demo.Whole(), purse{})
 	require.NoError(t, story.Check())
 	require.ElementsMatch(t, event.TypesOf(event.ConsumerSaga), story.Types())
 	for _, s := range story.Steps {
@@ -204,7 +209,7 @@ func TestTheOrchestratorMovesEachRefundOnceWhateverTheBrokerDoes(t *testing.T) {
 // begunSaga is a saga whose hold was sent, and the reply to it.
 func begunSaga(t testing.TB, db *postgres.DB) inbox.Message {
 	t.Helper()
-	story, s := refund.Story(time.Minute), saga.Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{}`)}
+	story, s := refund.Story(time.Minute, purse{}), saga.Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{}`)}
 	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
 		if err := story.Open(t.Context(), tx, s); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
@@ -22,16 +23,36 @@ const (
 
 // Story is the refund saga. A step's deadline exceeds retries, the longest way
 // that a command can be on before it is given to a person.
-func Story(retries time.Duration) saga.Definition {
+func Story(retries time.Duration, reservations Reservations) saga.Definition {
 	deadline := retries + retries/4
 	return saga.Definition{
-		Name: "refund", Start: event.TypeRefundRequested, Ended: ended,
+		Name: "refund", Start: event.TypeRefundRequested, Signal: event.TypeRefundReservationClosed, Ended: ended,
 		Steps: []saga.Step{
 			{Name: StepHold, Do: event.CommandHoldRefund, Undo: event.CommandReleaseRefund, Deadline: deadline},
-			{Name: StepVoid, Do: event.CommandVoidTickets, Undo: event.CommandReinstateTickets, Deadline: deadline},
+			{Name: StepVoid, Do: event.CommandVoidTickets, Undo: event.CommandReinstateTickets, Deadline: deadline, Condition: last(reservations)},
 			{Name: StepRefund, Do: event.CommandRefund, Pivot: true, Deadline: deadline},
 			{Name: StepSettle, Do: event.CommandSettleRefund, Deadline: deadline},
 		},
+	}
+}
+
+// last is the condition of the void: tickets are void when nothing is left of
+// the payment. Whether an earlier refund goes through is not known before its end,
+// so the one that would be the last waits for it.
+func last(reservations Reservations) saga.Condition {
+	return func(ctx context.Context, tx postgres.Tx, s saga.Saga) (saga.Ready, error) {
+		var r event.Refund
+		if err := json.Unmarshal(s.Data, &r); err != nil {
+			return saga.Wait, retry.Permanent(fmt.Errorf("the data of saga %s: %w", s.ID, err))
+		}
+		left, known, err := reservations.LeftAfter(ctx, tx, r)
+		switch {
+		case err != nil || !known:
+			return saga.Wait, err
+		case left > 0:
+			return saga.Skip, nil
+		}
+		return saga.Go, nil
 	}
 }
 

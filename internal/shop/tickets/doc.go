@@ -14,7 +14,7 @@
 // rotation would change the codes of tickets that are issued again. A
 // transaction that runs twice draws twice; only the codes that commit exist.
 //
-// A refund that leaves nothing captured voids an order's tickets, all or none,
+// A refund that leaves nothing paid voids an order's tickets, all or none,
 // and remembers which refund it was; should the provider refuse, the same ones
 // are reinstated. [Door] lets people in: a used ticket refuses to be voided, a
 // void one to be used, and the row decides who was first.

@@ -303,7 +303,8 @@ export interface paths {
          * @description Reserves the amount and starts the refund's saga, in one transaction:
          *     202 means that it will be driven to an end, not that money has moved.
          *     Poll `Location`. Without an amount, what is left of the payment goes
-         *     back. A refund that leaves nothing voids the order's tickets.
+         *     back. A refund that leaves nothing voids the order's tickets; while earlier
+         *     refunds of the payment are open it waits, since they may still be refused.
          */
         post: operations["requestRefund"];
         delete?: never;
@@ -952,15 +953,19 @@ export interface components {
             data: components["schemas"]["Refund"][];
             next_cursor: string | null;
         };
-        /** @enum {string} */
-        SagaState: "running" | "compensating" | "stuck" | "completed" | "compensated";
+        /**
+         * @description `waiting`: the step in hand is not decided. A refund that would leave nothing
+         *     waits at its void until each earlier refund of the payment has ended.
+         * @enum {string}
+         */
+        SagaState: "running" | "waiting" | "compensating" | "stuck" | "completed" | "compensated";
         SagaStep: {
             /** @example hold_funds */
             name: string;
             /** @enum {string} */
             direction: "do" | "undo";
             /** @enum {string} */
-            status: "pending" | "skipped" | "started" | "done" | "failed";
+            status: "pending" | "waiting" | "skipped" | "started" | "done" | "failed";
             /** @description Behind this step there is no way back. */
             pivot: boolean;
             /** @description How often its command was sent. */

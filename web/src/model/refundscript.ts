@@ -20,6 +20,7 @@ const facts: Record<string, string> = {
   'refund.requested': 'refund?',
   'refund.completed': 'refunded',
   'refund.failed': 'refused',
+  'refund.reservation_closed': 'closed',
   'tickets.issued': 'issued',
   'provider.refund_succeeded': 'webhook',
   'provider.refund_failed': 'webhook',
@@ -63,6 +64,8 @@ export function publishedWords(type: string | undefined): string | null {
       return 'The saga has ended: the money went back, and all are told.';
     case 'refund.failed':
       return 'The saga has ended: nothing went back, and all are told.';
+    case 'refund.reservation_closed':
+      return 'The payment knows how this refund ended; a later one may wait for that.';
     case 'tickets.issued':
       return 'That the tickets are issued is an event too.';
     default:
@@ -78,7 +81,14 @@ export function deliveredWords(type: string | undefined, who: string): string | 
   if (message.kind === 'reply') {
     return `${who} hears: “${message.does}” is ${message.good ? 'done' : 'refused'}.`;
   }
-  return type === 'refund.requested' ? `${who} gets the wish for a refund.` : null;
+  switch (type) {
+    case 'refund.requested':
+      return `${who} gets the wish for a refund.`;
+    case 'refund.reservation_closed':
+      return `${who} hears that an earlier refund has ended.`;
+    default:
+      return null;
+  }
 }
 
 /** What a consumer did, with what it committed together. */
@@ -89,9 +99,9 @@ export function appliedRefundWords(type: string | undefined, node: string): stri
     return `Asked to ${message.does}: effect, inbox row and answer commit together.`;
   }
   if (node !== 'saga') return null;
-  return message.kind === 'reply'
-    ? 'The saga takes one step: its state and what it sends next commit together.'
-    : 'The saga begins: its first command is stored with its undo.';
+  return type === 'refund.requested'
+    ? 'The saga begins: its first command is stored with its undo.'
+    : 'The saga takes one step: its state and what it sends next commit together.';
 }
 
 /** Where a refund’s own events are drawn that no consumer of the picture stands for. */

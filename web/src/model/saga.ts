@@ -51,7 +51,7 @@ export function stops(saga: Saga): Stop[] {
 
 /** True while something can still happen without a person. */
 export const moving = (saga: Saga): boolean =>
-  saga.state === 'running' || saga.state === 'compensating';
+  saga.state === 'running' || saga.state === 'waiting' || saga.state === 'compensating';
 
 export type Tone = 'done' | 'back' | 'open' | 'stuck';
 
@@ -87,6 +87,11 @@ export function tell(saga: Saga): Told {
       };
     case 'stuck':
       return { tone: 'stuck', sentence: `Stuck${where}. A person has to look.` };
+    case 'waiting':
+      return {
+        tone: 'open',
+        sentence: `Waiting${where}: what is left is known when the earlier refunds have ended.`,
+      };
     case 'running':
       return {
         tone: 'open',
@@ -101,7 +106,7 @@ export function tell(saga: Saga): Told {
 export function current(saga: Saga): string | null {
   for (const stop of stops(saga)) {
     if (stop.back?.status === 'started') return stop.undoes ?? stop.does;
-    if (stop.forward.status === 'started') return stop.does;
+    if (stop.forward.status === 'started' || stop.forward.status === 'waiting') return stop.does;
   }
   return null;
 }
@@ -125,6 +130,8 @@ export function stepWords(step: SagaStep, now: number): string {
       return 'not needed';
     case 'failed':
       return `refused${step.error === null ? '' : `: ${plain(step.error)}`}`;
+    case 'waiting':
+      return 'waiting for the earlier refunds';
     case 'started':
       return `waiting for an answer${sent}${deadline(step, now)}`;
     case 'pending':

@@ -33,7 +33,7 @@ var checks = []check{
 		statement: "Each receipt, each notice and each refund's outcome has exactly one message in the mailbox.",
 	},
 	inSQL("tickets_once", Liveness, "ticketsOnceSQL", ticketsOnceSQL,
-		"Each captured order has exactly its tickets, and no other order has any; a refunded one has none that is good."),
+		"Each captured order has exactly its tickets, and no other order has any. None is good when nothing is left of the payment, or an alert names one that was used; none is void while something is."),
 	inSQL("outbox_drained", Liveness, "outboxDrainedSQL", outboxDrainedSQL,
 		"No event waits in the outbox for more than 10 s."),
 	inSQL("inbox_complete", Liveness, "inboxCompleteSQL", inboxCompleteSQL,

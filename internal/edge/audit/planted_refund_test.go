@@ -25,6 +25,15 @@ const (
 	named    = `'ref_' || replace(` + wentBack + `::text, '-', '')`
 )
 
+// Its first ticket is used, the second one good.
+const (
+	nothingPaid   = `UPDATE payments SET status = 'refunded' WHERE id = $1`
+	somethingPaid = `UPDATE payments SET status = 'partially_refunded' WHERE id = $1`
+	voidOther     = `UPDATE tickets SET status = 'void', voided_by = ` + wentBack + ` WHERE payment_id = $1 AND number = 2`
+	reissue       = `UPDATE tickets SET status = 'issued', voided_by = NULL WHERE payment_id = $1 AND number = 2`
+	alertTicket   = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'ticket_used_unpaid', 'tkt_' || replace(id::text, '-', ''), '{}' FROM tickets WHERE payment_id = $1 AND number = `
+)
+
 func refundMail(h *house, s sale) string {
 	return "<refunded." + theRefund("succeeded")(h, s) + "@payonce>"
 }
@@ -52,7 +61,7 @@ var refundFaults = map[string]planted{
 		heal: run(`UPDATE sagas SET state = 'completed', finished_at = created_at WHERE subject_id = `+wentBack, dropAlerts),
 	},
 	"a ticket that a failed refund left void": {
-		red: []string{"saga_settled"}, names: theRefund("failed"),
+		red: []string{"saga_settled", "tickets_once"}, names: func(*house, sale) string { return "" },
 		plant: run(`UPDATE tickets SET status = 'void', voided_by = ` + stayed + ` WHERE payment_id = $1 AND status = 'issued'`),
 		heal:  run(`UPDATE tickets SET status = 'issued', voided_by = NULL WHERE payment_id = $1 AND status = 'void'`),
 	},
@@ -77,8 +86,36 @@ var refundFaults = map[string]planted{
 	},
 	"a ticket that is good although everything went back": {
 		red: []string{"tickets_once"}, names: theOrder,
-		plant: run(`UPDATE payments SET status = 'refunded' WHERE id = $1`),
-		heal:  run(`UPDATE payments SET status = 'partially_refunded' WHERE id = $1`),
+		plant: run(nothingPaid, alertTicket+`1`),
+		heal:  run(somethingPaid, dropAlerts),
+	},
+	"a ticket that was used, of which nothing is paid, without an alert": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(nothingPaid, voidOther),
+		heal:  run(somethingPaid, reissue),
+	},
+	"a ticket that was used, of which nothing is paid, with an alert about another one": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(nothingPaid, voidOther, alertTicket+`2`),
+		heal:  run(somethingPaid, reissue, dropAlerts),
+	},
+	"a ticket that is void although something is paid": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(voidOther),
+		heal:  run(reissue),
+	},
+	"a ticket that is void by no refund, although something is paid, which an alert names": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(`UPDATE tickets SET status = 'void' WHERE payment_id = $1 AND number = 2`, alertTicket+`2`),
+		heal:  run(reissue, dropAlerts),
+	},
+	"a ticket that is void by a refund of another payment that is under way": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(`INSERT INTO refunds (id, merchant_id, payment_id, order_id, request_key, amount_minor, currency, reason, saga_id)
+SELECT order_id, merchant_id, order_id, order_id, 'planted', 1, 'EUR', 'planted', order_id FROM payments WHERE id = $1`,
+			`INSERT INTO refund_reservations (refund_id, merchant_id, payment_id, amount_minor) SELECT order_id, merchant_id, order_id, 1 FROM payments WHERE id = $1`,
+			`UPDATE tickets SET status = 'void', voided_by = order_id WHERE payment_id = $1 AND number = 2`),
+		heal: run(reissue, `DELETE FROM refunds WHERE id = `+orderOf, `DELETE FROM refund_reservations WHERE refund_id = `+orderOf),
 	},
 	"money that went back for a refund that failed": {
 		red: []string{"charge_matches"}, names: thePayment,
@@ -118,6 +155,18 @@ func TestEveryPlantedFaultOfARefundTurnsItsChecksRedAndHealedAllAreGreen(t *test
 	h.exec(`UPDATE tickets SET status = 'used' WHERE number = 1 AND payment_id = $1`, s.payment)
 	h.giveBack(s, 6400)
 	h.everyPlanted(t, refundFaults, s)
+}
+
+func TestAUsedTicketOfWhichNothingIsPaidHasItsAlertAlsoWhenThatIsResolved(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	s := h.sell(h.merchant)
+	h.giveBack(s, 2000)
+	h.exec(`UPDATE tickets SET status = 'used' WHERE number = 1 AND payment_id = $1`, s.payment)
+	run(nothingPaid, voidOther, alertTicket+`1`)(h, s)
+	h.proven()
+	h.exec(`UPDATE alerts SET state = 'resolved', resolved_at = now()`)
+	h.proven()
 }
 
 func TestAStuckSagaIsHeldByItsAlertAndOnlyByThat(t *testing.T) {

@@ -33,7 +33,8 @@ SELECT s.merchant_id, s.name
     OR s.refund_reserved_minor <> kept.reserved OR s.refunded_minor <> kept.refunded`
 
 // Named are refunds: each must come to its end everywhere, or an alert must name
-// its saga. What a person resolved is settled as far as the saga goes.
+// its saga. What a person resolved is settled as far as the saga goes. One that
+// waits is not late while an earlier one is open: that one is judged.
 const sagaSettledSQL = `
 SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
   FROM seen s
@@ -41,6 +42,10 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
   LEFT JOIN sagas g ON g.id = r.saga_id
  WHERE NOT s.young
    AND NOT EXISTS (SELECT FROM alerts a WHERE a.kind = 'saga_stuck' AND a.subject = 'saga_' || replace(r.saga_id::text, '-', '') AND a.state = 'open')
+   AND NOT coalesce(g.state = 'waiting' AND r.status = 'pending' AND EXISTS (
+         SELECT FROM refund_reservations mine
+           JOIN refund_reservations earlier ON earlier.payment_id = mine.payment_id AND earlier.seq < mine.seq AND earlier.state = 'reserved'
+          WHERE mine.refund_id = r.id), false)
    AND (g.id IS NULL
      OR g.state NOT IN ('completed', 'compensated')
      OR r.status <> CASE g.state WHEN 'completed' THEN 'succeeded' ELSE 'failed' END

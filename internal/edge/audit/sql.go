@@ -131,12 +131,22 @@ SELECT DISTINCT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '') AS n
   JOIN seen s USING (order_id)
  WHERE (owed.line IS NULL OR there.line IS NULL) AND NOT s.young
 UNION
--- Nothing captured is left, so no ticket opens the door.
+-- Nothing paid is left, so no ticket opens the door; one that did before has its
+-- alert, for that cannot be taken back. Something is left, so no ticket is void,
+-- except by a refund that is under way.
 SELECT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '')
   FROM seen s
-  JOIN tickets t ON t.order_id = s.order_id AND t.status <> 'void'
- WHERE s.status = 'refunded' AND NOT s.young
-   AND NOT EXISTS (SELECT FROM sagas g WHERE g.correlation_id = s.id AND g.resolved_by IS NOT NULL)`
+  JOIN tickets t ON t.order_id = s.order_id
+ CROSS JOIN LATERAL (SELECT s.status = 'refunded' OR s.refunded_minor >= s.amount_minor AS nothing_paid) AS money
+ WHERE NOT s.young
+   AND CASE t.status
+         WHEN 'issued' THEN money.nothing_paid
+         WHEN 'used' THEN money.nothing_paid AND NOT EXISTS (
+           SELECT FROM alerts a WHERE a.kind = 'ticket_used_unpaid' AND a.subject = 'tkt_' || replace(t.id::text, '-', ''))
+         ELSE NOT money.nothing_paid AND NOT EXISTS (
+           SELECT FROM refunds r JOIN refund_reservations v ON v.refund_id = r.id
+            WHERE r.id = t.voided_by AND r.payment_id = s.id AND v.state = 'reserved')
+       END`
 
 const outboxDrainedSQL = `
 SELECT e.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') AS name

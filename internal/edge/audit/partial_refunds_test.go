@@ -75,9 +75,7 @@ func TestTwoHalvesEndWithTicketsVoidWhenNothingIsLeftAndOnlyThen(t *testing.T) {
 			s := h.sold(c.first)
 			h.silent = []string{event.CommandRefund} // the first one stands at its pivot
 			first, second := h.giveBack(s, 4200), h.giveBack(s, 4200)
-			for range 4 {
-				h.overdue(second) // it has patience for ever
-			}
+			h.overdue(second)
 			h.waits(s, second)
 			require.Zero(t, h.openAlerts(h.sagaOf(second)))
 			h.waitingIsNoFault(first)

@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 
+	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
 )
@@ -143,27 +143,31 @@ func TestASignalWakesTheStoriesOfItsCorrelationAndNoOther(t *testing.T) {
 	w.waits(other)
 }
 
-// The step is reached while its condition changes: whichever is first, the saga
-// goes on without a deadline.
-func TestOfAChangeAndAStoryThatComesToItsConditionNeitherMissesTheOther(t *testing.T) {
+// So a change comes before the reading, or after the saga waits for its signal.
+func TestWhatAConditionHasReadIsLockedUntilTheWaitIsDurable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for range 20 {
-		s := w.begin()
-		w.condition(s, Wait)
-		w.drain(s, "seat.take.done")
-		reply := w.pending(s)[0]
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := w.deliver(reply, false); err != nil {
-				t.Error(err)
-			}
+	s := w.begin()
+	w.condition(s, Wait)
+	w.drain(s, "seat.take.done")
+	reply := w.pending(s)[0]
+	w.in(func(tx postgres.Tx) error {
+		if err := w.o.Handle(t.Context(), tx, []inbox.Message{reply}); err != nil {
+			return err
+		}
+		change := postgres.InTx(t.Context(), w.db, func(other postgres.Tx) error {
+			_, err := other.Exec(t.Context(), `SELECT ready FROM conditions WHERE correlation = $1 FOR UPDATE NOWAIT`, s.Correlation)
+			return err
 		})
-		wg.Go(func() { w.condition(s, Go) })
-		wg.Wait()
-		w.drain(s)
-		w.is(s, Completed, 4, 0)
-	}
+		if change == nil {
+			t.Error("the condition changed between its reading and the wait")
+		}
+		return nil
+	})
+	w.waits(s)
+	w.condition(s, Go)
+	w.drain(s)
+	w.is(s, Completed, 4, 0)
 }
 
 func TestACrashWhileAStoryWaitsOrIsWokenLosesNothing(t *testing.T) {

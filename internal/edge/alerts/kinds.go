@@ -12,6 +12,7 @@ import (
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
+	"payonce/internal/shop/tickets"
 )
 
 // Kinds are all that exist, as the table of docs/production.md lists them.
@@ -19,7 +20,7 @@ func Kinds() []alert.Kind {
 	return []alert.Kind{
 		provider.AlertContradiction, checkout.AlertAmount, checkout.AlertInDoubt, checkout.AlertUnlisted, checkout.AlertRefused,
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
-		checkout.AlertAltered, checkout.AlertUnreadable,
+		tickets.AlertUsedUnpaid, checkout.AlertAltered, checkout.AlertUnreadable,
 		retry.AlertDead, retry.AlertReturned, outbox.AlertUnroutable, outbox.AlertRefused,
 		retention.AlertOutbox, retention.AlertKept,
 		email.AlertAway, email.AlertLate, email.AlertFailed,

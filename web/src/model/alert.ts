@@ -11,6 +11,7 @@ const words: Record<string, string> = {
   provider_unlisted: 'The provider\'s charges cannot be listed to their end',
   provider_unknown_charge: 'The provider names a charge nobody asked for',
   provider_unknown_refund: 'The provider names a refund nobody asked for',
+  ticket_used_unpaid: 'A used ticket is not paid any more',
   webhook_altered: 'A webhook came again with another content',
   webhook_unreadable: 'A webhook cannot be read',
   mail_late: 'A mail is late',

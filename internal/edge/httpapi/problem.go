@@ -178,8 +178,18 @@ func (s *server) refuse(c *gin.Context, err error) {
 	if r.executed != "" {
 		d.Executed = &r.executed
 	}
+	if next := r.kind.RetryKey(); keyed(c) && next != "" {
+		d.RetryKey = &next
+	}
 	c.Abort()
 	c.Data(r.kind.Status, wire.ProblemJSON, wire.Encode(d))
+}
+
+// keyed says whether what was asked for needs an Idempotency-Key; a request that
+// met no route asked for nothing.
+func keyed(c *gin.Context) bool {
+	op := operationOf(c)
+	return op != nil && op.keyed
 }
 
 // broken is told when a response could not be written: the client has gone, or

@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // Kind is one sort of problem: the contract of its page at /problems/{slug},
 // its status and its words. Details differ from case to case, kinds do not.
 type Kind struct {
@@ -59,16 +61,16 @@ var (
 		"Read the payment and send its amount and currency, with a new key."}
 	KindUnknownItem = Kind{"unknown-item", 422, "Unknown item",
 		"An item is not in the catalogue, or the items cannot be sold together. No order was made.",
-		"GET /v1/catalogue lists what is on sale."}
+		"GET /v1/catalogue lists what is on sale. The refusal is stored, so ask with a new key."}
 	KindAlreadyCaptured = Kind{"payment-already-captured", 409, "Payment already captured",
 		"The payment was captured and then wholly or partly refunded; it cannot be captured again.",
 		"Place a new order."}
 	KindNotCaptured = Kind{"payment-not-captured", 409, "Payment not captured",
 		"The payment was not captured, so there is nothing to give back. Nothing was done.",
-		"Read the payment; once it is captured, ask with a new key."}
+		"The refusal is stored, and the same key gets it again. Read the payment; once it is captured, ask with a new key."}
 	KindExceedsCaptured = Kind{"refund-exceeds-captured", 422, "Refund exceeds what was captured",
 		"What has gone back, what is on its way back and this refund together would exceed the payment. Nothing was done.",
-		"Read the payment and its refunds, and ask for what is left, with a new key."}
+		"The refusal is stored, and the same key gets it again. Read the payment and its refunds, and ask for what is left, with a new key: a refund that fails gives its amount free."}
 	KindTicketUsed = Kind{"ticket-used", 409, "Ticket used",
 		"Somebody came in with this ticket before.",
 		"Look at the time in detail: a lost answer is seconds old, a copy is not."}
@@ -107,7 +109,7 @@ var (
 		"Bring the provider's books in order first (give back the charge that is one too many), or decide the other way."}
 	KindDeclined = Kind{"payment-declined", 402, "Payment declined",
 		"The provider refused to charge the card. This is an outcome: it is stored, and the same key gets it again.",
-		"Use another card, with a new key."}
+		"Try again or use another card, with a new key."}
 	KindProviderUnavailable = Kind{"provider-unavailable", 503, "Provider unavailable",
 		"The provider could not be reached and certainly did not charge. The key is free again.",
 		"Ask again with the same key after Retry-After."}
@@ -143,7 +145,30 @@ var Kinds = []Kind{KindNotFound, KindMethodNotAllowed, KindBodyTooLarge, KindUns
 	KindNothingToResolve, KindStillApart, KindDeclined, KindProviderUnavailable, KindProviderRefused,
 	KindUnavailable, KindWebhookMalformed, KindWebhookSignature, KindWebhookTimestamp, KindWebhookUnreadable, KindInternal}
 
-// Document makes a problem document. The instance is the path that was asked.
+// kept are the refusals that are stored under the key: what caused one may have
+// passed, and the key gets it again all the same. A key that names another
+// request is of no more use either.
+var kept = []Kind{KindDeclined, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNotCaptured, KindExceedsCaptured, KindKeyReused}
+
+// RetryKey says which key the next request to a keyed operation needs after a
+// problem of this kind; "" where the key itself is what is wrong.
+func (k Kind) RetryKey() ProblemRetryKey {
+	switch {
+	case slices.Contains(kept, k):
+		return ProblemRetryKeyNew
+	case k == KindKeyMissing || k == KindKeyInvalid:
+		return ""
+	}
+	return ProblemRetryKeySame
+}
+
+// Document makes a problem document. The instance is the path that was asked. It
+// says by itself when only a new key leads on; that the same one does is said
+// where it is known that the operation has keys.
 func (k Kind) Document(instance, detail string) Problem {
-	return Problem{Type: k.Type(), Title: k.Title, Status: k.Status, Detail: detail, Instance: instance}
+	p := Problem{Type: k.Type(), Title: k.Title, Status: k.Status, Detail: detail, Instance: instance}
+	if next := k.RetryKey(); next == ProblemRetryKeyNew {
+		p.RetryKey = &next
+	}
+	return p
 }

@@ -355,6 +355,24 @@ func (e ProblemExecuted) Valid() bool {
 	}
 }
 
+// Defines values for ProblemRetryKey.
+const (
+	ProblemRetryKeyNew  ProblemRetryKey = "new"
+	ProblemRetryKeySame ProblemRetryKey = "same"
+)
+
+// Valid indicates whether the value is a known member of the ProblemRetryKey enum.
+func (e ProblemRetryKey) Valid() bool {
+	switch e {
+	case ProblemRetryKeyNew:
+		return true
+	case ProblemRetryKeySame:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProcessProcess.
 const (
 	ProcessProcessAPI       ProcessProcess = "api"
@@ -1124,8 +1142,14 @@ type Problem struct {
 	// RequestID The same as X-Request-Id. Absent from a stored outcome (402, 409, 422),
 	// whose bytes are the same for every request that gets them.
 	RequestID *string `json:"request_id,omitempty"`
-	Status    int     `json:"status"`
-	Title     string  `json:"title"`
+
+	// RetryKey With an operation that has an Idempotency-Key: which key the next
+	// request needs. `same`: nothing is stored, so the same key is judged
+	// anew. `new`: this refusal is stored, and the same key gets it again,
+	// also when what caused it has passed; the next wish is a new key's.
+	RetryKey *ProblemRetryKey `json:"retry_key,omitempty"`
+	Status   int              `json:"status"`
+	Title    string           `json:"title"`
 
 	// Type /problems/{slug}: a page that explains it.
 	//
@@ -1135,6 +1159,12 @@ type Problem struct {
 
 // ProblemExecuted With 503: whether the operation may have happened.
 type ProblemExecuted string
+
+// ProblemRetryKey With an operation that has an Idempotency-Key: which key the next
+// request needs. `same`: nothing is stored, so the same key is judged
+// anew. `new`: this refusal is stored, and the same key gets it again,
+// also when what caused it has passed; the next wish is a new key's.
+type ProblemRetryKey string
 
 // ProblemError defines model for ProblemError.
 type ProblemError struct {

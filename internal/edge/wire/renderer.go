@@ -67,7 +67,7 @@ func outcomeDocument(instance string, err error) Problem {
 	var declined *checkout.DeclinedError
 	switch {
 	case errors.As(err, &declined):
-		d := KindDeclined.Document(paymentPath(declined.Payment)+"/capture", "The provider refused to charge the card. Another card needs a new Idempotency-Key.")
+		d := KindDeclined.Document(paymentPath(declined.Payment)+"/capture", "The provider refused to charge the card. Another try, with this card or another, needs a new Idempotency-Key.")
 		if declined.Payment.DeclineCode.Valid {
 			d.DeclineCode = &declined.Payment.DeclineCode.String
 		}
@@ -75,23 +75,23 @@ func outcomeDocument(instance string, err error) Problem {
 		d.Payment = &view
 		return d
 	case errors.Is(err, checkout.ErrAmountMismatch):
-		d := KindAmountMismatch.Document(instance, "The amount or the currency is not the payment's. The card was not charged.")
+		d := KindAmountMismatch.Document(instance, "The amount or the currency is not the payment's. The card was not charged. Ask for the payment's own, with a new Idempotency-Key.")
 		d.Errors = at("amount and currency must be the payment's own", "/amount_minor", "/currency")
 		return d
 	case errors.Is(err, checkout.ErrAlreadyCaptured):
 		return KindAlreadyCaptured.Document(instance, "The payment was captured and refunded, partly or wholly.")
 	case errors.Is(err, event.ErrNotCaptured):
-		return KindNotCaptured.Document(instance, "The payment is not captured. Nothing was done.")
+		return KindNotCaptured.Document(instance, "The payment is not captured. Nothing was done. Once it is captured, ask with a new Idempotency-Key.")
 	case errors.Is(err, event.ErrExceedsCaptured):
-		d := KindExceedsCaptured.Document(instance, "The refund exceeds what is left of the payment. Nothing was done.")
+		d := KindExceedsCaptured.Document(instance, "The refund exceeds what is left of the payment. Nothing was done. Once there is enough left, ask with a new Idempotency-Key.")
 		d.Errors = at("must not exceed what is left of the payment", "/amount_minor")
 		return d
 	case errors.Is(err, checkout.ErrUnknownSKU):
-		d := KindUnknownItem.Document(instance, "Something in this order is not on sale. No order was made.")
+		d := KindUnknownItem.Document(instance, "Something in this order is not on sale. No order was made. Another order needs a new Idempotency-Key.")
 		d.Errors = at("each sku must be one of GET /v1/catalogue", "/items")
 		return d
 	}
-	return KindUnknownItem.Document(instance, "These items cannot be sold together: the total is outside of 1 … 99 999 999 minor units.")
+	return KindUnknownItem.Document(instance, "These items cannot be sold together: the total is outside of 1 … 99 999 999 minor units. Another order needs a new Idempotency-Key.")
 }
 
 func at(detail string, pointers ...string) *[]ProblemError {

@@ -1409,6 +1409,14 @@ export interface components {
             executed?: "no" | "unknown";
             /** @description With 402: why the provider refused. */
             decline_code?: string;
+            /**
+             * @description With an operation that has an Idempotency-Key: which key the next
+             *     request needs. `same`: nothing is stored, so the same key is judged
+             *     anew. `new`: this refusal is stored, and the same key gets it again,
+             *     also when what caused it has passed; the next wish is a new key's.
+             * @enum {string}
+             */
+            retry_key?: "same" | "new";
             payment?: components["schemas"]["Payment"];
         };
         ProblemError: {
@@ -1443,7 +1451,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `payment-declined`: the provider refused this attempt. An outcome: it is stored and replayed. A new key makes a new attempt. */
+        /** @description `payment-declined`: the provider refused this attempt. An outcome: it is stored and replayed. A new key (`retry_key: new`) makes a new attempt. */
         Declined: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1466,7 +1474,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `idempotency-key-in-progress` (with `Retry-After`) or `payment-already-captured`. */
+        /** @description `idempotency-key-in-progress` (with `Retry-After`) or `payment-already-captured`. `retry_key` says which key the next request needs. */
         Conflict: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1501,7 +1509,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `idempotency-key-reused` or `amount-mismatch`; `errors[]` points at the fields. */
+        /** @description `idempotency-key-reused` or `amount-mismatch`; `errors[]` points at the fields, `retry_key` is `new`. */
         Unprocessable: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];

@@ -97,7 +97,11 @@ func (s *server) ListPayments(ctx context.Context, r gen.ListPaymentsRequestObje
 	if err != nil {
 		return nil, err
 	}
-	payments, err := s.Checkout.Payments(ctx, merchant, p.before, p.limit+1)
+	read := s.Checkout.Payments
+	if r.Params.Undecided != nil && *r.Params.Undecided {
+		read = s.Checkout.Undecided
+	}
+	payments, err := read(ctx, merchant, p.before, p.limit+1)
 	if err != nil {
 		return nil, err
 	}

@@ -55,14 +55,18 @@ var storedRefusals = map[string]func(e *edge) passing{
 	},
 	"an item that is not on sale": func(e *edge) passing {
 		sku := "none"
-		return passing{"unknown-item", 422, func(key string) reply { return e.post("/v1/orders", key, strings.Replace(newOrder, "concert-a", sku, 1)) },
+		return passing{"unknown-item", 422, func(key string) reply {
+			return e.post("/v1/orders", key, strings.Replace(newOrder, "concert-a", sku, 1))
+		},
 			func() { sku = "concert-a" }, 201}
 	},
 	"an amount that is not the payment's": func(e *edge) passing {
 		o := e.order()
 		asked := o.Payment
 		asked.AmountMinor++
-		return passing{"amount-mismatch", 422, func(key string) reply { return e.post("/v1/payments/"+o.Payment.ID+"/capture", key, captureBody(asked, "tok_ok")) },
+		return passing{"amount-mismatch", 422, func(key string) reply {
+			return e.post("/v1/payments/"+o.Payment.ID+"/capture", key, captureBody(asked, "tok_ok"))
+		},
 			func() { asked = o.Payment }, 200}
 	},
 }

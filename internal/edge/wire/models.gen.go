@@ -1623,7 +1623,9 @@ type PlaceOrderParams struct {
 
 // ListPaymentsParams defines parameters for ListPayments.
 type ListPaymentsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Undecided `true`: only those of which nobody knows yet whether they were charged: `capturing` or `in_doubt`.
+	Undecided *bool  `form:"undecided,omitempty" json:"undecided,omitempty"`
+	Limit     *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`

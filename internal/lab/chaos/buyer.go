@@ -268,7 +268,7 @@ func (b *buyer) attempt(ctx context.Context, e Entry, path string) Entry {
 	if err == nil {
 		e.Status, e.Body = answer.Status, string(answer.Body)
 		e.Replayed = answer.Header.Get("Idempotent-Replayed") == "true"
-		e.Matched = answer.Header.Get("Payonce-Matched") == "business-key"
+		e.Matched = answer.Header.Get("Payonce-Matched") != ""
 		e.read()
 	}
 	b.log.add(e)

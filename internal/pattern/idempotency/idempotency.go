@@ -19,7 +19,8 @@ type Answer struct {
 	Status      int
 	ContentType string
 	Location    string
-	// Matched says that another key reached the same business effect.
+	// Matched says that another key reached the business effect, and in which
+	// of the caller's words.
 	Matched string
 	Body    []byte
 }

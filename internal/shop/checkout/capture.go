@@ -180,17 +180,27 @@ func (s *Service) outcome(ctx context.Context, d *delivery, a idempotency.Answer
 }
 
 // matched answers a delivery that came with another key and meets the effect of
-// attempt no: the business key beneath the header's key.
+// attempt no: the business key beneath the header's key. A decline answers only
+// for its own card: a delivery with another one looks again, and opens the next
+// attempt.
 func (s *Service) matched(ctx context.Context, d *delivery, no int) (Result, bool, error) {
 	a, err := s.attempt(ctx, d.Payment, no)
 	if err != nil {
 		return Result{}, false, err
 	}
-	answer, err := s.storedAnswer(ctx, a)
+	opener, err := s.opener(ctx, a)
 	if err != nil {
 		return Result{}, false, err
 	}
-	answer.Matched = "business-key"
+	card := d.cardOf(a, opener, s.Keys.Secret)
+	if a.Status != attemptSucceeded && card != sameCard {
+		return Result{}, false, nil
+	}
+	answer, err := s.answerOf(ctx, a, opener)
+	if err != nil {
+		return Result{}, false, err
+	}
+	answer.Matched = card.matched()
 	fate := Matched
 	if d.recovered {
 		fate = Recovered
@@ -216,7 +226,11 @@ func (s *Service) join(ctx context.Context, d *delivery, payment uuid.UUID, no i
 	}
 	switch {
 	case a.Status == attemptInDoubt && (waited != nil || !a.Leased):
-		return s.doubtful(ctx, a), true, nil
+		res := s.doubtful(ctx, a)
+		if a.OpenedBy != d.Key {
+			res.Answer.Matched = d.cardSent(a).matched()
+		}
+		return res, true, nil
 	case waited != nil:
 		return Result{}, false, waited // patience is over
 	case a.unfinished(), a.OpenedBy == d.Key, !a.final():

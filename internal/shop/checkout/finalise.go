@@ -216,15 +216,33 @@ func (s *Service) settled(ctx context.Context, a attempt, o outcome) (idempotenc
 	return s.storedAnswer(ctx, now)
 }
 
-// storedAnswer renders the outcome that an attempt has, from the attempt: the
-// payment may have moved on since.
+// storedAnswer is the outcome that an attempt has.
 func (s *Service) storedAnswer(ctx context.Context, a attempt) (idempotency.Answer, error) {
+	opener, err := s.opener(ctx, a)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	return s.answerOf(ctx, a, opener)
+}
+
+// opener reads the key that opened an attempt; nil when it is past its lifetime,
+// or when a person's decision opened the attempt.
+func (s *Service) opener(ctx context.Context, a attempt) (*idempotency.Row, error) {
 	row, found, err := s.Keys.Lookup(ctx, a.MerchantID, a.OpenedBy)
 	if err != nil {
-		return idempotency.Answer{}, notExecuted(err)
+		return nil, notExecuted(err)
 	}
-	if found && row.Completed() && row.SubjectID.UUID == a.PaymentID && int(row.SubjectNo.Int32) == a.No {
-		return row.Answer()
+	if !found || row.SubjectID.UUID != a.PaymentID || int(row.SubjectNo.Int32) != a.No {
+		return nil, nil
+	}
+	return &row, nil
+}
+
+// answerOf is what is stored under the key that opened an attempt. Without it the
+// answer is rendered from the attempt: the payment may have moved on since.
+func (s *Service) answerOf(ctx context.Context, a attempt, opener *idempotency.Row) (idempotency.Answer, error) {
+	if opener != nil && opener.Completed() {
+		return opener.Answer()
 	}
 	return s.answer(ctx, a.outcomePayment()), nil
 }

@@ -52,6 +52,22 @@ func (s *Service) Payments(ctx context.Context, merchant uuid.UUID, before uuid.
 	return ps, err
 }
 
+// An unfinished attempt is what keeps a payment undecided, and only few are: the
+// index of those makes this cheap however many payments there are.
+const undecidedSQL = `
+SELECT ` + paymentColumns + ` FROM payments
+ WHERE merchant_id = $1 AND ($2::uuid IS NULL OR id < $2::uuid) AND status IN ('capturing', 'in_doubt')
+   AND id IN (SELECT payment_id FROM payment_attempts WHERE merchant_id = $1 AND status IN ('sending', 'in_doubt'))
+ ORDER BY id DESC LIMIT $3`
+
+// Undecided lists those of a merchant's payments of which nobody knows yet
+// whether they were charged, in the order of [Service.Payments].
+func (s *Service) Undecided(ctx context.Context, merchant uuid.UUID, before uuid.NullUUID, limit int) ([]Payment, error) {
+	var ps []Payment
+	err := s.DB.Select(ctx, &ps, undecidedSQL, merchant, before, limit)
+	return ps, err
+}
+
 type orderRow struct {
 	ID          uuid.UUID `db:"id"`
 	MerchantID  uuid.UUID `db:"merchant_id"`

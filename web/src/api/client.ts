@@ -117,6 +117,11 @@ export const shop = {
   order: (order_id: string, signal?: AbortSignal) =>
     settle(http.GET('/v1/orders/{order_id}', { params: { path: { order_id } }, signal }), signal),
   payments: () => settle(http.GET('/v1/payments', { params: { query: { limit: 1 } } })),
+  undecided: (signal: AbortSignal) =>
+    settle(
+      http.GET('/v1/payments', { params: { query: { undecided: true, limit: 100 } }, signal }),
+      signal,
+    ),
   payment: (payment_id: string, signal?: AbortSignal) =>
     settle(
       http.GET('/v1/payments/{payment_id}', { params: { path: { payment_id } }, signal }),

@@ -168,6 +168,7 @@ export interface paths {
          *     | same key, still running past the wait | 409 `idempotency-key-in-progress`, `Retry-After: 1` |
          *     | another key, already captured, same amount | 200, `Payonce-Matched: business-key` |
          *     | another key while an attempt runs | waits, then that attempt's outcome, `Payonce-Matched: business-key` |
+         *     | another key and another card while an attempt runs | waits; if that attempt captured, its outcome, `Payonce-Matched: other-card`; if it was declined, the next attempt with this card; while it is in doubt 202, `Payonce-Matched: other-card` |
          *     | amount or currency is not the payment's | 422 `amount-mismatch`, before any call |
          *     | after a decline, a new key | a new attempt |
          *     | the database is away | 503 `unavailable`; ask again with the *same* key |
@@ -1574,8 +1575,12 @@ export interface components {
         IdempotencyKey: string;
         /** @description Whether the answer was stored before. */
         IdempotentReplayed: "true" | "false";
-        /** @description Present when another key had already caused this effect. */
-        PayonceMatched: "business-key";
+        /**
+         * @description Present when the outcome is that of an attempt which another key opened;
+         *     `attempt_no` says which. `other-card`: that attempt was made with another
+         *     card, and this request's card was not sent.
+         */
+        PayonceMatched: "business-key" | "other-card";
         /** @description Seconds to wait before asking again. */
         RetryAfter: number;
         /** @description Where the resource is. */
@@ -1773,6 +1778,8 @@ export interface operations {
     listPayments: {
         parameters: {
             query?: {
+                /** @description `true`: only those of which nobody knows yet whether they were charged: `capturing` or `in_doubt`. */
+                undecided?: boolean;
                 limit?: components["parameters"]["Limit"];
                 /** @description `next_cursor` of the page before. */
                 cursor?: components["parameters"]["Cursor"];
@@ -1867,6 +1874,7 @@ export interface operations {
                     "Idempotency-Key": components["headers"]["IdempotencyKey"];
                     "Retry-After": components["headers"]["RetryAfter"];
                     Location: components["headers"]["Location"];
+                    "Payonce-Matched": components["headers"]["PayonceMatched"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,5 +1,17 @@
 import { expect, test } from 'vitest';
-import { changeCard, firstChoice, join, load, open, randomKey, save, suffix } from './checkout';
+import {
+  changeCard,
+  firstChoice,
+  join,
+  load,
+  open,
+  randomKey,
+  renewCapture,
+  renewOrder,
+  save,
+  suffix,
+} from './checkout';
+import { openIntent, renewIntent } from './refund';
 
 const counting = () => {
   let n = 0;
@@ -40,18 +52,51 @@ test('another card before the first click changes 0 keys', () => {
   expect(after.card).toBe('tok_slow');
 });
 
-test('another card after a decline is a new intent for the same order', () => {
-  const before = { ...open(firstChoice), orderId: 'ord_1', clicks: 1 };
-  const after = changeCard(before, 'tok_ok', 'declined');
-  expect(after.orderId).toBe('ord_1');
-  expect(after.captureKey).not.toBe(before.captureKey);
+test('another card before the charge is a new intent for the same order, whatever is known', () => {
+  for (const status of ['declined', 'capturing', 'in_doubt', 'requires_capture', null]) {
+    const first = open(firstChoice);
+    const sent = { key: first.captureKey, card: first.card };
+    const before = { ...first, orderId: 'ord_1', clicks: 1, sent };
+    const after = changeCard(before, 'tok_slow', status);
+    expect(after).toMatchObject({ orderId: 'ord_1', orderKey: first.orderKey, card: 'tok_slow' });
+    expect(after.captureKey).not.toBe(before.captureKey);
+    expect(after.sent).toEqual(sent);
+  }
 });
 
-test('another card after a capture is a new checkout', () => {
-  const before = { ...open(firstChoice), orderId: 'ord_1', clicks: 1 };
-  const after = changeCard(before, 'tok_slow', 'captured');
-  expect(after.orderId).toBeNull();
-  expect(after.orderKey).not.toBe(before.orderKey);
+test('another card after the charge is a new checkout', () => {
+  for (const status of ['captured', 'partially_refunded', 'refunded']) {
+    const before = { ...open(firstChoice), orderId: 'ord_1', clicks: 1 };
+    const after = changeCard(before, 'tok_slow', status);
+    expect(after.orderId).toBeNull();
+    expect(after.orderKey).not.toBe(before.orderKey);
+  }
+});
+
+test('a refused key is drawn anew, another one is left as it is', () => {
+  const before = open(firstChoice, counting());
+  expect(renewCapture(before, 'key-2', () => 'new')).toEqual({ ...before, captureKey: 'new' });
+  expect(renewCapture(before, 'key-0', () => 'new')).toEqual(before);
+  expect(renewOrder(before, 'key-1', () => 'new')).toEqual({ ...before, orderKey: 'new' });
+  const placed = { ...before, orderId: 'ord_1' };
+  expect(renewOrder(placed, 'key-1', () => 'new')).toEqual(placed);
+});
+
+test('a checkout that an older page kept has sent nothing and accepted nothing', () => {
+  const { sku, quantity, email, card, orderKey, captureKey, orderId } = open(firstChoice);
+  const old = { sku, quantity, email, card, orderKey, captureKey, orderId, clicks: 1 };
+  const store = { getItem: () => JSON.stringify(old), setItem: () => undefined };
+  expect(load(store)).toMatchObject({ ...old, sent: null, beside: [] });
+});
+
+test('the same wish for a refund, after a refusal, has a key of its own', () => {
+  const before = { ...openIntent(() => 'first'), amount: 42, reason: 'rain', clicks: 2 };
+  expect(renewIntent(before, 'first', () => 'second')).toEqual({
+    ...before,
+    key: 'second',
+    clicks: 0,
+  });
+  expect(renewIntent(before, 'other', () => 'second')).toEqual(before);
 });
 
 test('1000 random keys are 1000 different ones of 36 characters', () => {

@@ -18,6 +18,15 @@ export interface Checkout extends Choice {
   /** Clicks of this tab and whether a gateway clicked too: words only, never counts. */
   clicks: number;
   gateway: boolean;
+  /** The latest capture that was asked for with K, and with which card. */
+  sent: Sent | null;
+  /** Payments whose outcome was not known when the visitor chose to pay beside them. */
+  beside: string[];
+}
+
+export interface Sent {
+  key: string;
+  card: string;
 }
 
 export type KeySource = () => string;
@@ -49,18 +58,26 @@ export function open(choice: Choice, key: KeySource = randomKey): Checkout {
     orderId: null,
     clicks: 0,
     gateway: false,
+    sent: null,
+    beside: [],
   };
 }
 
 /** The same order seen from another tab: an intent, and so a key, of its own. */
 export function join(checkout: Checkout, orderId: string, key: KeySource = randomKey): Checkout {
-  return { ...checkout, orderId, captureKey: key(), clicks: 0, gateway: false };
+  return { ...open(choiceOf(checkout), key), orderKey: checkout.orderKey, orderId };
 }
 
+const paid = ['captured', 'partially_refunded', 'refunded'];
+
+/** Nobody knows yet whether it was charged; the shop is finding out. */
+export const undecided = (status: string | null): boolean =>
+  status === 'capturing' || status === 'in_doubt';
+
 /**
- * What choosing another card means. Before the first click: nothing. After a
- * decline it is a new intent for the same order, so a new key. After anything
- * else it is a new purchase, so a new checkout.
+ * What choosing another card means. Before the first click: nothing. After the
+ * charge it is a new purchase, so a new checkout. In between it is a new intent
+ * for the same order, so a new key: one order is paid once, whatever its cards.
  */
 export function changeCard(
   checkout: Checkout,
@@ -68,9 +85,29 @@ export function changeCard(
   status: string | null,
   key: KeySource = randomKey,
 ): Checkout {
-  if (status === 'declined') return { ...checkout, card, captureKey: key() };
-  if (checkout.clicks === 0 && !checkout.gateway) return { ...checkout, card };
-  return open({ ...choiceOf(checkout), card }, key);
+  const touched = checkout.clicks > 0 || checkout.gateway;
+  if (touched && paid.includes(status ?? '')) return open({ ...choiceOf(checkout), card }, key);
+  const next = { ...checkout, card };
+  return touched || checkout.sent !== null ? renewCapture(next, checkout.captureKey, key) : next;
+}
+
+/** A refusal is stored under its key: the next click is another intent. */
+export function renewCapture(
+  checkout: Checkout,
+  refused: string,
+  key: KeySource = randomKey,
+): Checkout {
+  return checkout.captureKey === refused ? { ...checkout, captureKey: key() } : checkout;
+}
+
+/** The same for the order, as long as there is none. */
+export function renewOrder(
+  checkout: Checkout,
+  refused: string,
+  key: KeySource = randomKey,
+): Checkout {
+  const unplaced = checkout.orderId === null && checkout.orderKey === refused;
+  return unplaced ? { ...checkout, orderKey: key() } : checkout;
 }
 
 export interface Store {
@@ -88,7 +125,8 @@ export function save(store: Store, checkout: Checkout): void {
 export function load(store: Store): Checkout | null {
   try {
     const kept = JSON.parse(store.getItem(name) ?? 'null') as Checkout | null;
-    return kept !== null && typeof kept.captureKey === 'string' ? kept : null;
+    if (kept === null || typeof kept.captureKey !== 'string') return null;
+    return { ...kept, sent: kept.sent ?? null, beside: kept.beside ?? [] };
   } catch {
     return null;
   }

@@ -27,6 +27,16 @@ export function changeIntent(
   return intent.clicks === 0 ? next : { ...next, key: key(), clicks: 0, refundId: null };
 }
 
+/** What was refused keeps its key; the same wish, said again, is another one. */
+export function renewIntent(
+  intent: RefundIntent,
+  refused: string,
+  key: KeySource = randomKey,
+): RefundIntent {
+  if (intent.key !== refused) return intent;
+  return { ...intent, key: key(), clicks: 0, refundId: null };
+}
+
 const name = (paymentId: string) => `payonce.refund.${paymentId}`;
 
 export function saveIntent(store: Store, paymentId: string, intent: RefundIntent): void {

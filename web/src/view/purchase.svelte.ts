@@ -12,6 +12,8 @@ import * as model from '../model/checkout';
 
 /** How often one click asks before the page stops and offers a button instead. */
 const askLimit = 30;
+/** In these states no card was charged, so another one may be sent. */
+const mayCharge = ['requires_capture', 'declined'];
 
 /**
  * One checkout and what is being done about it. A click is never prevented: the
@@ -27,6 +29,22 @@ export class Purchase {
   problem = $state.raw<Problem | null>(null);
   /** True when asking again was given up without any answer. */
   silent = $state(false);
+  /** True when the outcome is an earlier card's, and the one chosen last was not sent. */
+  otherCard = $state(false);
+  /** Payments of this visitor's of which nobody knows yet whether they were charged. */
+  #undecided = $state.raw<Payment[]>([]);
+  /** Those that another charge would stand beside, and that the visitor has not accepted. */
+  readonly beside = $derived(
+    this.#undecided.filter(
+      ({ id }) => id !== this.payment?.id && !this.checkout.beside.includes(id),
+    ),
+  );
+  /** True when a click waits for the visitor's choice about them. */
+  asked = $state(false);
+  #looking: Promise<boolean> | null = null;
+  #looks = 0;
+  /** Payments that this tab left while a capture was on its way. */
+  #left = new Set<string>();
   #placing: Promise<Order | null> | null = null;
   #ready: Promise<unknown> = Promise.resolve();
   #stop = new AbortController();
@@ -43,6 +61,7 @@ export class Purchase {
 
   /** Starts a checkout of its own, whose keys nobody has used. */
   open(choice: Partial<model.Choice> = {}): void {
+    if (this.busy > 0 && this.order !== null) this.#left.add(this.order.payment.id);
     this.#begin(model.open({ ...model.choiceOf(this.checkout), ...choice }));
     this.order = null;
     this.payment = null;
@@ -57,6 +76,23 @@ export class Purchase {
     const outcome = await this.#ask((signal) => shop.order(id, signal));
     if (outcome.kind === 'ok') this.#know(outcome.body);
     else this.#fail(outcome);
+  }
+
+  /** Goes on with a payment that is undecided, instead of making another one. */
+  async finish(payment: Payment): Promise<void> {
+    this.#left.delete(payment.id);
+    this.order = null;
+    this.payment = null;
+    this.told.opened();
+    await this.resume(model.join(this.checkout, payment.order_id));
+    await this.lookBeside();
+  }
+
+  /** Pays although something is undecided: the visitor was asked, and wants both. */
+  async payBoth(): Promise<void> {
+    const accepted = this.beside.map(({ id }) => id);
+    this.#keep({ ...this.checkout, beside: [...this.checkout.beside, ...accepted] });
+    await this.pay();
   }
 
   /** A click that comes before that is kept until then: an order needs the concert and an address. */
@@ -84,15 +120,74 @@ export class Purchase {
   }
 
   /** One click: the order once, then one capture with K, or with another key where somebody asks for it. */
-  async pay(key = this.checkout.captureKey): Promise<void> {
-    this.#keep({ ...this.checkout, clicks: this.checkout.clicks + 1 });
+  async pay(
+    { key, card }: model.Sent = { key: this.checkout.captureKey, card: this.checkout.card },
+  ): Promise<void> {
+    if (key === this.checkout.captureKey) this.#keep({ ...this.checkout, sent: { key, card } });
     this.busy++;
     this.problem = null;
     this.silent = false;
+    this.otherCard = false;
     const stop = this.#stop;
-    const order = await this.place();
-    if (order !== null) await this.#capture(order.payment, key);
+    if (await this.mayPay()) {
+      this.#keep({ ...this.checkout, clicks: this.checkout.clicks + 1 });
+      const order = await this.place();
+      if (order !== null && stop === this.#stop) await this.#capture(order.payment, { key, card });
+    }
     if (stop === this.#stop) this.busy--;
+  }
+
+  /**
+   * Asks the shop, before what could be a charge, whether a payment is undecided
+   * that this one would stand beside. If so the visitor has to choose.
+   */
+  async mayPay(): Promise<boolean> {
+    const { signal } = this.#stop;
+    await this.#ready;
+    if (signal.aborted) return false;
+    // Undecided or paid itself, it is asked for once more and not paid beside anything.
+    if (!mayCharge.includes(this.payment?.status ?? 'requires_capture')) return true;
+    this.#looking ??= this.#lookFirst().finally(() => (this.#looking = null));
+    const known = await this.#looking;
+    if (signal.aborted) return false;
+    this.asked = this.beside.length > 0;
+    return known && !this.asked;
+  }
+
+  /** Reads which payments are undecided, for the eye alone: what fails is read again later. */
+  async lookBeside(): Promise<void> {
+    const { signal } = this.#stop;
+    const look = ++this.#looks;
+    try {
+      const listed = await shop.undecided(signal);
+      if (listed.kind === 'ok' && look === this.#looks) this.#found(listed.body.data);
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown;
+    }
+  }
+
+  async #lookFirst(): Promise<boolean> {
+    this.#looks++;
+    const listed = await this.#ask((signal) => shop.undecided(signal));
+    if (listed.kind !== 'ok') {
+      this.#fail(listed);
+      return false;
+    }
+    const found = [...listed.body.data];
+    for (const id of this.#left) {
+      const left = await this.#ask((signal) => shop.payment(id, signal));
+      if (left.kind !== 'ok') return false;
+      // Sent and not heard of yet: it may still arrive.
+      if (left.body.status === 'requires_capture') found.push(left.body);
+      else this.#left.delete(id);
+    }
+    this.#found(found);
+    return true;
+  }
+
+  #found(undecided: Payment[]): void {
+    this.#undecided = undecided;
+    if (this.beside.length === 0) this.asked = false;
   }
 
   /** Places the order, once: whoever comes while it is being placed gets the same promise. */
@@ -107,11 +202,17 @@ export class Purchase {
   }
 
   usedGateway(): void {
-    this.#keep({ ...this.checkout, gateway: true });
+    const { captureKey: key, card } = this.checkout;
+    this.#keep({ ...this.checkout, gateway: true, sent: { key, card } });
   }
 
   know(payment: Payment): void {
-    if (payment.id === this.order?.payment.id) this.payment = payment;
+    if (payment.id !== this.order?.payment.id) return;
+    this.payment = payment;
+    const { sent, captureKey } = this.checkout;
+    const declined = payment.status === 'declined' && this.busy === 0;
+    // However it was found out: the key has the decline for its answer.
+    if (declined && sent?.key === captureKey) this.#renew(captureKey);
   }
 
   async #place(): Promise<Order | null> {
@@ -124,6 +225,8 @@ export class Purchase {
     const outcome = await this.#ask((signal) => shop.placeOrder(command, orderKey, signal));
     if (outcome.kind !== 'ok') {
       this.#fail(outcome);
+      const kept = outcome.kind === 'refused' && outcome.problem.retry_key === 'new';
+      if (kept) this.#keep(model.renewOrder(this.checkout, orderKey));
       return null;
     }
     this.#keep({ ...this.checkout, orderId: outcome.body.id });
@@ -131,22 +234,37 @@ export class Purchase {
     return outcome.body;
   }
 
-  async #capture(payment: Payment, key: string): Promise<void> {
-    const { card } = this.checkout;
+  /**
+   * Sends one capture until its outcome is known. While an earlier card's is not,
+   * this one waits: it is sent when that one turns out not to have been charged.
+   */
+  async #capture(payment: Payment, { key, card }: model.Sent): Promise<void> {
     const { amount_minor, currency } = payment;
     const command = { amount_minor, currency, card_token: card };
-    let outcome: Outcome<Payment> = await this.#ask((signal) => {
-      return shop.capture(payment.id, command, key, signal);
-    });
-    if (outcome.kind === 'ok' && outcome.status === 202) {
+    let outcome: Outcome<Payment>;
+    let theirs = false;
+    for (let again = 1; ; again++) {
+      outcome = await this.#ask((signal) => shop.capture(payment.id, command, key, signal));
+      if (outcome.kind !== 'ok') break;
+      theirs = outcome.headers.get('Payonce-Matched') === 'other-card';
+      if (outcome.status !== 202) break;
       const retryAfter = outcome.headers.get('Retry-After');
       outcome = await this.#unlessDropped((patience) =>
         untilSettled(() => shop.payment(payment.id, patience.signal), retryAfter, patience),
       );
+      const free = outcome.kind === 'ok' && mayCharge.includes(outcome.body.status);
+      if (!theirs || !free || again >= askLimit) break;
     }
+    if (outcome.kind === 'dropped') return;
+    this.otherCard = theirs && outcome.kind === 'ok' && !mayCharge.includes(outcome.body.status);
+    if (outcome.kind === 'refused' && outcome.problem.retry_key === 'new') this.#renew(key);
     const declined = outcome.kind === 'refused' && outcome.status === 402;
     if (!declined) this.#fail(outcome);
-    if (outcome.kind !== 'dropped') this.told.settled();
+    this.told.settled();
+  }
+
+  #renew(refused: string): void {
+    this.#keep(model.renewCapture(this.checkout, refused));
   }
 
   #ask<T>(send: (signal: AbortSignal) => Promise<Answer<T>>): Promise<Outcome<T>> {
@@ -189,6 +307,9 @@ export class Purchase {
     this.waiting = null;
     this.problem = null;
     this.silent = false;
+    this.otherCard = false;
+    this.asked = false;
+    this.#looking = null;
     this.#keep(checkout);
   }
 

@@ -57,6 +57,10 @@ export class Refunds implements Decider {
 
   async load(): Promise<void> {
     await this.stories.load();
+    const failed = this.stories.data?.find(({ refund }) => refund.id === this.intent.refundId);
+    // Its key stands for a refund that failed, and asks for no other.
+    if (failed?.refund.status === 'failed')
+      this.#keep(model.renewIntent(this.intent, this.intent.key));
     const active = this.stories.data?.some(({ saga }) => moving(saga)) ?? false;
     if (active) this.#soon(lookEvery);
     else this.settled();
@@ -100,6 +104,9 @@ export class Refunds implements Decider {
       this.#keep({ ...this.intent, refundId: outcome.body.id });
     }
     if (outcome.kind === 'refused' || outcome.kind === 'gave-up') this.problem = outcome.problem;
+    if (outcome.kind === 'refused' && outcome.problem.retry_key === 'new') {
+      this.#keep(model.renewIntent(this.intent, key));
+    }
     await this.load();
   }
 

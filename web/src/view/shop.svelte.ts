@@ -34,7 +34,10 @@ export class Shop {
   readonly live = new Live(
     (event) => this.#heard(event),
     () => void this.refresh(true),
-    () => void this.refresh(),
+    () => {
+      void this.refresh();
+      void this.purchase.lookBeside();
+    },
   );
   readonly replay = new Replay(this.live);
   readonly purchase = new Purchase({
@@ -51,6 +54,7 @@ export class Shop {
   /** True for the checkout whose charge is answered by nobody. */
   lost = $state(false);
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  #besideTimer: ReturnType<typeof setTimeout> | undefined;
   #expected = 0;
   #incompleteReads = 0;
 
@@ -68,10 +72,11 @@ export class Shop {
   /** What the scrubber offers to do again. */
   readonly repeat = $derived.by((): Repeat | null => {
     if (this.purchase.payment === null) return null;
-    const { captureKey } = this.purchase.checkout;
+    const { captureKey, card, sent } = this.purchase.checkout;
+    const last = sent ?? { key: captureKey, card };
     return {
-      suffix: suffix(captureKey),
-      send: (key) => this.purchase.pay(key === 'same' ? captureKey : randomKey()),
+      suffix: suffix(last.key),
+      send: (key) => this.purchase.pay(key === 'same' ? last : { key: randomKey(), card }),
     };
   });
 
@@ -84,6 +89,7 @@ export class Shop {
       stopLive();
       this.refunds.stop();
       clearTimeout(this.#refreshTimer);
+      clearTimeout(this.#besideTimer);
     };
   }
 
@@ -95,6 +101,7 @@ export class Shop {
       this.visit.sandbox.load(),
       this.purchase.resume(asked !== null && kept.orderId !== asked ? join(kept, asked) : kept),
     ]);
+    void this.purchase.lookBeside();
     const { sku, email } = this.purchase.checkout;
     this.purchase.fill({
       sku: this.concert?.sku ?? sku,
@@ -124,6 +131,7 @@ export class Shop {
   }
 
   async burst(attempts: number, keys: 'same' | 'fresh'): Promise<void> {
+    if (!(await this.purchase.mayPay())) return;
     const order = await this.purchase.place();
     if (order === null) return;
     const before = this.attemptCount;
@@ -183,6 +191,7 @@ export class Shop {
     this.lost = false;
     this.live.watch(null, null);
     this.refunds.watch(null);
+    void this.purchase.lookBeside();
     if (location.search !== '') history.replaceState(null, '', '/');
   }
 
@@ -196,6 +205,7 @@ export class Shop {
   #heard(event: Activity): void {
     const ours = event.payment_id === this.#paymentId() && event.payment_id !== '';
     if (ours) this.#incompleteReads = 0;
+    else if (event.payment_id) this.#lookBesideSoon();
     this.refunds.heard(event);
     if (this.crash === 'armed' && event.kind === 'process.down') this.crash = 'fired';
     if (ours || event.kind === 'mail.sent') this.#soon(refreshAfter);
@@ -207,6 +217,12 @@ export class Shop {
     const history = await shop.activity(payment);
     if (history.kind !== 'ok' || payment !== this.#paymentId()) return;
     if (!forgotten(history.body, this.proof.data)) this.live.remember(history.body);
+  }
+
+  /** Another payment of this visitor's has moved: it may be undecided, or no longer. */
+  #lookBesideSoon(): void {
+    clearTimeout(this.#besideTimer);
+    this.#besideTimer = setTimeout(() => void this.purchase.lookBeside(), refreshAfter);
   }
 
   #soon(ms: number): void {

@@ -35,12 +35,13 @@ export class Watched {
     if (facts === null) return null;
     const kept = load(sessionStorage);
     const mine = kept !== null && kept.orderId === facts.order_id ? kept : null;
+    const last = mine === null ? null : (mine.sent ?? { key: mine.captureKey, card: mine.card });
     return {
-      suffix: mine === null ? null : suffix(mine.captureKey),
+      suffix: last === null ? null : suffix(last.key),
       send: async (key) => {
         const { amount_minor, currency } = facts;
-        const command = { amount_minor, currency, card_token: mine?.card ?? firstChoice.card };
-        const used = key === 'same' && mine !== null ? mine.captureKey : randomKey();
+        const command = { amount_minor, currency, card_token: last?.card ?? firstChoice.card };
+        const used = key === 'same' && last !== null ? last.key : randomKey();
         await shop.capture(facts.id, command, used, new AbortController().signal);
       },
     };

@@ -654,6 +654,14 @@ func (siw *ServerInterfaceWrapper) ListPayments(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPaymentsParams
 
+	// ------------- Optional query parameter "undecided" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "undecided", c.Request.URL.Query(), &params.Undecided, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter undecided: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -3122,6 +3130,7 @@ func (response CapturePayment200JSONResponse) VisitCapturePaymentResponse(w http
 type CapturePayment202ResponseHeaders struct {
 	IdempotencyKey *string
 	Location       *string
+	PayonceMatched *string
 	RetryAfter     *int
 	XRequestID     *string
 }
@@ -3143,6 +3152,9 @@ func (response CapturePayment202JSONResponse) VisitCapturePaymentResponse(w http
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.PayonceMatched != nil {
+		w.Header().Set("Payonce-Matched", fmt.Sprint(*response.Headers.PayonceMatched))
 	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))

@@ -1147,6 +1147,7 @@ type Problem struct {
 	// request needs. `same`: nothing is stored, so the same key is judged
 	// anew. `new`: this refusal is stored, and the same key gets it again,
 	// also when what caused it has passed; the next wish is a new key's.
+	// A wish is a person's: no client makes a new key by itself.
 	RetryKey *ProblemRetryKey `json:"retry_key,omitempty"`
 	Status   int              `json:"status"`
 	Title    string           `json:"title"`
@@ -1164,6 +1165,7 @@ type ProblemExecuted string
 // request needs. `same`: nothing is stored, so the same key is judged
 // anew. `new`: this refusal is stored, and the same key gets it again,
 // also when what caused it has passed; the next wish is a new key's.
+// A wish is a person's: no client makes a new key by itself.
 type ProblemRetryKey string
 
 // ProblemError defines model for ProblemError.

@@ -1415,6 +1415,7 @@ export interface components {
              *     request needs. `same`: nothing is stored, so the same key is judged
              *     anew. `new`: this refusal is stored, and the same key gets it again,
              *     also when what caused it has passed; the next wish is a new key's.
+             *     A wish is a person's: no client makes a new key by itself.
              * @enum {string}
              */
             retry_key?: "same" | "new";

@@ -217,9 +217,6 @@ test('a decline is kept with its key; the next click is a new attempt with a new
   await visitor.pay.click();
   await expect(visitor.attempts).toHaveCount(2);
   expect(await visitor.fates()).toEqual(['executed', 'executed']);
-  await visitor.page.getByTestId('again').getByRole('button', { name: 'same key' }).click();
-  await expect(visitor.attempts).toHaveCount(3);
-  expect((await visitor.fates()).sort()).toEqual(['executed', 'executed', 'replayed']);
 });
 
 test('a refund refused beside one that holds everything: once that one has failed, the next click is accepted', async ({

@@ -256,7 +256,9 @@ export class Purchase {
       if (!theirs || !free || again >= askLimit) break;
     }
     if (outcome.kind === 'dropped') return;
-    this.otherCard = theirs && outcome.kind === 'ok' && !mayCharge.includes(outcome.body.status);
+    const charged = outcome.kind === 'ok' && !mayCharge.includes(outcome.body.status);
+    // Only said, never unsaid: the earlier card's own click may end after this one.
+    if (theirs && charged) this.otherCard = true;
     if (outcome.kind === 'refused' && outcome.problem.retry_key === 'new') this.#renew(key);
     const declined = outcome.kind === 'refused' && outcome.status === 402;
     if (!declined) this.#fail(outcome);

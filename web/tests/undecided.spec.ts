@@ -2,8 +2,8 @@ import type { Page } from '@playwright/test';
 import { run } from './demo.ts';
 import { expect, test, Visitor } from './visitor.ts';
 
-// One wish to buy is one order and one charge, whatever changes while nobody
-// knows yet what became of the card that was sent first. 409 and 402 are meant.
+// One wish to buy is one order and one charge, whatever changes while the first
+// card is undecided. Answers of 409 and 402 are meant.
 test.use({ failuresExpected: true });
 
 /** This card stays in doubt for as long as a test lasts. */

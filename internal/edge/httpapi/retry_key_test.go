@@ -111,11 +111,11 @@ func retryKey(t *testing.T, r reply) string {
 
 func TestAStoredRefusalSaysThatOnlyANewKeyLeadsOn(t *testing.T) {
 	t.Parallel()
-	for name, make := range storedRefusals {
+	for name, begin := range storedRefusals {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t)
-			p := make(e)
+			p := begin(e)
 			first := p.ask("K")
 			said := e.problem(first, p.status, p.slug)
 			if retryKey(t, first) != "new" || !strings.Contains(said.Detail, "a new Idempotency-Key") {
@@ -134,11 +134,11 @@ func TestAStoredRefusalSaysThatOnlyANewKeyLeadsOn(t *testing.T) {
 
 func TestARefusalOfWhichNothingIsStoredSaysThatTheSameKeyLeadsOn(t *testing.T) {
 	t.Parallel()
-	for name, make := range passingRefusals {
+	for name, begin := range passingRefusals {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t)
-			p := make(e)
+			p := begin(e)
 			first := p.ask("K")
 			e.problem(first, p.status, p.slug)
 			if retryKey(t, first) != "same" {
@@ -152,7 +152,7 @@ func TestARefusalOfWhichNothingIsStoredSaysThatTheSameKeyLeadsOn(t *testing.T) {
 	}
 }
 
-// What has no key, or lacks one, is not told which one comes next.
+// What has no key, or lacks one, hears nothing about the next one.
 func TestAProblemSpeaksOfKeysOnlyWhereThereAreSome(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)

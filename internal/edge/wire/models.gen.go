@@ -1625,7 +1625,7 @@ type PlaceOrderParams struct {
 
 // ListPaymentsParams defines parameters for ListPayments.
 type ListPaymentsParams struct {
-	// Undecided `true`: only those of which nobody knows yet whether they were charged: `capturing` or `in_doubt`.
+	// Undecided `true`: only the undecided ones, which may have been charged or not: `capturing` or `in_doubt`.
 	Undecided *bool  `form:"undecided,omitempty" json:"undecided,omitempty"`
 	Limit     *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 

@@ -115,7 +115,7 @@ func TestTenWithAnotherCardDuringADeclineAreOneNextAttempt(t *testing.T) {
 	require.Equal(t, 2, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payment))
 }
 
-// While nobody knows what became of the first card, no other is sent; what comes
+// While the first card is in doubt no other is sent; what comes
 // out then decides.
 func TestAnotherCardWhileTheFirstIsInDoubtWaitsForTheTruth(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ SELECT ` + paymentColumns + ` FROM payments
    AND id IN (SELECT payment_id FROM payment_attempts WHERE merchant_id = $1 AND status IN ('sending', 'in_doubt'))
  ORDER BY id DESC LIMIT $3`
 
-// Undecided lists those of a merchant's payments of which nobody knows yet
+// Undecided lists those of a merchant's payments of which the shop does not know yet
 // whether they were charged, in the order of [Service.Payments].
 func (s *Service) Undecided(ctx context.Context, merchant uuid.UUID, before uuid.NullUUID, limit int) ([]Payment, error) {
 	var ps []Payment

@@ -1779,7 +1779,7 @@ export interface operations {
     listPayments: {
         parameters: {
             query?: {
-                /** @description `true`: only those of which nobody knows yet whether they were charged: `capturing` or `in_doubt`. */
+                /** @description `true`: only the undecided ones, which may have been charged or not: `capturing` or `in_doubt`. */
                 undecided?: boolean;
                 limit?: components["parameters"]["Limit"];
                 /** @description `next_cursor` of the page before. */

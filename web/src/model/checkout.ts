@@ -70,7 +70,7 @@ export function join(checkout: Checkout, orderId: string, key: KeySource = rando
 
 const paid = ['captured', 'partially_refunded', 'refunded'];
 
-/** Nobody knows yet whether it was charged; the shop is finding out. */
+/** It may have been charged or not; the shop is finding out. */
 export const undecided = (status: string | null): boolean =>
   status === 'capturing' || status === 'in_doubt';
 

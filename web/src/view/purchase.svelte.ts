@@ -31,7 +31,7 @@ export class Purchase {
   silent = $state(false);
   /** True when the outcome is an earlier card's, and the one chosen last was not sent. */
   otherCard = $state(false);
-  /** Payments of this visitor's of which nobody knows yet whether they were charged. */
+  /** This visitor's payments that may have been charged or not. */
   #undecided = $state.raw<Payment[]>([]);
   /** Those that another charge would stand beside, and that the visitor has not accepted. */
   readonly beside = $derived(

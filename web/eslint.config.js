@@ -17,6 +17,21 @@ export default ts.config(
     },
   },
   {
+    // A browser may refuse its storage or have no room; one file knows what to do then.
+    files: ['src/**'],
+    ignores: ['src/view/storage.svelte.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            ':matches(Identifier[name=/^(local|session)Storage$/], Literal[value=/^(local|session)Storage$/])',
+          message: 'Use tabStorage or browserStorage of view/storage.svelte.ts.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser } },
   },

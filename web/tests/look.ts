@@ -8,7 +8,7 @@ import { colours, findings } from './axe.ts';
 const wanted = process.env['PICTURES'] === '1';
 const pictures = join(dirname(fileURLToPath(import.meta.url)), '..', 'test-results', 'pages');
 
-/** Phone, tablet, laptop, projector. */
+/** Phone, tablet, laptop, large screen. */
 export const sizes = [
   [390, 844],
   [768, 1024],

@@ -32,6 +32,29 @@ test('with the keyboard alone: space pays, letters work, and can be switched off
   await expect(page.locator('html')).toHaveAttribute('data-projector', 'off');
 });
 
+test.describe('at 1920 px', () => {
+  test.use({ viewport: { width: 1920, height: 1080 } });
+
+  test('projector mode is a choice: 2 attempts are listed until P, and every page keeps it', async ({
+    visitor,
+  }) => {
+    const { page } = visitor;
+    const root = page.locator('html');
+    await visitor.open();
+    await expect(root).toHaveAttribute('data-projector', 'off');
+    await visitor.pay.dblclick();
+    await expect(visitor.attempts).toHaveCount(2);
+    await page.keyboard.press('p');
+    await expect(visitor.attempts).toHaveCount(0);
+    await page.goto(new URL('/ops', page.url()).href);
+    await expect(root).toHaveAttribute('data-projector', 'on');
+    await page.getByRole('button', { name: 'Projector mode' }).click();
+    await expect(root).toHaveAttribute('data-projector', 'off');
+    await visitor.open();
+    await expect(visitor.attempts).toHaveCount(2);
+  });
+});
+
 test('tabbing reaches Pay, shows where it is, and Enter pays', async ({ visitor }) => {
   const { page } = visitor;
   await visitor.open();

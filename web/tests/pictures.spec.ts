@@ -34,6 +34,7 @@ test.describe('projector', () => {
   test.use({ viewport: { width: 1920, height: 1080 } });
   test('picture: shop-projector.png', async ({ visitor }) => {
     await visitor.open();
+    await visitor.page.keyboard.press('p');
     await visitor.page.getByRole('button', { name: '50 clicks' }).click();
     await visitor.chargedOnce();
     await visitor.oneOfEverything();

@@ -49,7 +49,16 @@ export function listen(listener: Listener): () => void {
     }
   };
 
-  const channel = new BroadcastChannel(lockName);
+  const channel = openChannel();
+  // Locks exist only in secure contexts: a demo opened to a room over plain HTTP has
+  // none. A browser that refuses storage may refuse locks and channels too. Each tab
+  // then reads for itself.
+  const readAlone = () => void keepReading(() => lastId, tell, stop.signal);
+  if (channel === null || !('locks' in navigator)) {
+    readAlone();
+    return () => stop.abort();
+  }
+
   const share = (note: Note) => {
     channel.postMessage(note);
     tell(note);
@@ -65,18 +74,22 @@ export function listen(listener: Listener): () => void {
     leading = true;
     await keepReading(() => lastId, share, stop.signal);
   };
-  // Locks exist only in secure contexts; a demo opened to a room over plain HTTP
-  // has none, and each tab then reads for itself.
-  if ('locks' in navigator) {
-    navigator.locks.request(lockName, { signal: stop.signal }, lead).catch(() => undefined);
-  } else {
-    void keepReading(() => lastId, tell, stop.signal);
-  }
+  navigator.locks.request(lockName, { signal: stop.signal }, lead).catch(() => {
+    if (!stop.signal.aborted) readAlone();
+  });
 
   return () => {
     stop.abort();
     channel.close();
   };
+}
+
+function openChannel(): BroadcastChannel | null {
+  try {
+    return new BroadcastChannel(lockName);
+  } catch {
+    return null;
+  }
 }
 
 async function keepReading(lastId: () => string, tell: (n: Note) => void, signal: AbortSignal) {

@@ -9,6 +9,7 @@ import {
 } from '../api/patient';
 import type { Order, Payment, Problem } from '../api/shapes';
 import * as model from '../model/checkout';
+import { tabStorage } from './storage.svelte';
 
 /** How often one click asks before the page stops and offers a button instead. */
 const askLimit = 30;
@@ -324,6 +325,6 @@ export class Purchase {
   /** Kept before anything is sent, so that a reload in between has the same keys. */
   #keep(checkout: model.Checkout): void {
     this.checkout = checkout;
-    model.save(sessionStorage, checkout);
+    model.save(tabStorage, checkout);
   }
 }

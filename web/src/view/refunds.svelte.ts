@@ -4,6 +4,7 @@ import type { Activity, Payment, Problem, Refund, Saga } from '../api/shapes';
 import * as model from '../model/refund';
 import { moving, type Decider, type SagaEnd } from '../model/saga';
 import { Resource } from './resource.svelte';
+import { tabStorage } from './storage.svelte';
 
 export interface Story {
   refund: Refund;
@@ -38,7 +39,7 @@ export class Refunds implements Decider {
     this.waiting = null;
     this.busy = 0;
     if (paymentId === null) return;
-    this.intent = model.loadIntent(sessionStorage, paymentId) ?? model.openIntent();
+    this.intent = model.loadIntent(tabStorage, paymentId) ?? model.openIntent();
     void this.load();
   }
 
@@ -145,6 +146,6 @@ export class Refunds implements Decider {
 
   #keep(intent: model.RefundIntent): void {
     this.intent = intent;
-    if (this.#paymentId !== null) model.saveIntent(sessionStorage, this.#paymentId, intent);
+    if (this.#paymentId !== null) model.saveIntent(tabStorage, this.#paymentId, intent);
   }
 }

@@ -1,6 +1,7 @@
+import { browserStorage } from './storage.svelte';
+
 type Theme = 'auto' | 'light' | 'dark';
 
-const widest = '(min-width: 1600px)';
 const lessMotion = '(prefers-reduced-motion: reduce)';
 const darkSystem = '(prefers-color-scheme: dark)';
 
@@ -8,20 +9,18 @@ const darkSystem = '(prefers-color-scheme: dark)';
 export class Settings {
   theme = $state<Theme>('auto');
   #systemDark = $state(matchMedia(darkSystem).matches);
-  /** Null follows the width of the window. */
-  #projectorChoice = $state<boolean | null>(null);
-  #wide = $state(matchMedia(widest).matches);
   letterKeys = $state(true);
   calm = $state(matchMedia(lessMotion).matches);
-  projector = $derived(this.#projectorChoice ?? this.#wide);
+  /** Hides lists, so it is chosen and never follows the width of the window. */
+  projector = $state(false);
   /** What is seen now: the choice, or what the system says, which may change at dusk. */
   dark = $derived(this.theme === 'auto' ? this.#systemDark : this.theme === 'dark');
 
   constructor() {
-    const theme = localStorage.getItem('payonce.theme');
+    const theme = browserStorage.getItem('payonce.theme');
     if (theme === 'light' || theme === 'dark') this.theme = theme;
-    this.letterKeys = localStorage.getItem('payonce.keys') !== 'off';
-    matchMedia(widest).addEventListener('change', (e) => (this.#wide = e.matches));
+    this.letterKeys = browserStorage.getItem('payonce.keys') !== 'off';
+    this.projector = browserStorage.getItem('payonce.projector') === 'on';
     matchMedia(darkSystem).addEventListener('change', (e) => (this.#systemDark = e.matches));
     matchMedia(lessMotion).addEventListener('change', (e) => (this.calm = e.matches));
   }
@@ -29,15 +28,16 @@ export class Settings {
   /** What the toggle leads to: always the other one of what is seen now. */
   toggleTheme(): void {
     this.theme = this.dark ? 'light' : 'dark';
-    localStorage.setItem('payonce.theme', this.theme);
+    browserStorage.setItem('payonce.theme', this.theme);
   }
 
   toggleProjector(): void {
-    this.#projectorChoice = !this.projector;
+    this.projector = !this.projector;
+    browserStorage.setItem('payonce.projector', this.projector ? 'on' : 'off');
   }
 
   toggleLetterKeys(): void {
     this.letterKeys = !this.letterKeys;
-    localStorage.setItem('payonce.keys', this.letterKeys ? 'on' : 'off');
+    browserStorage.setItem('payonce.keys', this.letterKeys ? 'on' : 'off');
   }
 }

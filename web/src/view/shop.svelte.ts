@@ -17,6 +17,7 @@ import { Purchase } from './purchase.svelte';
 import { Refunds } from './refunds.svelte';
 import { Replay } from './replay.svelte';
 import { Resource } from './resource.svelte';
+import { tabStorage } from './storage.svelte';
 import type { Visit } from './visit.svelte';
 
 const refreshAfter = 150;
@@ -95,7 +96,7 @@ export class Shop {
 
   async #begin(): Promise<void> {
     const asked = new URLSearchParams(location.search).get('order');
-    const kept = loadCheckout(sessionStorage) ?? open(firstChoice);
+    const kept = loadCheckout(tabStorage) ?? open(firstChoice);
     await Promise.all([
       this.catalogue.load(),
       this.visit.sandbox.load(),

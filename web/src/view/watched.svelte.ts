@@ -6,6 +6,7 @@ import type { Repeat } from './Again.svelte';
 import { Live } from './live.svelte';
 import { Replay } from './replay.svelte';
 import { Resource } from './resource.svelte';
+import { tabStorage } from './storage.svelte';
 
 const refreshAfter = 200;
 /** Mails and charges are counted outside, a moment after the last event. */
@@ -33,7 +34,7 @@ export class Watched {
   readonly repeat = $derived.by((): Repeat | null => {
     const facts = this.facts.data;
     if (facts === null) return null;
-    const kept = load(sessionStorage);
+    const kept = load(tabStorage);
     const mine = kept !== null && kept.orderId === facts.order_id ? kept : null;
     const last = mine === null ? null : (mine.sent ?? { key: mine.captureKey, card: mine.card });
     return {

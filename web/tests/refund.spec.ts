@@ -88,6 +88,30 @@ test('part of it goes back, and the tickets stay good', async ({ visitor }) => {
   await expect(refund(visitor)).toHaveText('Refund €71.50');
 });
 
+for (const [currency, typed, minor, shown, nonsense] of [
+  ['JPY', '42', 42, '42', '42.5'],
+  ['KWD', '1.5', 1_500, '1.500', '1.2345'],
+] as const) {
+  test(`${typed} typed for ${currency} asks for ${minor} minor units`, async ({ visitor }) => {
+    const { page } = visitor;
+    await paid(visitor);
+    // The concert costs euros, so the answers about it are changed on their way.
+    await page.route(/\/v1\/(orders|payments)\//, async (route) => {
+      const answer = await route.fetch();
+      const body = (await answer.text()).replaceAll('"EUR"', `"${currency}"`);
+      await route.fulfill({ response: answer, body });
+    });
+    await page.reload();
+    await page.getByLabel('Amount').fill(nonsense);
+    await expect(page.locator('#refund-hint')).toContainText('An amount like');
+    await page.getByLabel('Amount').fill(typed);
+    await expect(refund(visitor)).toContainText(shown);
+    const sent = page.waitForRequest((request) => request.url().endsWith('/v1/refunds'));
+    await refund(visitor).click();
+    expect((await sent).postDataJSON()).toMatchObject({ amount_minor: minor });
+  });
+}
+
 // The provider is away for all visitors, not only for this one.
 test.describe('Operations', { tag: '@kills' }, () => {
   test.use({ failuresExpected: true });

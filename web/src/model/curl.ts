@@ -1,3 +1,4 @@
+import type { Payment } from '../api/shapes';
 import { open, randomKey, type Checkout } from './checkout';
 
 /** A command for whoever doubts what the page says: it asks the shop without the page. */
@@ -34,6 +35,9 @@ function post(url: string, key: string, idempotencyKey: string, body: unknown): 
 const get = (url: string, key: string): string =>
   `curl -s ${quoted(url)} \\\n  -H ${quoted(`Authorization: Bearer ${key}`)}`;
 
+/** What so many tickets cost: of the order where there is one, else of the concert on sale. */
+export type Price = (quantity: number) => Pick<Payment, 'amount_minor' | 'currency'>;
+
 /**
  * The whole story as commands to paste: with the keys of the open checkout where
  * there is one, so that the terminal's requests are twins of the page's.
@@ -43,12 +47,13 @@ export function currentFlow(
   key: string,
   email: string,
   checkout: Checkout | null,
+  price: Price,
   fresh: () => string = randomKey,
 ): Snippet[] {
   const c = checkout ?? open({ sku: 'concert-a', quantity: 2, email, card: 'tok_ok' }, fresh);
   const items = [{ sku: c.sku === '' ? 'concert-a' : c.sku, quantity: c.quantity }];
   const order = { items, email: c.email === '' ? email : c.email };
-  const capture = { amount_minor: 4200 * c.quantity, currency: 'EUR', card_token: c.card };
+  const capture = { ...price(c.quantity), card_token: c.card };
   return [
     {
       title: 'Place the order',

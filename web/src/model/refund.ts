@@ -51,17 +51,3 @@ export function loadIntent(store: Store, paymentId: string): RefundIntent | null
     return null;
   }
 }
-
-/**
- * What was typed as money, in minor units: "12", "12.3", "12,30". Undefined when
- * it is no amount; null for nothing typed, which asks for all that is left.
- */
-export function amountOf(typed: string, digits = 2): number | null | undefined {
-  const text = typed.trim();
-  if (text === '') return null;
-  const match = /^(\d{1,6})(?:[.,](\d+))?$/.exec(text);
-  const fraction = match?.[2] ?? '';
-  if (match === null || fraction.length > digits) return undefined;
-  const minor = Number(match[1]) * 10 ** digits + Number(fraction.padEnd(digits, '0') || '0');
-  return minor > 0 ? minor : undefined;
-}

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { proofCommand, providerCommand } from './curl';
 import { fateOf, tally, total } from './fate';
 import { actionOf, scrubOf } from './key';
-import { money } from './money';
+import { amountExample, amountOf, money } from './money';
 import { Numbering, originOf } from './origin';
 import { absorbedWords, arrived, chain } from './proof';
 import { proof } from './proof.example';
@@ -18,6 +18,41 @@ describe('money', () => {
   test('yen have 0 decimal places, dinars 3', () => {
     expect(money(8400, 'JPY', 'en-US')).toBe('¥8,400');
     expect(money(8400, 'KWD', 'en-US')).toContain('8.400');
+  });
+
+  test('forints have the 2 digits that the shop counts, not the 0 that a browser writes', () => {
+    expect(money(8400, 'HUF', 'en-US')).toContain('84.00');
+  });
+
+  test('what is typed is read with the digits of its currency', () => {
+    for (const [typed, currency, minor] of [
+      ['42', 'EUR', 4_200],
+      ['12,3', 'EUR', 1_230],
+      ['42', 'JPY', 42],
+      ['42.5', 'JPY', undefined],
+      ['42', 'KWD', 42_000],
+      ['12.345', 'KWD', 12_345],
+      ['12.345', 'EUR', undefined],
+      ['0', 'JPY', undefined],
+      ['', 'JPY', null],
+    ] as const) {
+      expect(amountOf(typed, currency), `${typed} ${currency}`).toBe(minor);
+    }
+  });
+
+  test('the example of an amount is one that is taken, whatever the currency', () => {
+    for (const currency of ['EUR', 'JPY', 'KWD', 'CLF']) {
+      for (const typed of amountExample(currency).split(' or ')) {
+        expect(amountOf(typed, currency), `${typed} ${currency}`).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  test('an amount that is shown can be typed again: 0, 2, 3 and 4 digits', () => {
+    for (const currency of ['JPY', 'EUR', 'KWD', 'CLF']) {
+      const shown = money(123_456, currency, 'en-US').replace(/[^\d.]/g, '');
+      expect(amountOf(shown, currency), shown).toBe(123_456);
+    }
   });
 });
 

@@ -1,10 +1,13 @@
 package lesson
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
+	"hash/fnv"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -72,7 +75,20 @@ func readText(slug string) (*Text, error) {
 		return nil, fmt.Errorf("text/%s.md: %w", slug, err)
 	}
 	t.Box = boxes[slug]
+	t.mixOptions(slug)
 	return t, nil
+}
+
+// mixOptions gives the options an order that says nothing of the truth: an author
+// writes it first. The order is a lesson's own and always the same, so that two
+// people in a room speak of the same letter.
+func (t *Text) mixOptions(slug string) {
+	place := func(o Option) uint32 {
+		h := fnv.New32a()
+		h.Write([]byte(slug + "/" + o.ID))
+		return h.Sum32()
+	}
+	slices.SortFunc(t.Options, func(a, b Option) int { return cmp.Compare(place(a), place(b)) })
 }
 
 func parseText(raw string) (*Text, error) {

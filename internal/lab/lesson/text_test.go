@@ -35,6 +35,24 @@ func TestThereAreSixteenLessonsInTheirOrderEachWithItsText(t *testing.T) {
 	require.Len(t, files, len(sixteen)+1, "a text without a lesson is read by nobody")
 }
 
+// Whoever always says A is right no more often than by chance: 16 lessons, mostly of 3 options.
+func TestTheTruthStandsAtEachOfThreePlacesAndAtNoneInMoreThanHalfOfTheLessons(t *testing.T) {
+	t.Parallel()
+	all, err := All()
+	require.NoError(t, err)
+	again, err := All()
+	require.NoError(t, err)
+	at := map[int]int{}
+	for i, l := range all {
+		require.Equal(t, l.Text.Options, again[i].Text.Options, "%s: its order is always the same", l.Slug)
+		at[slices.IndexFunc(l.Text.Options, func(o Option) bool { return o.ID == l.Text.Truth })]++
+	}
+	for place := range 3 {
+		require.GreaterOrEqual(t, at[place], len(all)/5, "place %d: %v", place, at)
+		require.LessOrEqual(t, at[place], len(all)/2, "place %d: %v", place, at)
+	}
+}
+
 func TestEveryTextHasSomethingToSayUnderEachHeadingAndLinksCodeAndARecord(t *testing.T) {
 	t.Parallel()
 	all, err := All()

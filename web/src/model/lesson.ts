@@ -84,7 +84,7 @@ const judgements: Record<Judgement['tone'], Judgement> = {
   wrong: {
     tone: 'wrong',
     title: 'It went another way, and now you know.',
-    text: 'Most people who have not seen it run say what you said.',
+    text: 'What came true is marked above; the why below says how.',
   },
   none: {
     tone: 'none',

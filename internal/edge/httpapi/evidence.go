@@ -12,12 +12,26 @@ import (
 	"payonce/internal/pattern/idempotency"
 )
 
-// Attempts to place the order are not attempts to pay; the payment's list shows
-// captures only, as the proof counts them.
-const attemptsSQL = `
+// capturesSQL is every attempt to pay, for the list and for the proof. A process
+// that is killed journals nothing of the attempt that it was at; what it had begun
+// is in the row that another process took over, and is counted from there until the
+// first one, which may only have slept, journals it after all. Rows go by age: while
+// an earlier attempt is there, placing the order as a rule, none that followed is gone.
+const capturesSQL = `
 SELECT id, operation, idempotency_key, fate, status_code, latency_us, trace_id, at
   FROM attempts
- WHERE payment_id = $1 AND merchant_id = $2 AND operation = 'capture' AND ($3::uuid IS NULL OR id < $3::uuid)
+ WHERE payment_id = $1 AND merchant_id = $2 AND operation = 'capture'
+UNION ALL
+SELECT uuid_v7_floor(a.sent_at), 'capture', a.opened_by, 'interrupted', 0, 0, substr(a.traceparent, 4, 32), a.sent_at
+  FROM payment_attempts a
+ WHERE a.payment_id = $1 AND a.merchant_id = $2 AND a.fence > 1
+   AND EXISTS (SELECT FROM attempts t WHERE t.payment_id = a.payment_id AND t.at <= a.sent_at)
+   AND NOT EXISTS (SELECT FROM attempts t WHERE t.payment_id = a.payment_id AND t.trace_id = substr(a.traceparent, 4, 32))`
+
+// Attempts to place the order are not attempts to pay.
+const attemptsSQL = `
+SELECT * FROM (` + capturesSQL + `) a
+ WHERE $3::uuid IS NULL OR id < $3::uuid
  ORDER BY id DESC LIMIT $4`
 
 type attemptRow struct {

@@ -93,6 +93,60 @@ func TestTheProofCountsWhatTheWorldSaysAndAdmitsWhatNobodyKnows(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatItsProcessCouldNotJournalIsCountedAndListedOnce(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	o := e.order()
+	if r := e.capture(o.Payment, "k", "tok_ok"); r.Status != 200 {
+		t.Fatal(r)
+	}
+	id, _ := wire.PrefixPayment.Parse(o.Payment.ID)
+	count := func() (p wire.Proof, list wire.AttemptList) {
+		e.decode(e.get("/v1/payments/"+o.Payment.ID+"/proof"), 200, &p)
+		e.decode(e.get("/v1/payments/"+o.Payment.ID+"/attempts"), 200, &list)
+		return p, list
+	}
+	// Taken over from one that sleeps: what it journals when it wakes is the same attempt.
+	e.exec(`UPDATE payment_attempts SET fence = 2 WHERE payment_id = $1`, id)
+	if p, list := count(); len(p.Attempts) != 1 || p.Attempts["executed"] != 1 || len(list.Data) != 1 {
+		t.Errorf("one that woke: %v, %d listed", p.Attempts, len(list.Data))
+	}
+	// Taken over from one that was killed: it journalled nothing.
+	e.exec(`DELETE FROM attempts WHERE payment_id = $1 AND operation = 'capture'`, id)
+	p, list := count()
+	if len(p.Attempts) != 1 || p.Attempts["interrupted"] != 1 || len(list.Data) != 1 {
+		t.Fatalf("one that was killed: %v, %d listed", p.Attempts, len(list.Data))
+	}
+	if a := list.Data[0]; a.Fate != "interrupted" || a.StatusCode != 0 || a.IdempotencyKey != "k" || len(a.TraceID) != 32 {
+		t.Errorf("got %+v", a)
+	}
+	// And of a payment whose attempts are past their age, none is invented.
+	e.exec(`DELETE FROM attempts WHERE payment_id = $1`, id)
+	if p, list := count(); len(p.Attempts) != 0 || len(list.Data) != 0 {
+		t.Errorf("past their age: %v, %d listed", p.Attempts, len(list.Data))
+	}
+}
+
+func TestTheQuestionWhatBecameOfAChargeIsNoRepeatedCharge(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	o := e.order()
+	if r := e.capture(o.Payment, "k", "tok_ok"); r.Status != 200 {
+		t.Fatal(r)
+	}
+	id, _ := wire.PrefixPayment.Parse(o.Payment.ID)
+	var merchant uuid.UUID
+	if err := e.db.Get(t.Context(), &merchant, `SELECT merchant_id FROM payments WHERE id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	e.journal.Observe(t.Context(), observe.Event{Kind: observe.Sent, Node: "api", Scope: merchant, Correlation: id, Attempt: 1, Detail: "recovery"})
+	var p wire.Proof
+	e.decode(e.get("/v1/payments/"+o.Payment.ID+"/proof"), 200, &p)
+	if *p.Absorbed.Provider != 0 {
+		t.Errorf("absorbed by the provider: %d", *p.Absorbed.Provider)
+	}
+}
+
 func TestWithoutAMailboxMailsAreUnknownAndNotNone(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(o *httpapi.Options) { o.Mailbox = nil })

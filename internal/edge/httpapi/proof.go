@@ -44,9 +44,7 @@ func (s *server) proofOf(ctx context.Context, p checkout.Payment) (wire.Proof, e
 	return v, nil
 }
 
-const fatesSQL = `
-SELECT fate, count(*) AS n FROM attempts
- WHERE payment_id = $1 AND merchant_id = $2 AND operation = 'capture' GROUP BY fate`
+const fatesSQL = `SELECT fate, count(*) AS n FROM (` + capturesSQL + `) a GROUP BY fate`
 
 // countAttempts tells where each twin was absorbed: at its own key (the stored
 // answer, or the wait for it), or at the payment beneath another key.
@@ -84,7 +82,7 @@ SELECT (SELECT count(*) FROM tickets WHERE payment_id = $1) AS tickets,
        EXISTS (SELECT 1 FROM story WHERE kind = 'committed' AND facts->>'operation' = 'order') AS whole,
        greatest((SELECT count(*) FROM story WHERE kind = 'delivered'), (SELECT n FROM applied)) AS deliveries,
        (SELECT count(*) FROM story WHERE kind = 'absorbed') AS absorbed,
-       (SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM story WHERE kind = 'charge.sent' GROUP BY facts->>'attempt') sent) AS repeated`
+       (SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM story WHERE kind = 'charge.sent' AND facts->>'detail' IS DISTINCT FROM 'recovery' GROUP BY facts->>'attempt') sent) AS repeated`
 
 func (s *server) countInside(ctx context.Context, p checkout.Payment, v *wire.Proof) error {
 	var row struct {

@@ -18,11 +18,13 @@ const (
 	ActivityKindCommitted       ActivityKind = "committed"
 	ActivityKindDead            ActivityKind = "dead"
 	ActivityKindDelivered       ActivityKind = "delivered"
+	ActivityKindInterrupted     ActivityKind = "interrupted"
 	ActivityKindMailSent        ActivityKind = "mail.sent"
 	ActivityKindMatched         ActivityKind = "matched"
 	ActivityKindProcessDown     ActivityKind = "process.down"
 	ActivityKindProcessUp       ActivityKind = "process.up"
 	ActivityKindPublished       ActivityKind = "published"
+	ActivityKindRecovered       ActivityKind = "recovered"
 	ActivityKindRejected        ActivityKind = "rejected"
 	ActivityKindReplayed        ActivityKind = "replayed"
 	ActivityKindRetried         ActivityKind = "retried"
@@ -51,6 +53,8 @@ func (e ActivityKind) Valid() bool {
 		return true
 	case ActivityKindDelivered:
 		return true
+	case ActivityKindInterrupted:
+		return true
 	case ActivityKindMailSent:
 		return true
 	case ActivityKindMatched:
@@ -60,6 +64,8 @@ func (e ActivityKind) Valid() bool {
 	case ActivityKindProcessUp:
 		return true
 	case ActivityKindPublished:
+		return true
+	case ActivityKindRecovered:
 		return true
 	case ActivityKindRejected:
 		return true
@@ -685,8 +691,10 @@ type Attempt struct {
 	IdempotencyKey string           `json:"idempotency_key"`
 	LatencyMs      int64            `json:"latency_ms"`
 	Operation      AttemptOperation `json:"operation"`
-	StatusCode     int              `json:"status_code"`
-	TraceID        string           `json:"trace_id"`
+
+	// StatusCode 0, like the latency, for an attempt whose process died before it answered.
+	StatusCode int    `json:"status_code"`
+	TraceID    string `json:"trace_id"`
 }
 
 // AttemptOperation defines model for Attempt.Operation.

@@ -22,6 +22,8 @@ const (
 	Waited          Kind = "waited"           // a twin was running; this one waited for it
 	Replayed        Kind = "replayed"         // the stored outcome was given again
 	Matched         Kind = "matched"          // another key, the same business effect
+	Interrupted     Kind = "interrupted"      // the one that ran ended without a word; told by who took over, at the time it began
+	Recovered       Kind = "recovered"        // this delivery finished what another had begun
 	Rejected        Kind = "rejected"         // refused before any effect
 	Sent            Kind = "charge.sent"      // the outside world was called
 	Answered        Kind = "charge.answered"  // and it answered

@@ -129,7 +129,7 @@ func (s *Service) known(ctx context.Context, d *delivery, row idempotency.Row) (
 	kind := observe.Replayed
 	switch {
 	case d.recovered:
-		res.Fate = Recovered
+		res.Fate, kind = Recovered, observe.Recovered
 	case d.waited:
 		res.Fate, kind = Waited, observe.Waited
 	}
@@ -167,9 +167,12 @@ func (s *Service) outcome(ctx context.Context, d *delivery, a idempotency.Answer
 		return Result{}, false, err
 	}
 	res := Result{Answer: out.Answer, Replayed: out.Replayed, Fate: fate}
-	kind := observe.Rejected
-	if fate != Rejected {
-		kind = observe.Matched
+	kind := observe.Matched
+	switch fate {
+	case Rejected:
+		kind = observe.Rejected
+	case Recovered:
+		kind = observe.Recovered
 	}
 	if out.Replayed && fate != Recovered {
 		// A twin with this very key was faster: its answer is what this key has.

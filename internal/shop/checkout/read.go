@@ -160,6 +160,7 @@ type attempt struct {
 	Overdue       bool           `db:"overdue"`
 	Contradicted  bool           `db:"contradicted"`
 	Traceparent   string         `db:"traceparent"`
+	SentAt        time.Time      `db:"sent_at"`
 	OrderID       uuid.UUID      `db:"order_id"`
 	PaymentStatus string         `db:"payment_status"`
 	Version       int64          `db:"version"`
@@ -177,7 +178,7 @@ const attemptColumns = `a.payment_id, a.attempt_no, a.merchant_id, a.provider_ke
        coalesce(a.lease_until > clock_timestamp(), false) AS leased,
        a.sent_at > clock_timestamp() - $3::float8 * interval '1 second' AS young,
        a.sent_at < clock_timestamp() - interval '24 hours' AS overdue,
-       EXISTS (SELECT FROM payment_attempts c WHERE c.payment_id = a.payment_id AND c.contradicted_at IS NOT NULL) AS contradicted, a.traceparent,
+       EXISTS (SELECT FROM payment_attempts c WHERE c.payment_id = a.payment_id AND c.contradicted_at IS NOT NULL) AS contradicted, a.traceparent, a.sent_at,
        p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
        o.email, o.items`
 

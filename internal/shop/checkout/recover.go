@@ -11,6 +11,7 @@ import (
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 )
@@ -47,9 +48,7 @@ func (s *Service) Recover(ctx context.Context, payment uuid.UUID, no int) (attem
 	if err != nil {
 		return a, notExecuted(err)
 	}
-	s.tell(ctx, observe.Claimed, observe.Event{
-		Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No, Detail: "recovery",
-	})
+	s.tellTakeOver(ctx, a)
 	if err := fault.Point("recovery.after_fetch", a.MerchantID, a.PaymentID); err != nil {
 		return a, maybeExecuted(err) // The lease ends by itself.
 	}
@@ -71,6 +70,20 @@ func (s *Service) Recover(ctx context.Context, payment uuid.UUID, no int) (attem
 	return s.attempt(ctx, payment, no)
 }
 
+// tellTakeOver also tells of the one that is gone: what a process had still to
+// write about its own beginning may have died with it, the row has not. It is
+// told as of then, under its own trace.
+func (s *Service) tellTakeOver(ctx context.Context, a attempt) {
+	about := observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No}
+	if a.Status == attemptSending { // a doubt that was written down has an author who lived
+		gone := about
+		gone.At = a.SentAt
+		s.tell(telemetry.WithTraceparent(ctx, a.Traceparent), observe.Interrupted, gone)
+	}
+	about.Detail = "recovery"
+	s.tell(ctx, observe.Claimed, about)
+}
+
 // takeOver is carried through once it is on its way, whoever hangs up and
 // whatever signal comes: an attempt taken over by nobody who knows of it would
 // wait for the whole lease.
@@ -89,8 +102,18 @@ func (s *Service) takeOver(ctx context.Context, a *attempt, payment uuid.UUID, n
 // ask resolves an attempt by asking, never by assuming.
 func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	about := observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No, Detail: "recovery"}
+	s.tell(ctx, observe.Sent, about)
 	c, found, err := s.Provider.ChargeByKey(asking, a.ProviderKey)
 	cancel()
+	about.Node, about.Detail = "provider", string(c.Status)
+	switch {
+	case err != nil:
+		about.Detail = "no answer"
+	case !found:
+		about.Detail = "unknown"
+	}
+	s.tell(ctx, observe.Answered, about)
 	s.heard(ctx, err)
 	switch {
 	case err != nil:

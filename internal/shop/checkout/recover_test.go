@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/platform/observe"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
 )
@@ -55,6 +56,29 @@ func TestDeadAfterTheChargeTheRetryFinishesIt(t *testing.T) {
 	require.Equal(t, checkout.Recovered, r.Fate)
 	require.Equal(t, 1, s.charges(payment, "succeeded"))
 	require.Equal(t, 1, s.events(payment, "payment.captured"))
+}
+
+func TestTheOneWhoTakesOverTellsOfTheOneThatIsGoneAndOfWhatItAsked(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	payment := s.payment()
+	s.died(payment, "K", "tok_ok", true)
+	s.leaseEnds(payment)
+	var begun time.Time
+	require.NoError(t, s.db.Get(t.Context(), &begun, `SELECT sent_at FROM payment_attempts WHERE payment_id = $1`, payment))
+	var story []observe.Event
+	s.Observer = observe.Func(func(_ context.Context, e observe.Event) { story = append(story, e) })
+	_, err := s.capture(payment, "K", "tok_ok")
+	require.NoError(t, err)
+
+	var kinds, details []string
+	for _, e := range story {
+		kinds, details = append(kinds, string(e.Kind)), append(details, e.Detail)
+		require.Equal(t, payment, e.Correlation)
+	}
+	require.Equal(t, []string{"interrupted", "claimed", "charge.sent", "charge.answered", "committed", "recovered"}, kinds)
+	require.Equal(t, []string{"", "recovery", "recovery", "succeeded", "captured", ""}, details)
+	require.True(t, story[0].At.Equal(begun), "told as of its beginning, %s, not of %s", begun, story[0].At)
 }
 
 func TestDeadAfterTheChargeTheSweeperAloneFinishesIt(t *testing.T) {

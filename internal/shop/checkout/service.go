@@ -95,7 +95,9 @@ func (s *Service) tell(ctx context.Context, kind observe.Kind, e observe.Event) 
 	if e.Node == "" {
 		e.Node = "api"
 	}
-	e.At = s.Now()
+	if e.At.IsZero() {
+		e.At = s.Now()
+	}
 	s.Observer.Observe(ctx, e)
 }
 

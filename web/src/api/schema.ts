@@ -1018,6 +1018,7 @@ export interface components {
             operation: "order" | "capture" | "refund";
             idempotency_key: string;
             fate: components["schemas"]["Fate"];
+            /** @description 0, like the latency, for an attempt whose process died before it answered. */
             status_code: number;
             /** Format: int64 */
             latency_ms: number;
@@ -1174,7 +1175,7 @@ export interface components {
             data: components["schemas"]["Table"][];
         };
         /** @enum {string} */
-        ActivityKind: "attempt.received" | "claimed" | "waited" | "replayed" | "matched" | "rejected" | "charge.sent" | "charge.answered" | "committed" | "published" | "returned" | "delivered" | "absorbed" | "applied" | "mail.sent" | "retried" | "dead" | "process.up" | "process.down";
+        ActivityKind: "attempt.received" | "claimed" | "waited" | "replayed" | "matched" | "interrupted" | "recovered" | "rejected" | "charge.sent" | "charge.answered" | "committed" | "published" | "returned" | "delivered" | "absorbed" | "applied" | "mail.sent" | "retried" | "dead" | "process.up" | "process.down";
         Activity: {
             /** Format: uuid */
             id: string;

@@ -35,8 +35,8 @@ describe('the drawing clock', () => {
 
   test('one hop takes 300 ms even when the next event came 1 ms later', () => {
     const flow = new Flow(pace);
-    flow.push(event('attempt.received', 'browser'), 'browser', 0);
-    flow.push(event('claimed', 'api'), 'browser', 1);
+    flow.push(event('attempt.received', 'browser'), 'browser', 0, 1);
+    flow.push(event('claimed', 'api'), 'browser', 1, 1);
     const at299 = play(flow, 0, 288).at(-1);
     expect(at299?.tokens).toMatchObject([{ from: 'browser', to: 'gate', resting: null }]);
     const later = play(flow, 304, 340).at(-1);
@@ -45,11 +45,11 @@ describe('the drawing clock', () => {
 
   test('of 2 twins the second waits at the gate until the first has its answer', () => {
     const flow = new Flow(pace);
-    flow.push(event('attempt.received', 'browser', twin(1)), 'browser', 0);
-    flow.push(event('attempt.received', 'browser', twin(2)), 'browser', 2);
-    flow.push(event('claimed', 'api', twin(1)), 'browser', 3);
-    flow.push(event('charge.sent', 'provider', twin(1)), 'browser', 4);
-    flow.push(event('replayed', 'api', twin(2)), 'browser', 5);
+    flow.push(event('attempt.received', 'browser', twin(1)), 'browser', 0, 1);
+    flow.push(event('attempt.received', 'browser', twin(2)), 'browser', 2, 2);
+    flow.push(event('claimed', 'api', twin(1)), 'browser', 3, 1);
+    flow.push(event('charge.sent', 'provider', twin(1)), 'browser', 4, 1);
+    flow.push(event('replayed', 'api', twin(2)), 'browser', 5, 2);
     const during = play(flow, 0, 800).at(-1);
     expect(during?.tokens.map((t) => [t.label, t.to])).toEqual([
       ['9f3c·2', 'gate'],

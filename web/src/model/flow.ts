@@ -77,8 +77,8 @@ export class Flow {
 
   constructor(public pace: Pace = pace) {}
 
-  push(event: Activity, origin: Origin, now: number): void {
-    const found = script(event, origin);
+  push(event: Activity, origin: Origin, now: number, number: number | null = null): void {
+    const found = script(event, origin, number);
     if (found !== null) this.#queue.push({ script: found, arrived: now });
   }
 

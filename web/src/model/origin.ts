@@ -8,7 +8,8 @@ export const originOf = (event: Activity): Origin =>
 /**
  * Numbers the attempts of one payment in the order they reached the api. The
  * trace tells the events of one attempt from those of its twins, even where
- * both carry the same key.
+ * both carry the same key. An event's own `attempt` is another number: which
+ * charge of the payment it is about, or which delivery to a consumer.
  */
 export class Numbering {
   #ofTrace = new Map<string, number>();
@@ -20,12 +21,12 @@ export class Numbering {
     this.#next = before + 1;
   }
 
-  number(event: Activity): Activity {
+  /** The number of the attempt that the event belongs to; null for one that belongs to none. */
+  number(event: Activity): number | null {
     const trace = event.trace_id;
-    if (!trace) return event;
-    if (event.kind === 'attempt.received' && !this.#ofTrace.has(trace)) {
-      this.#ofTrace.set(trace, this.#next++);
-    }
-    return { ...event, attempt: this.#ofTrace.get(trace) };
+    if (!trace) return null;
+    const begins = event.kind === 'attempt.received' || event.kind === 'interrupted';
+    if (begins && !this.#ofTrace.has(trace)) this.#ofTrace.set(trace, this.#next++);
+    return this.#ofTrace.get(trace) ?? null;
   }
 }

@@ -18,10 +18,13 @@ export function arrived(proof: Proof): boolean {
  * the journal after the proof: an attempt is counted when it has ended.
  */
 export function forgotten(history: readonly Activity[], proof: Proof | null): boolean {
-  const arrivals = history.filter(
-    ({ kind, operation }) => kind === 'attempt.received' && operation === 'capture',
+  const captures = history.filter(({ operation }) => operation === 'capture');
+  const arrivals = captures.filter(({ kind }) => kind === 'attempt.received');
+  const traces = new Set(arrivals.map(({ trace_id }) => trace_id));
+  const told = captures.filter(
+    ({ kind, trace_id }) => kind === 'interrupted' && !traces.has(trace_id),
   );
-  return proof !== null && arrivals.length < total(proof.attempts);
+  return proof !== null && arrivals.length + told.length < total(proof.attempts);
 }
 
 /** "5 clicks → 5 HTTP attempts → 9 broker deliveries → 1 charge, …": how many became how few. */
@@ -57,7 +60,7 @@ export function absorbedWords(proof: Proof): string {
     .filter(([n]) => n !== null && n > 0)
     .map(([n, where]) => `${n ?? 0} ${where}`);
   return found.length === 0
-    ? 'No twins so far: nothing had to be absorbed.'
+    ? 'Nothing had to be absorbed so far.'
     : `Twins absorbed: ${found.join(', ')}.`;
 }
 

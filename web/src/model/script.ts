@@ -38,6 +38,9 @@ const shortRest = 1_400;
 /** A capture whose charge nobody can vouch for: an answer of its own, not a twin's. */
 export const inDoubt = (event: Activity): boolean => event.detail === 'in_doubt';
 
+/** It takes over an attempt, or asks what became of it, instead of beginning one. */
+export const inRecovery = (event: Activity): boolean => event.detail === 'recovery';
+
 const drawnTypes = ['payment.', 'refund.', 'ledger.', 'tickets.', 'provider.refund'];
 
 /**
@@ -54,8 +57,12 @@ export function ofStory(event: Activity): boolean {
 const drawnOperations = { capture: true, refund: true };
 
 /** Null for events that move nothing (a process came up, a node this page does not draw). */
-export function script(event: Activity, origin: Origin): Script | null {
-  const pen = penFor(event, origin);
+export function script(
+  event: Activity,
+  origin: Origin,
+  number: number | null = null,
+): Script | null {
+  const pen = penFor(event, origin, number);
   const away = elsewhere(event);
   if (away !== null) {
     const drawn = pen.work(away.route, away.caption, away.flash ?? null);
@@ -63,7 +70,7 @@ export function script(event: Activity, origin: Origin): Script | null {
   }
   return event.operation === 'refund'
     ? refundScript(event, origin, pen)
-    : captureScript(event, origin, pen);
+    : captureScript(event, origin, number, pen);
 }
 
 /** What is the same for many events: their lanes, and the two ways to move on them. */
@@ -77,13 +84,13 @@ interface Pen {
   back: (caption: string) => Script;
 }
 
-function penFor(event: Activity, origin: Origin): Pen {
+function penFor(event: Activity, origin: Origin, number: number | null): Pen {
   const main = `work:${event.payment_id ?? ''}`;
-  const attempt = `try:${event.trace_id ?? event.attempt ?? event.id}`;
+  const attempt = `try:${event.trace_id ?? event.id}`;
   const base = {
     event: event.id,
     style: 'solid' as Style,
-    label: labelOf(event),
+    label: labelOf(event, number),
     flash: null,
     rest: shortRest,
   };
@@ -112,10 +119,15 @@ function penFor(event: Activity, origin: Origin): Pen {
   };
 }
 
-function captureScript(event: Activity, origin: Origin, pen: Pen): Script | null {
+function captureScript(
+  event: Activity,
+  origin: Origin,
+  number: number | null,
+  pen: Pen,
+): Script | null {
   const { main, attempt, base, work, back } = pen;
   const key = event.key_suffix ? `key …${event.key_suffix}` : 'a key';
-  const which = event.attempt ? `Attempt ${event.attempt}` : 'An attempt';
+  const which = number === null ? 'An attempt' : `Attempt ${number}`;
   switch (event.kind) {
     case 'attempt.received':
       return {
@@ -128,11 +140,24 @@ function captureScript(event: Activity, origin: Origin, pen: Pen): Script | null
       };
     case 'claimed':
       return {
-        ...work(['gate', 'api'], `${which} is the first with its key: it passes.`, 'gate'),
+        ...work(
+          ['gate', 'api'],
+          inRecovery(event)
+            ? `${which} takes over what another has begun.`
+            : `${which} is the first with its key: it passes.`,
+          'gate',
+        ),
         needs: [attempt, main],
       };
+    case 'interrupted':
+      return {
+        ...work(['gate'], `${which} had begun, and its process ended without a word.`),
+        style: 'hollow',
+      };
     case 'charge.sent':
-      return work(['api', 'provider'], 'The API asks the provider for one charge.');
+      return inRecovery(event)
+        ? work(['api', 'provider'], 'The API asks the provider what became of the charge.')
+        : work(['api', 'provider'], 'The API asks the provider for one charge.');
     case 'charge.answered':
       return event.detail === 'no answer'
         ? work(['provider'], 'No answer comes back. Was it charged? Nobody knows yet.')
@@ -158,6 +183,8 @@ function captureScript(event: Activity, origin: Origin, pen: Pen): Script | null
       return inDoubt(event)
         ? { ...back(`${which} is told: not known yet, ask again.`), route: ['gate', origin] }
         : back(`${which} waited for its twin and gets the same answer.`);
+    case 'recovered':
+      return { ...back(`${which} finished it and gets the answer.`), route: ['gate', origin] };
     case 'matched':
       return back(`${which} came with another key; the payment itself matched it.`);
     case 'rejected':
@@ -268,9 +295,7 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
  * The last four characters of the key and the attempt's number: 9f3c·2. On the
  * broker's side the event, and of a refund which one.
  */
-function labelOf(event: Activity): string {
-  if (!event.key_suffix) {
-    return messageOf(event.type)?.short ?? (event.attempt ? `event·${event.attempt}` : 'event');
-  }
-  return [suffix(event.key_suffix), event.attempt ?? ''].filter((part) => part !== '').join('·');
+function labelOf(event: Activity, number: number | null): string {
+  if (!event.key_suffix) return messageOf(event.type)?.short ?? 'event';
+  return [suffix(event.key_suffix), number ?? ''].filter((part) => part !== '').join('·');
 }

@@ -56,6 +56,23 @@ test('the real time runs from the first arrival to the commit: 31 ms', () => {
   expect(tally.read(null).realMs).toBe(31);
 });
 
+test('an attempt whose process died is counted once, and the real time begins with it: 15 s', () => {
+  for (const journalled of [true, false]) {
+    const tally = new Tally();
+    const keyed = { key_suffix: '9f3c', operation: 'capture' };
+    if (journalled) {
+      tally.add({ ...event('attempt.received', 'browser', 'a', 0), ...keyed }, 'browser');
+    }
+    tally.add({ ...event('attempt.received', 'browser', 'b', 14_900), ...keyed }, 'browser');
+    tally.add({ ...event('interrupted', 'api', 'a', 0), ...keyed }, 'browser');
+    tally.add({ ...event('committed', 'postgres', 'b', 15_000), ...keyed }, 'browser');
+    tally.add({ ...event('recovered', 'api', 'b', 15_001), ...keyed }, 'browser');
+    const read = tally.read(null);
+    expect([read.of.api.in, read.of.browser.out, read.realMs]).toEqual([2, 2, 15_000]);
+    expect(read.tray).toEqual({});
+  }
+});
+
 test('after a reload what the proof cannot tell is unknown, never 0', () => {
   const tally = new Tally();
   tally.reset(proof());

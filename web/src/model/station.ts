@@ -15,7 +15,7 @@ export interface Stations {
   /** What the tray answered, by fate; never lumped together. */
   tray: Record<string, number>;
   down: Set<Node>;
-  /** Milliseconds between the first attempt's arrival and the commit. */
+  /** Milliseconds between the arrival of the first attempt with the key and the commit. */
   realMs: number | null;
 }
 
@@ -28,6 +28,9 @@ export class Tally {
   #fates = new Map<string, string>();
   #trayBefore: Record<string, number> = {};
   #down = new Set<Node>();
+  #arrived = new Set<string>();
+  #interrupted = new Set<string>();
+  /** When the first attempt with a key arrived. */
   #received = new Map<string, number>();
   #realMs: number | null = null;
   /** What the events themselves say was done outside, for looking back. */
@@ -36,6 +39,8 @@ export class Tally {
   /** Starts from nothing (a new checkout) or from what a proof can tell (a reload). */
   reset(proof: Proof | null): void {
     this.#fates.clear();
+    this.#arrived.clear();
+    this.#interrupted.clear();
     this.#received.clear();
     this.#realMs = null;
     this.#trayBefore = {};
@@ -74,12 +79,11 @@ export class Tally {
 
   #capture(event: Activity, origin: Origin): void {
     const of = this.#of;
-    const id = `${event.trace_id ?? event.attempt ?? event.id}`;
+    const id = event.trace_id ?? event.id;
     switch (event.kind) {
       case 'attempt.received':
-        count(of[origin], 'out');
-        count(of.api, 'in');
-        this.#received.set(id, Date.parse(event.at));
+      case 'interrupted':
+        this.#arrive(event, id, origin);
         break;
       case 'claimed':
         count(of.api, 'out');
@@ -98,7 +102,7 @@ export class Tally {
         if (event.detail === 'succeeded') this.#did.provider++;
         break;
       case 'committed':
-        this.#commit(event, id);
+        this.#commit(event);
         break;
       case 'published':
         count(of.relay, 'in', 'out');
@@ -110,6 +114,19 @@ export class Tally {
         count(of.provider, 'in');
         break;
     }
+  }
+
+  /** What its own process may have had no time to journal is told once more by who took over. */
+  #arrive(event: Activity, id: string, origin: Origin): void {
+    const told = event.kind === 'interrupted';
+    const known = told ? this.#arrived : this.#interrupted;
+    (told ? this.#interrupted : this.#arrived).add(id);
+    if (known.has(id)) return;
+    count(this.#of[origin], 'out');
+    count(this.#of.api, 'in');
+    const key = event.key_suffix ?? '';
+    const at = Date.parse(event.at);
+    this.#received.set(key, Math.min(at, this.#received.get(key) ?? at));
   }
 
   /** A request for a refund is told of its payment by its outcome alone. */
@@ -149,9 +166,10 @@ export class Tally {
     }
   }
 
-  #commit(event: Activity, id: string): void {
+  /** A commit names the key that opened the attempt, whoever finished it. */
+  #commit(event: Activity): void {
     count(this.#of.postgres, 'in', 'out');
-    const received = this.#received.get(id) ?? [...this.#received.values()][0];
+    const received = this.#received.get(event.key_suffix ?? '');
     if (received !== undefined) this.#realMs = Math.max(0, Date.parse(event.at) - received);
   }
 

@@ -29,6 +29,24 @@ test('a story is told in the order of its events, in plain words', () => {
   ]);
 });
 
+test('a death is told: who had begun, who took over, what the provider said when asked', () => {
+  const capture = { operation: 'capture', key_suffix: '9f3c', attempt: 1 };
+  const lines = tellStory([
+    event({ kind: 'interrupted', ...capture }),
+    event({ kind: 'claimed', detail: 'recovery', ...capture }),
+    event({ kind: 'charge.sent', detail: 'recovery', ...capture }),
+    event({ kind: 'charge.answered', node: 'provider', detail: 'succeeded', ...capture }),
+    event({ kind: 'recovered', ...capture }),
+  ]);
+  expect(lines.map((line) => line.text)).toEqual([
+    'A request to pay (key …9f3c) had begun as attempt 1; its process ended before it wrote down what came of it.',
+    'Another took over attempt 1, which had no holder any more.',
+    'The provider was asked what had become of the charge.',
+    'The provider answered: succeeded.',
+    'The request that finished it got the answer.',
+  ]);
+});
+
 test('a kind that nobody has put into words is shown as it is', () => {
   const odd = event({ kind: 'something.new' as Activity['kind'] });
   expect(tellStory([odd])[0]?.text).toBe('something.new');

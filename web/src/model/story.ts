@@ -1,5 +1,6 @@
 import type { Activity } from '../api/shapes';
 import { inTime } from './order';
+import { inRecovery } from './script';
 
 /** One line of a payment's story, in words of a person who answers the phone. */
 export interface Line {
@@ -65,8 +66,20 @@ function words(event: Activity): Pick<Line, 'text' | 'tone'> {
       return event.operation === 'webhook'
         ? { tone: 'plain', text: 'A signed message of the provider arrived.' }
         : { tone: 'plain', text: `A request ${want(event)} arrived${key}.` };
+    case 'interrupted':
+      return {
+        tone: 'refused',
+        text: `A request ${want(event)}${key} had begun${attempt(event)}; its process ended before it wrote down what came of it.`,
+      };
     case 'claimed':
-      return { tone: 'did', text: `It was the first of its kind and was let in${attempt(event)}.` };
+      return inRecovery(event)
+        ? {
+            tone: 'did',
+            text: `Another took over attempt ${event.attempt ?? 1}, which had no holder any more.`,
+          }
+        : { tone: 'did', text: `It was the first of its kind and was let in${attempt(event)}.` };
+    case 'recovered':
+      return { tone: 'did', text: 'The request that finished it got the answer.' };
     case 'waited':
       return doubt
         ? { tone: 'open', text: 'Whoever asked was told: not known yet, ask again.' }
@@ -83,10 +96,9 @@ function words(event: Activity): Pick<Line, 'text' | 'tone'> {
     case 'charge.sent':
       return {
         tone: 'plain',
-        text:
-          event.detail === 'recovery'
-            ? 'The provider was asked what had become of the charge.'
-            : `The provider was asked to charge the card${attempt(event)}.`,
+        text: inRecovery(event)
+          ? 'The provider was asked what had become of the charge.'
+          : `The provider was asked to charge the card${attempt(event)}.`,
       };
     case 'charge.answered':
       return event.detail === 'no answer'

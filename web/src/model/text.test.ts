@@ -208,15 +208,15 @@ describe('attempts of one payment', () => {
 
   test('are numbered 1, 2 in the order they arrive, and their answers with them', () => {
     const numbering = new Numbering();
-    expect(numbering.number(event('attempt.received', 'a')).attempt).toBe(1);
-    expect(numbering.number(event('attempt.received', 'b')).attempt).toBe(2);
-    expect(numbering.number(event('replayed', 'b')).attempt).toBe(2);
+    expect(numbering.number(event('attempt.received', 'a'))).toBe(1);
+    expect(numbering.number(event('attempt.received', 'b'))).toBe(2);
+    expect(numbering.number(event('replayed', 'b'))).toBe(2);
   });
 
   test('after a reload with 5 old ones the next is number 6', () => {
     const numbering = new Numbering();
     numbering.reset(5);
-    expect(numbering.number(event('attempt.received', 'a')).attempt).toBe(6);
+    expect(numbering.number(event('attempt.received', 'a'))).toBe(6);
   });
 
   test('come from the gateway when a program sent them, and from the browser otherwise', () => {

@@ -16,6 +16,7 @@ export function tickOf(event: Activity): Tick {
   if (inDoubt(event) || event.detail === 'no answer') return 'open';
   switch (event.kind) {
     case 'claimed':
+    case 'recovered':
     case 'committed':
     case 'applied':
     case 'mail.sent':
@@ -30,6 +31,7 @@ export function tickOf(event: Activity): Tick {
       return 'open';
     case 'rejected':
     case 'dead':
+    case 'interrupted':
       return 'refused';
     default:
       return event.type?.endsWith('.failed') === true ? 'refused' : 'moved';

@@ -17,10 +17,11 @@ export const nothing: Drawing = {
   still: true,
 };
 
-/** An event of the story, numbered, and where its attempt came from. */
+/** A stored event of the story as it is, and of which attempt, which came from where. */
 export interface Told {
   event: Activity;
   origin: Origin;
+  number: number | null;
 }
 
 /**
@@ -160,12 +161,15 @@ export class Live {
   }
 
   #note(raw: Activity): Told {
-    const event = this.#numbering.number(raw);
-    const told = { event, origin: this.#originOf(event) };
+    const told = {
+      event: raw,
+      origin: this.#originOf(raw),
+      number: this.#numbering.number(raw),
+    };
     this.#known.add(raw.id);
     this.#noted.push(raw);
     this.#tally.add(told.event, told.origin);
-    if (script(told.event, told.origin) !== null) this.story = [...this.story, told];
+    if (script(raw, told.origin) !== null) this.story = [...this.story, told];
     return told;
   }
 
@@ -204,8 +208,8 @@ export class Live {
     const now = performance.now();
     const next = this.#order.take(now);
     for (const raw of next) {
-      const { event, origin } = this.#note(raw);
-      this.#flow.push(event, origin, now);
+      const { origin, number } = this.#note(raw);
+      this.#flow.push(raw, origin, now, number);
     }
     if (next.length > 0) this.stations = this.#tally.read(this.#proof);
     this.drawing = this.#flow.frame(now);

@@ -170,14 +170,14 @@ export class Replay {
   /** How long an event takes at speed 1: its hops, or one where it stays in its place. */
   #lasts(index: number): number {
     const told = this.live.story[index];
-    const found = told === undefined ? null : script(told.event, told.origin);
+    const found = told === undefined ? null : script(told.event, told.origin, told.number);
     return this.#pace.hop * Math.max(1, (found?.route.length ?? 1) - 1);
   }
 
   /** After how long its picture says most: where it arrived, or just lit. */
   #arrives(index: number): number {
     const told = this.live.story[index];
-    const found = told === undefined ? null : script(told.event, told.origin);
+    const found = told === undefined ? null : script(told.event, told.origin, told.number);
     return found?.route.length === 1 ? lit : this.#lasts(index);
   }
 

@@ -179,9 +179,8 @@ var providers = []mutant{
 	of("loses-the-tail", "a list ends after its third row", "edge/audit", "TestAPaymentThatIsChargedTwiceIsNamedByAnAlert",
 		provider{
 			breach: true, holds: "a charge behind the end is named by an alert, because the provider told of it",
-			without: []edit{{checkout + "notices.go", `		return alert(ctx, tx, a.MerchantID, "provider_unknown_charge",`, `		_ = alert
-		return nil
-		return alert(ctx, tx, a.MerchantID, "provider_unknown_charge",`}},
+			without: []edit{{checkout + "notices.go", `		return AlertUnknownCharge.Raise(`, `		return nil
+		return AlertUnknownCharge.Raise(`}},
 		}, threeOnAPage,
 		edit{world + "list.go", "	return page[T]{Data: rows[:limit], NextCursor: &next}", "	_ = next\n	return page[T]{Data: rows[:limit]}"}),
 	of("amounts-in-text", "amounts are text: \"8400\"", "edge/audit", everyWay,

@@ -65,7 +65,7 @@ var plain = form{
 		SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, $6::text,
 		       $9::text, $7::uuid, clock_timestamp() + $3::float8 * interval '1 second', clock_timestamp() + $3::float8 * interval '1 second', 'sending', $8::text
 		  FROM p`,
-		`WITH p AS (SELECT $1::uuid AS subject_id, $2::integer AS subject_no) ` + idempotency.ClaimFrom("p", 3),
+		`WITH p AS (SELECT $1::uuid AS subject_id, $2::integer AS subject_no), ` + idempotency.ClaimFrom("p", 3) + ` SELECT 1`,
 		`WITH a AS (
 		  UPDATE payment_attempts SET status = $4::text, provider_charge_id = $5::text, decline_code = $6::text,
 		         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = $7::timestamptz
@@ -84,7 +84,7 @@ var plain = form{
 func runPlain(ctx context.Context, w *writer, a arguments) error {
 	const claimed, attempt = 8, 8 // how many parameters come before the key's, and the attempt's
 	of := a.finalise[:2]          // payment and attempt number
-	complete, store := a.finalise[attempt:attempt+4], a.finalise[attempt+4:]
+	complete, store := a.finalise[attempt:attempt+5], a.finalise[attempt+5:]
 	key := a.claim[claimed+1]
 	return errors.Join(
 		w.say(ctx, "BEGIN"),
@@ -173,7 +173,7 @@ func argumentsOf(j job) (arguments, error) {
 	a.claim = append([]any{j.payment, j.merchant, lease.Seconds(), amount(), item.Price.Currency, cardToken, uuid.New(), trace},
 		keys.ClaimParams(request, request.Fingerprint([]byte("bench")), uuid.New())...)
 	a.finalise = append([]any{j.payment, 1, int64(1), "succeeded", chargeID, nil, now, checkout.Captured},
-		idempotency.CompleteParams(answer, checkout.PaymentRef(j.payment))...)
+		keys.CompleteParams(answer, checkout.PaymentRef(j.payment))...)
 	a.finalise = append(a.finalise, e.Params(context.Background())...)
 	return a, nil
 }

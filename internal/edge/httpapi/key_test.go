@@ -186,6 +186,44 @@ func TestAProviderThatWasNotReachedIs503AndTheKeyIsFree(t *testing.T) {
 	}
 }
 
+// Whatever its clock says, a key whose charge is in doubt is neither free nor
+// gone because it was looked at.
+func TestALookAtAnExpiredKeyChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, looks := range []int{0, 2} {
+		e := newEdge(t)
+		o := e.order()
+		e.bank.fail = provider.ErrInDoubt
+		if r := e.capture(o.Payment, "k", "tok_declined"); r.Status != 202 {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+		e.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second'`)
+		for range looks {
+			if r := e.get("/v1/idempotency-keys/k"); r.Status != 200 || !strings.Contains(r.Body, `"status":"running"`) {
+				t.Errorf("%d %s", r.Status, r.Body)
+			}
+		}
+		e.sweep()
+		e.bank.fail = nil
+		first, again := e.capture(o.Payment, "k", "tok_declined"), e.capture(o.Payment, "k", "tok_declined")
+		p := e.problem(first, 402, "payment-declined")
+		if p.Payment.AttemptNo != 1 || again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%d looks: %s, then %s", looks, first.Body, again.Body)
+		}
+		if n := e.count(`SELECT count(*) FROM payment_attempts`); n != 1 {
+			t.Errorf("%d looks: %d attempts", looks, n)
+		}
+		// With its answer it ends as all do.
+		e.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second'`)
+		for range looks {
+			e.problem(e.get("/v1/idempotency-keys/k"), 404, "not-found")
+		}
+		if n := e.count(`SELECT count(*) FROM idempotency_keys WHERE key = 'k'`); n != 1 {
+			t.Errorf("%d looks left %d rows", looks, n)
+		}
+	}
+}
+
 func TestAKeysRecordNeverShowsTheBody(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)

@@ -37,12 +37,15 @@ var ErrNone = errors.New("there is no such recording")
 // MostEvents is the longest story that is written down.
 const MostEvents = 1000
 
+// expired is the one rule of a recording's end.
+const expired = `(recordings.expires_at <= clock_timestamp())`
+
 const (
 	keepSQL = `
 INSERT INTO recordings (payment_id, merchant_id, body, recorded_at, expires_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (payment_id) DO UPDATE SET body = excluded.body, recorded_at = excluded.recorded_at, expires_at = excluded.expires_at
  WHERE recordings.merchant_id = excluded.merchant_id`
-	findSQL = `SELECT body FROM recordings WHERE payment_id = $1 AND expires_at > clock_timestamp()`
+	findSQL = `SELECT body FROM recordings WHERE payment_id = $1 AND NOT ` + expired
 )
 
 // Keep writes a recording down, in place of the payment's last one.
@@ -67,4 +70,15 @@ func Find(ctx context.Context, db postgres.Reader, payment uuid.UUID) (body []by
 		return nil, fmt.Errorf("find a recording: %w", err)
 	}
 	return body, nil
+}
+
+const removeExpiredSQL = `
+DELETE FROM recordings WHERE payment_id IN (
+  SELECT payment_id FROM recordings WHERE ` + expired + `
+   ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
+// RemoveExpired removes up to most expired recordings and says how many. A row in
+// use is left for the next time.
+func RemoveExpired(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
+	return tx.Exec(ctx, removeExpiredSQL, most)
 }

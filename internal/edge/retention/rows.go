@@ -3,7 +3,10 @@ package retention
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"payonce/internal/edge/recording"
+	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 )
 
@@ -18,17 +21,6 @@ const (
 	// rowBatches bounds one run; what is left waits for the next.
 	rowBatches = 50
 )
-
-// A key past its life counts as absent already, so removing it changes nothing
-// that a client can see. One whose attempt is not decided yet stays: whoever
-// finishes the attempt stores its answer there. A row in use is left for later.
-const expiredKeysSQL = `
-DELETE FROM idempotency_keys WHERE (merchant_id, key) IN (
-  SELECT k.merchant_id, k.key FROM idempotency_keys k
-   WHERE k.expires_at < clock_timestamp() - $1::float8 * interval '1 second'
-     AND NOT EXISTS (SELECT FROM payment_attempts a
-       WHERE k.status = 'running' AND a.payment_id = k.subject_id AND a.attempt_no = k.subject_no AND a.status IN ('sending', 'in_doubt'))
-   ORDER BY k.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
 const oldReceiptsSQL = `
 DELETE FROM webhook_receipts WHERE (provider, message_id) IN (
@@ -49,29 +41,29 @@ DELETE FROM dead_letters WHERE id IN (
    WHERE state <> 'open' AND closed_at < clock_timestamp() - $1::float8 * interval '1 second'
    ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
-// A recording says itself when it is over.
-const expiredRecordingsSQL = `
-DELETE FROM recordings WHERE payment_id IN (
-  SELECT payment_id FROM recordings
-   WHERE expires_at < clock_timestamp() - $1::float8 * interval '1 second'
-   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
-
 // rows is a table whose rows go by age.
 type rows struct {
 	table string
-	sql   string
-	// keep is the window, in seconds.
-	keep float64
+	// remove removes up to most rows that are too old, and says how many.
+	remove func(ctx context.Context, tx postgres.Tx, most int) (int64, error)
 }
 
+// What says itself when it has expired is judged by its own package, which hides
+// it from then on.
 func (k *Keeper) aged() []rows {
 	w := k.cfg.Windows
 	return []rows{
-		{"idempotency_keys", expiredKeysSQL, 0},
-		{"webhook_receipts", oldReceiptsSQL, w.Receipts.Seconds()},
-		{"attempts", oldAttemptsSQL, w.Attempts.Seconds()},
-		{"dead_letters", oldLettersSQL, w.Letters.Seconds()},
-		{"recordings", expiredRecordingsSQL, 0},
+		{"idempotency_keys", idempotency.RemoveExpired},
+		{"webhook_receipts", olderThan(w.Receipts, oldReceiptsSQL)},
+		{"attempts", olderThan(w.Attempts, oldAttemptsSQL)},
+		{"dead_letters", olderThan(w.Letters, oldLettersSQL)},
+		{"recordings", recording.RemoveExpired},
+	}
+}
+
+func olderThan(window time.Duration, query string) func(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
+	return func(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
+		return tx.Exec(ctx, query, window.Seconds(), most)
 	}
 }
 
@@ -86,7 +78,7 @@ func (k *Keeper) removeOld(ctx context.Context, r rows) error {
 				return err
 			}
 			var err error
-			n, err = tx.Exec(ctx, r.sql, r.keep, rowBatch)
+			n, err = r.remove(ctx, tx, rowBatch)
 			return err
 		})
 		if err != nil {

@@ -918,7 +918,7 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// IdempotencyRecord defines model for IdempotencyRecord.
+// IdempotencyRecord At expires_at the answer is forgotten. A key that is running does not expire.
 type IdempotencyRecord struct {
 	// CreatedAt RFC 3339, UTC, milliseconds.
 	//
@@ -1627,7 +1627,8 @@ type ListOrdersParams struct {
 type PlaceOrderParams struct {
 	// IdempotencyKey Names this intent: the same on every retry, another for another intent.
 	// 1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-	// and `abc` name the same key. Kept for 72 h.
+	// and `abc` name the same key. The answer is kept for 72 h; a request that
+	// still runs keeps its key for as long as it takes.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -1661,7 +1662,8 @@ type ListAttemptsParams struct {
 type CapturePaymentParams struct {
 	// IdempotencyKey Names this intent: the same on every retry, another for another intent.
 	// 1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-	// and `abc` name the same key. Kept for 72 h.
+	// and `abc` name the same key. The answer is kept for 72 h; a request that
+	// still runs keeps its key for as long as it takes.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
 	// Prefer `wait=N`: how many seconds (0 … 30, default 5) to wait for a running twin before 409.
@@ -1682,7 +1684,8 @@ type ListRefundsParams struct {
 type RequestRefundParams struct {
 	// IdempotencyKey Names this intent: the same on every retry, another for another intent.
 	// 1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-	// and `abc` name the same key. Kept for 72 h.
+	// and `abc` name the same key. The answer is kept for 72 h; a request that
+	// still runs keeps its key for as long as it takes.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 

@@ -98,7 +98,7 @@ func (h *house) pay(s *checkout.Service, payment uuid.UUID, key, token string) c
 	return r
 }
 
-// captures meets claim, finalise, store_outcome, forget, park and take_over.
+// captures meets claim, finalise, store_outcome, park and take_over.
 func (h *house) captures() {
 	s := h.checkout(4 * time.Second)
 	p := h.order(s)

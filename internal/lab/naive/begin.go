@@ -36,7 +36,7 @@ var (
 
 // keyed folds the key's claim into the state change: both, or neither.
 func keyed(change string) string {
-	return "WITH p AS (" + change + "), k AS (" + idempotency.ClaimFrom("p", 4) + ") SELECT subject_id, subject_no FROM p"
+	return "WITH p AS (" + change + "), " + idempotency.ClaimFrom("p", 4) + " SELECT subject_id, subject_no FROM p"
 }
 
 // begin is the first transaction: it draws the attempt's number and writes down

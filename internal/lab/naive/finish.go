@@ -31,7 +31,7 @@ UPDATE naive.checkouts SET status = $3, charge_id = $4, events = events + 1
 RETURNING events`
 )
 
-var completeSQL = "WITH p AS (SELECT $5::uuid AS subject_id, $6::integer AS subject_no) " + idempotency.CompleteFrom("p", 1)
+var completeSQL = "WITH p AS (SELECT $6::uuid AS subject_id, $7::integer AS subject_no) " + idempotency.CompleteFrom("p", 1)
 
 // finish is the second transaction: outcome, the key's answer and, with the
 // outbox, the event. Without the outbox the event is published afterwards, by
@@ -61,7 +61,7 @@ func (s *Shop) finish(ctx context.Context, a attempt, charge provider.Charge) (i
 		}
 		e.AggregateVersion = version[0]
 		if a.has(Key) && a.key != "" { // what a webhook tells has no key
-			if _, err := tx.Exec(ctx, completeSQL, append(idempotency.CompleteParams(answer, a.name()), a.ID, a.no)...); err != nil {
+			if _, err := tx.Exec(ctx, completeSQL, append(s.keys.CompleteParams(answer, a.name()), a.ID, a.no)...); err != nil {
 				return err
 			}
 		}

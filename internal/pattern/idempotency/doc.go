@@ -16,13 +16,15 @@
 //   - once an outcome is stored, every later delivery gets exactly its bytes,
 //     for the price of one indexed read: no transaction, no lock, no write;
 //   - another request under the same key is refused, and told which fields
-//     differ, without being shown the stored values;
+//     differ, without being shown the stored values; an operation that finds its
+//     effect by a business key after the key is gone says the same, see
+//     [Request.Match];
 //   - the outcome is stored in the same commit as the effect it speaks of.
 //
 // # What is not promised
 //
-// After the key's lifetime it is new again; an operation that must converge for
-// ever needs a business key of its own beneath this one. A key that the client
+// After its answer's lifetime a key is new again; an operation that must converge
+// for ever needs a business key of its own beneath this one. A key that the client
 // makes anew for each retry is no key. And an effect outside the database is
 // not in its commit: see the second shape.
 //
@@ -30,9 +32,17 @@
 //
 //	          claim                    complete
 //	(absent) ───────▶ running, fence n ────────▶ completed
-//	    ▲                │   │  ▲
-//	    │    release     │   └──┘ take over: lease over, fence n+1
-//	    └────────────────┘
+//	  ▲  ▲               │   │  ▲                   │
+//	  │  │   release     │   └──┘ take over:        │
+//	  │  └───────────────┘        lease over,       │
+//	  │                           fence n+1         │
+//	  └─────────────────────────────────────────────┘
+//	              expired: lifetime over
+//
+// Only an answer expires. A run has no end but its outcome, however long it
+// takes, and an outcome that comes late is kept for a lifetime of its own. One
+// condition says what has expired; a look, a claim, an outcome to store and
+// retention all ask it, and a look removes nothing.
 //
 // # Two shapes
 //

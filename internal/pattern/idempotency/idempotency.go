@@ -29,7 +29,7 @@ type Answer struct {
 type Keys struct {
 	DB     *postgres.DB
 	Secret []byte        // for field hashes
-	TTL    time.Duration // how long a key and its answer live
+	TTL    time.Duration // how long an answer is kept
 	Lease  time.Duration // how long a running key belongs to its holder
 }
 
@@ -42,7 +42,6 @@ type Row struct {
 	ClaimToken  uuid.UUID      `db:"claim_token"`
 	Fence       int64          `db:"fence"`
 	Leased      bool           `db:"leased"`
-	Expired     bool           `db:"expired"`
 	SubjectID   uuid.NullUUID  `db:"subject_id"`
 	SubjectNo   sql.NullInt32  `db:"subject_no"`
 	HTTPStatus  sql.NullInt32  `db:"response_status"`
@@ -82,13 +81,12 @@ func (a Answer) headers() []byte {
 const lookupSQL = `
 SELECT operation, request_hash, field_macs, status, claim_token, fence,
        coalesce(lease_until > clock_timestamp(), false) AS leased,
-       expires_at <= clock_timestamp() AS expired,
        subject_id, subject_no, response_status, response_headers, response_body, resource_ref, created_at, expires_at
   FROM idempotency_keys
- WHERE merchant_id = $1 AND key = $2`
+ WHERE merchant_id = $1 AND key = $2 AND NOT ` + expired
 
-// Lookup reads a key: one indexed read, which is all a replay costs. A row past
-// its lifetime counts as absent, and is removed so that the key can be claimed.
+// Lookup reads a key: one indexed read, which is all a replay costs. An expired
+// row counts as absent; a look changes nothing.
 func (k *Keys) Lookup(ctx context.Context, scope uuid.UUID, key string) (row Row, found bool, err error) {
 	err = k.DB.Get(ctx, &row, lookupSQL, scope, key)
 	switch {
@@ -96,16 +94,9 @@ func (k *Keys) Lookup(ctx context.Context, scope uuid.UUID, key string) (row Row
 		return Row{}, false, nil
 	case err != nil:
 		return Row{}, false, err
-	case row.Expired:
-		_, err = forget.Exec(ctx, k.DB, scope, key)
-		return Row{}, false, err
 	}
 	return row, true, nil
 }
-
-// A second run finds nothing left that is past its lifetime.
-var forget = postgres.Guarded("idempotency.forget", `
-DELETE FROM idempotency_keys WHERE merchant_id = $1 AND key = $2 AND expires_at <= clock_timestamp()`)
 
 // Taken says whether err is the refusal of a claim whose key exists: the loser
 // reads the winner in a new statement.
@@ -141,7 +132,7 @@ func (k *Keys) Do(ctx context.Context, r Request, effect func(tx postgres.Tx) (A
 			return err
 		}
 		out = Outcome{Answer: answer, Resource: resource}
-		n, err := tx.Exec(ctx, doCompleteSQL, append(CompleteParams(answer, resource), r.Scope, r.Key, token)...)
+		n, err := tx.Exec(ctx, doCompleteSQL, append(k.CompleteParams(answer, resource), r.Scope, r.Key, token)...)
 		if err == nil && n != 1 {
 			err = errors.New("idempotency: the claimed key vanished inside its own transaction")
 		}
@@ -181,7 +172,7 @@ func (k *Keys) replay(ctx context.Context, r Request, f Fingerprint) (Outcome, b
 var ErrInProgress = errors.New("a request with this Idempotency-Key is still running")
 
 var (
-	doClaimSQL    = ClaimFrom("(SELECT NULL::uuid AS subject_id, NULL::integer AS subject_no) AS nothing", 1)
+	doClaimSQL    = `WITH ` + ClaimFrom("(SELECT NULL::uuid AS subject_id, NULL::integer AS subject_no) AS nothing", 1) + ` SELECT 1`
 	doCompleteSQL = `UPDATE idempotency_keys SET ` + completion(1) + `
- WHERE merchant_id = $5 AND key = $6 AND claim_token = $7 AND status = 'running'`
+ WHERE merchant_id = $6 AND key = $7 AND claim_token = $8 AND status = 'running'`
 )

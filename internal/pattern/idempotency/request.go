@@ -85,16 +85,40 @@ func (row Row) Match(r Request, f Fingerprint) error {
 	if err := json.Unmarshal(row.FieldMACs, &stored); err != nil {
 		return e
 	}
-	for pointer, mac := range f.MACs {
-		if stored[pointer] != mac {
-			e.Pointers = append(e.Pointers, pointer)
-		}
-	}
-	for pointer := range stored {
-		if _, sent := f.MACs[pointer]; !sent {
-			e.Pointers = append(e.Pointers, pointer)
-		}
-	}
-	sort.Strings(e.Pointers)
+	e.Pointers = differing(stored, f.MACs)
 	return e
+}
+
+// Match compares a delivery with an earlier one of the same operation, made again
+// from what it left behind, for an operation that finds its effect by a business
+// key after the key's row has gone. nil or a [*MismatchError], as of the row.
+func (r Request) Match(before Request) error {
+	if pointers := differing(before.values(), r.values()); len(pointers) > 0 {
+		return &MismatchError{Pointers: pointers}
+	}
+	return nil
+}
+
+func (r Request) values() map[string]string {
+	values := make(map[string]string, len(r.Fields))
+	for _, f := range r.Fields {
+		values[f.Pointer] = f.Value
+	}
+	return values
+}
+
+// differing names the fields that are on one side only, or not the same on both.
+func differing(before, now map[string]string) (pointers []string) {
+	for pointer, value := range now {
+		if stored, known := before[pointer]; !known || stored != value {
+			pointers = append(pointers, pointer)
+		}
+	}
+	for pointer := range before {
+		if _, sent := now[pointer]; !sent {
+			pointers = append(pointers, pointer)
+		}
+	}
+	sort.Strings(pointers)
+	return pointers
 }

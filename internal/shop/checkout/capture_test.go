@@ -282,7 +282,7 @@ func TestAKeyPastItsTTLRunsAsNewAndTheBusinessKeyStillConverges(t *testing.T) {
 	payment := s.payment()
 	_, err := s.capture(payment, "K", "tok_ok")
 	require.NoError(t, err)
-	s.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second' WHERE key = 'K'`)
+	s.expire()
 	late, err := s.capture(payment, "K", "tok_ok")
 	require.NoError(t, err)
 	require.Equal(t, 200, late.Answer.Status)

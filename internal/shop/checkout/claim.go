@@ -40,7 +40,7 @@ WITH p AS (
          clock_timestamp() + $3::float8 * interval '1 second', clock_timestamp() + $3::float8 * interval '1 second', 'sending', $8::text
     FROM p
   RETURNING *
-), k AS (`+idempotency.ClaimFrom("p", 9)+`)
+), `+idempotency.ClaimFrom("p", 9)+`
 SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
        true AS leased, true AS young, false AS overdue, false AS contradicted, a.traceparent,

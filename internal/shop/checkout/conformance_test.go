@@ -45,6 +45,7 @@ func TestPlacingAnOrderIsOneOutcomePerKey(t *testing.T) {
 					Merchant: s.merchant, Key: key, Email: "ada@example.org", Items: []checkout.OrderItem{{SKU: "concert-a", Quantity: 1 + variant}},
 				}))
 			},
+			Expire: shops[0].expire,
 			Effects: func(tenant int) int {
 				return shops[tenant].count(`SELECT count(*) FROM orders WHERE merchant_id = $1`, shops[tenant].merchant)
 			},
@@ -63,6 +64,7 @@ func TestCapturingAPaymentIsOneOutcomePerKey(t *testing.T) {
 				c.Amount = money.Of(8400+int64(variant), "EUR")
 				return delivered(shops[tenant].Capture(context.Background(), c))
 			},
+			Expire:  shops[0].expire,
 			Effects: func(tenant int) int { return shops[tenant].charges(payments[tenant], "succeeded") },
 		}
 	})

@@ -54,7 +54,7 @@ WITH `+current+`, a AS (
   `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
      AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
 ), k AS (`+idempotency.CompleteFrom("cur", 9)+`
-), e AS (`+outbox.Fold("cur", "cur.version + 1", 13)+`)
+), e AS (`+outbox.Fold("cur", "cur.version + 1", 14)+`)
 SELECT count(*) FROM cur`)
 
 // outcome is what the provider definitely said about an attempt.
@@ -143,7 +143,7 @@ func (s *Service) finaliseArgs(ctx context.Context, a attempt, o outcome) ([]any
 		return nil, f, err
 	}
 	args := []any{a.PaymentID, a.No, a.Fence, o.attemptStatus, nullable(o.chargeID), nullable(o.declineCode), at, p.Status}
-	args = append(args, idempotency.CompleteParams(f.answer, PaymentRef(p.ID))...)
+	args = append(args, s.Keys.CompleteParams(f.answer, PaymentRef(p.ID))...)
 	return append(args, f.event.Params(ctx)...), f, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -51,18 +50,22 @@ func (c PlaceOrder) request() idempotency.Request {
 // alone, so key, order, payment, event and answer are one transaction: a crash
 // leaves nothing, a twin waits and reads the winner.
 func (s *Service) PlaceOrder(ctx context.Context, c PlaceOrder) (Result, error) {
-	lines, total, err := price(c.Items)
-	if err != nil {
-		return s.refuse(ctx, c.request(), err)
-	}
+	lines, total, unpriced := price(c.Items)
 	var placed Order
-	out, err := s.Keys.Do(ctx, c.request(), func(tx postgres.Tx) (idempotency.Answer, string, error) {
-		var err error
-		if placed, err = s.insertOrder(ctx, tx, c, lines, total); err != nil {
-			return idempotency.Answer{}, "", err
+	out, err := s.Keys.Do(ctx, c.request(), func(tx postgres.Tx) (answer idempotency.Answer, name string, err error) {
+		if unpriced == nil {
+			placed, err = s.insertOrder(ctx, tx, c, lines, total)
+		} else if placed, err = existingOrder(ctx, tx, c); errors.Is(err, ErrNotFound) {
+			err = unpriced
+		}
+		if err != nil {
+			return answer, "", err
 		}
 		return s.Render.OrderAnswer(placed), OrderRef(placed.ID), nil
 	})
+	if unpriced != nil && errors.Is(err, unpriced) {
+		return s.refuse(ctx, c.request(), unpriced)
+	}
 	if err != nil {
 		return Result{Fate: Rejected}, s.keyed(err)
 	}
@@ -149,20 +152,23 @@ func (s *Service) insertOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder,
 	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL, args...)
 	o.Payment.CreatedAt = o.CreatedAt
 	if errors.Is(err, sql.ErrNoRows) {
-		return existingOrder(ctx, tx, c, lines)
+		return existingOrder(ctx, tx, c)
 	}
 	return o, err
 }
 
-func existingOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder, lines []event.Line) (Order, error) {
+// existingOrder finds the order that was placed under this key, if it was placed
+// by this request. Names and prices are the shop's, and may have changed since.
+func existingOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder) (Order, error) {
 	o, err := readOrder(ctx, tx, orderByRequestSQL, c.Merchant, c.Key)
 	if err != nil {
 		return o, err
 	}
-	if o.Email != c.Email || !slices.Equal(o.Lines, lines) {
-		return o, &idempotency.MismatchError{Pointers: []string{"/email", "/items"}}
+	before := PlaceOrder{Merchant: o.MerchantID, Key: c.Key, Email: o.Email}
+	for _, l := range o.Lines {
+		before.Items = append(before.Items, OrderItem{SKU: l.SKU, Quantity: l.Quantity})
 	}
-	return o, nil
+	return o, c.request().Match(before.request())
 }
 
 // refuse stores a refusal that is an outcome, so that its retry gets the same.

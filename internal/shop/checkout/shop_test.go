@@ -104,6 +104,12 @@ func (s *shop) exec(query string, args ...any) {
 	}))
 }
 
+// expire ends the life of every key's answer.
+func (s *shop) expire() {
+	s.t.Helper()
+	s.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second'`)
+}
+
 func (s *shop) count(query string, args ...any) (n int) {
 	s.t.Helper()
 	require.NoError(s.t, s.db.Get(context.Background(), &n, query, args...))

@@ -149,11 +149,27 @@ func TestARetryAfterItsKeyHasExpiredStillFindsItsRefund(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(first.Answer.Body), string(again.Answer.Body))
 	require.Equal(t, 1, o.count(`SELECT count(*) FROM refunds`))
-	o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
-	_, err = o.ask(payment, "K", 3001)
-	var mismatch *idempotency.MismatchError
-	require.ErrorAs(t, err, &mismatch)
-	require.Equal(t, []string{"/amount_minor"}, mismatch.Pointers)
+	minor := int64(3000)
+	for name, c := range map[string]struct {
+		ask     refund.Ask
+		differs []string
+	}{
+		"another amount": {refund.Ask{Amount: new(int64), Reason: "test"}, []string{"/amount_minor"}},
+		"no amount":      {refund.Ask{Reason: "test"}, []string{"/amount_minor"}},
+		"another reason": {refund.Ask{Amount: &minor, Reason: "other"}, []string{"/reason"}},
+		"both":           {refund.Ask{Reason: "other"}, []string{"/amount_minor", "/reason"}},
+	} {
+		c.ask.Merchant, c.ask.Key, c.ask.Payment = o.merchant, "K", payment
+		for range 2 { // after its lifetime, and within the next: the same words
+			_, err = o.Request(t.Context(), c.ask)
+			var mismatch *idempotency.MismatchError
+			require.ErrorAs(t, err, &mismatch, name)
+			require.Equal(t, c.differs, mismatch.Pointers, name)
+			_, err = o.ask(payment, "K", 3000)
+			require.NoError(t, err)
+		}
+		o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
+	}
 }
 
 func TestARefusalIsStoredAndReplayedAndLeavesNothingElse(t *testing.T) {
@@ -167,6 +183,17 @@ func TestARefusalIsStoredAndReplayedAndLeavesNothingElse(t *testing.T) {
 		require.Equal(t, i == 1, res.Replayed)
 	}
 	require.Zero(t, o.count(`SELECT count(*) FROM refunds`)+o.count(`SELECT count(*) FROM sagas`)+o.count(`SELECT count(*) FROM outbox_events`))
+	o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
+	for i := range 2 { // expired, it is judged anew at once
+		res, err := o.ask(payment, "K", 8401)
+		require.NoError(t, err)
+		require.True(t, res.Refused)
+		require.Equal(t, i == 1, res.Replayed)
+	}
+	o.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
+	res, err := o.ask(payment, "K", 8400)
+	require.NoError(t, err)
+	require.False(t, res.Refused, "what is possible by then is done")
 }
 
 func TestAPartSkipsTheTicketsAndTheRestVoidsThem(t *testing.T) {

@@ -126,7 +126,8 @@ RETURNING ` + columns
 func (s *Service) make(ctx context.Context, tx postgres.Tx, a Ask) (Refund, error) {
 	before, err := one(ctx, tx, byRequestSQL, a.Payment, a.Key, a.Merchant)
 	if err == nil {
-		return before, a.sameAs(before)
+		same := Ask{Merchant: before.MerchantID, Key: a.Key, Payment: before.PaymentID, Amount: before.AskedMinor, Reason: before.Reason}
+		return before, a.request().Match(same.request())
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return before, err
@@ -171,21 +172,6 @@ func (s *Service) begin(ctx context.Context, tx postgres.Tx, story uuid.UUID, da
 	}
 	e.AggregateVersion = 1
 	return outbox.Append(ctx, tx, e)
-}
-
-// sameAs says whether a refund is what this request asked for.
-func (a Ask) sameAs(r Refund) error {
-	var differ []string
-	if (a.Amount == nil) != (r.AskedMinor == nil) || a.Amount != nil && *a.Amount != *r.AskedMinor {
-		differ = append(differ, "/amount_minor")
-	}
-	if a.Reason != r.Reason {
-		differ = append(differ, "/reason")
-	}
-	if len(differ) > 0 {
-		return &idempotency.MismatchError{Pointers: differ}
-	}
-	return nil
 }
 
 func (s *Service) tell(ctx context.Context, kind observe.Kind, a Ask, detail string) {

@@ -1097,6 +1097,7 @@ export interface components {
             /** Format: int64 */
             ledger_transactions: number | null;
         };
+        /** @description At expires_at the answer is forgotten. A key that is running does not expire. */
         IdempotencyRecord: {
             key: string;
             /** @enum {string} */
@@ -1556,7 +1557,8 @@ export interface components {
         /**
          * @description Names this intent: the same on every retry, another for another intent.
          *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-         *     and `abc` name the same key. Kept for 72 h.
+         *     and `abc` name the same key. The answer is kept for 72 h; a request that
+         *     still runs keeps its key for as long as it takes.
          * @example 01JD3V5Q9WJ4T8ZC2N7K6M9F3C
          */
         IdempotencyKey: string;
@@ -1718,7 +1720,8 @@ export interface operations {
                 /**
                  * @description Names this intent: the same on every retry, another for another intent.
                  *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-                 *     and `abc` name the same key. Kept for 72 h.
+                 *     and `abc` name the same key. The answer is kept for 72 h; a request that
+                 *     still runs keeps its key for as long as it takes.
                  * @example 01JD3V5Q9WJ4T8ZC2N7K6M9F3C
                  */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
@@ -1835,7 +1838,8 @@ export interface operations {
                 /**
                  * @description Names this intent: the same on every retry, another for another intent.
                  *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-                 *     and `abc` name the same key. Kept for 72 h.
+                 *     and `abc` name the same key. The answer is kept for 72 h; a request that
+                 *     still runs keeps its key for as long as it takes.
                  * @example 01JD3V5Q9WJ4T8ZC2N7K6M9F3C
                  */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
@@ -2055,7 +2059,8 @@ export interface operations {
                 /**
                  * @description Names this intent: the same on every retry, another for another intent.
                  *     1 … 255 visible ASCII characters; `"abc"` (a structured-field string)
-                 *     and `abc` name the same key. Kept for 72 h.
+                 *     and `abc` name the same key. The answer is kept for 72 h; a request that
+                 *     still runs keeps its key for as long as it takes.
                  * @example 01JD3V5Q9WJ4T8ZC2N7K6M9F3C
                  */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];

@@ -27,6 +27,8 @@ type Operation struct {
 	// Deliver sends the operation's request for a tenant under a key. Another
 	// variant is another request.
 	Deliver func(tenant int, key string, variant int) Delivered
+	// Expire ends the life of every answer that is stored now.
+	Expire func()
 	// Effects counts what the world saw of a tenant's operations.
 	Effects func(tenant int) int
 }
@@ -41,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) Operation) {
 		"another request under the key: refused, field named": anotherRequest,
 		"another key: no stored answer of the first":          anotherKey,
 		"another tenant: its own outcome":                     anotherTenant,
+		"expired: judged anew at once, and that is stored":    afterItsLifetime,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +101,20 @@ func anotherKey(t *testing.T, op Operation) {
 	other := op.Deliver(0, "K2", 0)
 	require.NoError(t, other.Err)
 	require.False(t, other.Replayed)
+}
+
+func afterItsLifetime(t *testing.T, op Operation) {
+	require.NoError(t, op.Deliver(0, "K", 0).Err)
+	op.Expire()
+	anew := op.Deliver(0, "K", 0)
+	require.NoError(t, anew.Err)
+	require.False(t, anew.Again, "nothing runs")
+	require.Empty(t, anew.Differs)
+	require.False(t, anew.Replayed)
+	again := op.Deliver(0, "K", 0)
+	require.NoError(t, again.Err)
+	require.True(t, again.Replayed)
+	require.Equal(t, anew.Body, again.Body)
 }
 
 func anotherTenant(t *testing.T, op Operation) {

@@ -11,9 +11,11 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
+	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/tickets"
 )
@@ -53,11 +55,15 @@ func (s *server) PlaceOrder(ctx context.Context, r gen.PlaceOrderRequestObject) 
 	if err != nil {
 		return nil, err
 	}
+	email, err := event.ParseAddress(r.Body.Email)
+	if err != nil {
+		return nil, misplaced([]strictjson.Violation{{Pointer: "/email", Detail: err.Error()}})
+	}
 	items := make([]checkout.OrderItem, 0, len(r.Body.Items))
 	for _, i := range r.Body.Items {
 		items = append(items, checkout.OrderItem{SKU: i.Sku, Quantity: i.Quantity})
 	}
-	res, err := s.Checkout.PlaceOrder(ctx, checkout.PlaceOrder{Merchant: merchant, Key: key(ctx), Items: items, Email: r.Body.Email})
+	res, err := s.Checkout.PlaceOrder(ctx, checkout.PlaceOrder{Merchant: merchant, Key: key(ctx), Items: items, Email: email})
 	if err != nil {
 		return nil, noteError(ctx, err)
 	}

@@ -1,11 +1,13 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"payonce/internal/edge/wire"
 	"payonce/internal/shop/provider"
 )
 
@@ -94,6 +96,45 @@ func TestAnOrderIsReplayedWithItsLocation(t *testing.T) {
 	e.problem(other, 422, "unknown-item")
 	if r := e.post("/v1/orders", "unknown", strings.Replace(newOrder, "concert-a", "concert-z", 1)); r.Body != other.Body || r.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the refusal was not replayed: %s", r.Body)
+	}
+}
+
+func TestAnAddressThatNoReceiptReachesIsRefusedAtTheOrderAndItsKeyStaysFree(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	place := func(key, email string) reply {
+		body, err := json.Marshal(map[string]any{"items": []map[string]any{{"sku": "concert-a", "quantity": 2}}, "email": email})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.post("/v1/orders", key, string(body))
+	}
+	refused := []string{
+		"foo..bar@example.jp", ".a@example.org", "a.@example.org", strings.Repeat("\u00fc", 200) + "@example.org", "a\u0085b@example.org", "\u00fc@example.org",
+		"a@ex\u00e4mple.org", "", "a", "@example.org", "a@", "a@b@example.org", "a b@example.org", "A <a@example.org>", "a@example..org", "a@-example.org", "a@[127.0.0.1]",
+		"a@example.org\r\nBcc: b@example.org", strings.Repeat("a", 65) + "@example.org", "a@" + strings.Repeat("b", 64) + ".org", "a@" + strings.Repeat("example.", 40) + "org",
+	}
+	for _, email := range refused {
+		p := e.problem(place("k", email), 400, "invalid-request")
+		for _, place := range *p.Errors {
+			if *place.Pointer != "/email" {
+				t.Errorf("%q: %s was named", email, *place.Pointer)
+			}
+		}
+	}
+	if n := e.count(`SELECT count(*) FROM orders`) + e.count(`SELECT count(*) FROM idempotency_keys`); n != 0 {
+		t.Errorf("%d rows are left of refused orders", n)
+	}
+	for i, email := range []string{"plain@example.org", "a'b@example.org", "a.b+c@mail.example.org", "A_1@localhost"} {
+		key := "k"
+		if i > 0 {
+			key = email
+		}
+		var o wire.Order
+		e.decode(place(key, email), 201, &o)
+		if o.Email != email {
+			t.Errorf("%q became %q", email, o.Email)
+		}
 	}
 }
 

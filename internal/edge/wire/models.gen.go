@@ -966,7 +966,9 @@ type InvariantKind string
 
 // NewOrder defines model for NewOrder.
 type NewOrder struct {
-	// Email Where the receipt goes.
+	// Email Where the receipt goes: one plain mail address in ASCII, without quotes
+	// or comments. What the mailer could not send to is refused here.
+	//
 	//
 	// Example: a@example.org
 	Email string         `json:"email"`

@@ -30,7 +30,7 @@ func OrderView(o checkout.Order, tickets []Ticket) Order {
 	}
 	return Order{
 		ID: PrefixOrder.ID(o.ID), Status: OrderStatus(o.Status), Items: itemViews(o.Lines),
-		AmountMinor: o.AmountMinor, Currency: o.Currency, Email: o.Email, CreatedAt: At(o.CreatedAt),
+		AmountMinor: o.AmountMinor, Currency: o.Currency, Email: string(o.Email), CreatedAt: At(o.CreatedAt),
 		Payment: PaymentView(o.Payment), Tickets: tickets,
 	}
 }

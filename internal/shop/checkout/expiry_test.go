@@ -13,6 +13,7 @@ import (
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 )
 
@@ -136,7 +137,7 @@ func TestAnExpiredRefusalIsJudgedAnewAtOnce(t *testing.T) {
 	require.Equal(t, 1, s.charges(paid, "succeeded"))
 }
 
-func order(merchant uuid.UUID, key, email, sku string, quantity int) checkout.PlaceOrder {
+func order(merchant uuid.UUID, key string, email event.Address, sku string, quantity int) checkout.PlaceOrder {
 	return checkout.PlaceOrder{Merchant: merchant, Key: key, Email: email, Items: []checkout.OrderItem{{SKU: sku, Quantity: quantity}}}
 }
 

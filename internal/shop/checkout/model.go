@@ -56,7 +56,7 @@ type Order struct {
 	ID          uuid.UUID
 	MerchantID  uuid.UUID
 	Status      string
-	Email       string
+	Email       event.Address
 	AmountMinor int64
 	Currency    string
 	Lines       []event.Line

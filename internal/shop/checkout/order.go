@@ -23,7 +23,7 @@ type PlaceOrder struct {
 	Merchant uuid.UUID
 	Key      string
 	Items    []OrderItem
-	Email    string
+	Email    event.Address
 }
 
 // OrderItem is one position of a [PlaceOrder].
@@ -35,7 +35,7 @@ type OrderItem struct {
 func (c PlaceOrder) request() idempotency.Request {
 	r := idempotency.Request{
 		Scope: c.Merchant, Key: c.Key, Operation: "POST /v1/orders",
-		Fields: []idempotency.Field{{Pointer: "/email", Value: c.Email}},
+		Fields: []idempotency.Field{{Pointer: "/email", Value: string(c.Email)}},
 	}
 	for i, item := range c.Items {
 		at := "/items/" + strconv.Itoa(i)

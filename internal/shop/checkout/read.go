@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
 )
 
 const paymentColumns = `id, merchant_id, order_id, status, amount_minor, currency, refunded_minor, attempt_no,
@@ -69,15 +70,15 @@ func (s *Service) Undecided(ctx context.Context, merchant uuid.UUID, before uuid
 }
 
 type orderRow struct {
-	ID          uuid.UUID `db:"id"`
-	MerchantID  uuid.UUID `db:"merchant_id"`
-	Status      string    `db:"status"`
-	Email       string    `db:"email"`
-	AmountMinor int64     `db:"amount_minor"`
-	Currency    string    `db:"currency"`
-	Items       []byte    `db:"items"`
-	CreatedAt   time.Time `db:"created_at"`
-	Payment     Payment   `db:"p"`
+	ID          uuid.UUID     `db:"id"`
+	MerchantID  uuid.UUID     `db:"merchant_id"`
+	Status      string        `db:"status"`
+	Email       event.Address `db:"email"`
+	AmountMinor int64         `db:"amount_minor"`
+	Currency    string        `db:"currency"`
+	Items       []byte        `db:"items"`
+	CreatedAt   time.Time     `db:"created_at"`
+	Payment     Payment       `db:"p"`
 }
 
 const orderColumns = `
@@ -167,7 +168,7 @@ type attempt struct {
 	RefundedMinor int64          `db:"refunded_minor"`
 	CapturedAt    sql.NullTime   `db:"captured_at"`
 	PaymentMadeAt time.Time      `db:"payment_created_at"`
-	Email         string         `db:"email"`
+	Email         event.Address  `db:"email"`
 	Items         []byte         `db:"items"`
 }
 

@@ -91,8 +91,8 @@ func checked(l letter, m inbox.Message) (letter, error) {
 	if err := l.amount.Valid(); err != nil {
 		return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
 	}
-	if err := validRecipient(l.recipient); err != nil {
-		return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+	if _, err := event.ParseAddress(string(l.recipient)); err != nil {
+		return letter{}, fmt.Errorf("%w: the recipient %w", ErrUnknownEvent, err)
 	}
 	l.traceparent = m.Traceparent
 	return l, nil
@@ -117,7 +117,7 @@ func queue(ctx context.Context, tx postgres.Tx, letters []letter) error {
 		}
 		for i, value := range []string{
 			id.String(), l.merchant.String(), l.payment.String(), l.template, l.businessKey,
-			l.messageID(), l.recipient, l.subject, l.body, l.traceparent,
+			l.messageID(), string(l.recipient), l.subject, l.body, l.traceparent,
 		} {
 			columns[i] = append(columns[i], value)
 		}

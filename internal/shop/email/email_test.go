@@ -29,7 +29,7 @@ func newID(t testing.TB) uuid.UUID {
 	return id
 }
 
-func capturedEvent(t testing.TB, payment uuid.UUID, to string) event.PaymentCaptured {
+func capturedEvent(t testing.TB, payment uuid.UUID, to event.Address) event.PaymentCaptured {
 	return event.PaymentCaptured{
 		Schema: event.SchemaVersion, MerchantID: newID(t), OrderID: newID(t), PaymentID: payment, AttemptNo: 1,
 		Amount: money.Of(12_600, "EUR"), ProviderChargeID: "ch_1", Email: to,
@@ -49,12 +49,12 @@ func message(t testing.TB, kind string, payload any) inbox.Message {
 	return inbox.Message{EventID: newID(t), Type: kind, Payload: body}
 }
 
-func captured(t testing.TB, payment uuid.UUID, to string) inbox.Message {
+func captured(t testing.TB, payment uuid.UUID, to event.Address) inbox.Message {
 	t.Helper()
 	return message(t, event.TypePaymentCaptured, capturedEvent(t, payment, to))
 }
 
-func declined(t testing.TB, payment uuid.UUID, attempt int, to string) inbox.Message {
+func declined(t testing.TB, payment uuid.UUID, attempt int, to event.Address) inbox.Message {
 	t.Helper()
 	return message(t, event.TypePaymentDeclined, event.PaymentDeclined{
 		Schema: event.SchemaVersion, MerchantID: newID(t), OrderID: newID(t), PaymentID: payment, AttemptNo: attempt,
@@ -137,9 +137,9 @@ func TestAReceiptNamesLinesAmountAndWhereTheTicketsAre(t *testing.T) {
 func TestARecipientThatIsMoreThanOneAddressIsRefusedForGood(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)
-	for _, to := range []string{
+	for _, to := range []event.Address{
 		"", "nobody", "a@example.org\r\nBcc: b@example.org", "a@example.org, b@example.org", "A <a@example.org>",
-		"a@example.org>\r\nRCPT TO:<b@example.org", "a@exa mple.org", "a\x00@example.org", strings.Repeat("a", 250) + "@example.org",
+		"a@example.org>\r\nRCPT TO:<b@example.org", "a@exa mple.org", "a\x00@example.org", event.Address(strings.Repeat("a", 250)) + "@example.org",
 	} {
 		err := handle(t.Context(), db, captured(t, newID(t), to))
 		if !errors.Is(err, email.ErrUnknownEvent) || retry.ClassOf(err) != retry.ClassPermanent {

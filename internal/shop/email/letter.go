@@ -2,7 +2,6 @@ package email
 
 import (
 	"fmt"
-	"net/mail"
 	"net/url"
 	"strings"
 	"unicode"
@@ -21,7 +20,7 @@ type letter struct {
 	amount            money.Money
 	template          string
 	businessKey       string
-	recipient         string
+	recipient         event.Address
 	subject           string
 	body              string
 	traceparent       string
@@ -127,19 +126,6 @@ func reason(code string) string {
 		return r
 	}
 	return "the bank declined it"
-}
-
-// maxAddress is the longest path that SMTP allows (RFC 5321, 4.5.3.1.3).
-const maxAddress = 254
-
-// validRecipient accepts one bare address and nothing else. What it accepts
-// cannot end a header line or an SMTP command early.
-func validRecipient(address string) error {
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || len(address) > maxAddress || oneLine(address) != address {
-		return fmt.Errorf("the recipient is not one plain mail address")
-	}
-	return nil
 }
 
 // oneLine makes text from outside harmless: valid UTF-8, no control character,

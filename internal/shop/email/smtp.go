@@ -10,6 +10,8 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"payonce/internal/shop/event"
 )
 
 // Mail is one mail as it goes out. Two sendings of it are the same bytes.
@@ -72,8 +74,8 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("email: %q has no port number", c.Addr)
 	}
-	if err := validRecipient(c.From); err != nil {
-		return nil, errors.New("email: the sender is not one plain mail address")
+	if _, err := event.ParseAddress(c.From); err != nil {
+		return nil, fmt.Errorf("email: the sender %w", err)
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
@@ -130,8 +132,8 @@ func (s *SMTP) Send(ctx context.Context, m Mail) error {
 // compose writes the message. go-mail encodes what headers cannot hold, and
 // the recipient is checked once more: it came through a database.
 func (s *SMTP) compose(m Mail) (*gomail.Msg, error) {
-	if err := validRecipient(m.To); err != nil {
-		return nil, err
+	if _, err := event.ParseAddress(m.To); err != nil {
+		return nil, fmt.Errorf("the recipient %w", err)
 	}
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := message.From(s.from); err != nil {

@@ -57,7 +57,7 @@ type PaymentCaptured struct {
 	AttemptNo        int         `json:"attempt_no"`
 	Amount           money.Money `json:"amount"`
 	ProviderChargeID string      `json:"provider_charge_id"`
-	Email            string      `json:"email"`
+	Email            Address     `json:"email"`
 	Lines            []Line      `json:"lines"`
 	CapturedAt       time.Time   `json:"captured_at"`
 }
@@ -71,7 +71,7 @@ type PaymentDeclined struct {
 	AttemptNo   int         `json:"attempt_no"`
 	Amount      money.Money `json:"amount"`
 	DeclineCode string      `json:"decline_code"`
-	Email       string      `json:"email"`
+	Email       Address     `json:"email"`
 	DeclinedAt  time.Time   `json:"declined_at"`
 }
 

@@ -47,7 +47,7 @@ type Refund struct {
 	OrderID          uuid.UUID   `json:"order_id"`
 	Amount           money.Money `json:"amount"`
 	ProviderChargeID string      `json:"provider_charge_id"`
-	Email            string      `json:"email"`
+	Email            Address     `json:"email"`
 }
 
 // RefundRequested says that money is to go back and is reserved for that.

@@ -853,7 +853,8 @@ export interface components {
         NewOrder: {
             items: components["schemas"]["NewOrderItem"][];
             /**
-             * @description Where the receipt goes.
+             * @description Where the receipt goes: one plain mail address in ASCII, without quotes
+             *     or comments. What the mailer could not send to is refused here.
              * @example a@example.org
              */
             email: string;

@@ -97,16 +97,17 @@ func TestTenWithAnotherCardDuringADeclineAreOneNextAttempt(t *testing.T) {
 	first, answered := make(chan checkout.Result, 1), make(chan struct{})
 	go func() { r, _ := s.capture(payment, "K1", "tok_declined"); first <- r }()
 	<-started
-	results := make([]checkout.Result, 10)
+	results, failed := make([]checkout.Result, 10), make([]error, 10)
 	go func() {
-		together(10, func(i int) { results[i], _ = s.capture(payment, uuid.NewString(), "tok_ok") })
+		together(10, func(i int) { results[i], failed[i] = s.capture(payment, uuid.NewString(), "tok_ok") })
 		close(answered)
 	}()
 	require.Eventually(t, func() bool { return s.Waiting(payment) == 10 }, 10*time.Second, time.Millisecond)
 	letGo()
 	<-answered
 	require.Equal(t, 402, (<-first).Answer.Status)
-	for _, r := range results {
+	for i, r := range results {
+		require.NoError(t, failed[i])
 		require.Equal(t, 200, r.Answer.Status)
 		require.Equal(t, "2", field(t, r, "attempt"))
 		require.NotEqual(t, "other-card", r.Answer.Matched)

@@ -97,9 +97,9 @@ func TestTenWithAnotherCardDuringADeclineAreOneNextAttempt(t *testing.T) {
 	first, answered := make(chan checkout.Result, 1), make(chan struct{})
 	go func() { r, _ := s.capture(payment, "K1", "tok_declined"); first <- r }()
 	<-started
-	results, failed := make([]checkout.Result, 10), make([]error, 10)
+	results, errs := make([]checkout.Result, 10), make([]error, 10)
 	go func() {
-		together(10, func(i int) { results[i], failed[i] = s.capture(payment, uuid.NewString(), "tok_ok") })
+		together(10, func(i int) { results[i], errs[i] = s.capture(payment, uuid.NewString(), "tok_ok") })
 		close(answered)
 	}()
 	require.Eventually(t, func() bool { return s.Waiting(payment) == 10 }, 10*time.Second, time.Millisecond)
@@ -107,13 +107,42 @@ func TestTenWithAnotherCardDuringADeclineAreOneNextAttempt(t *testing.T) {
 	<-answered
 	require.Equal(t, 402, (<-first).Answer.Status)
 	for i, r := range results {
-		require.NoError(t, failed[i])
+		require.NoError(t, errs[i])
 		require.Equal(t, 200, r.Answer.Status)
 		require.Equal(t, "2", field(t, r, "attempt"))
 		require.NotEqual(t, "other-card", r.Answer.Matched)
 	}
 	require.Equal(t, 1, s.charges(payment, "succeeded"))
 	require.Equal(t, 2, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payment))
+}
+
+// Who asks the provider whether it holds money, and hears of the attempt that
+// another delivery opened meanwhile, has found nothing that contradicts.
+func TestAnAttemptThatOpensWhileTheProviderIsAskedIsNoContradiction(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	payment := s.payment()
+	_, err := s.capture(payment, "K1", "tok_declined")
+	require.NoError(t, err)
+	var asked atomic.Int32
+	var faster checkout.Result
+	s.Provider = charging{Charger: s.Provider, byReference: func(ctx context.Context, reference string, real provider.Charger) ([]provider.Charge, error) {
+		if asked.Add(1) == 1 {
+			var err error
+			if faster, err = s.capture(payment, "K2", "tok_ok"); err != nil {
+				return nil, err
+			}
+		}
+		return real.ChargesByReference(ctx, reference)
+	}}
+	slower, err := s.capture(payment, "K3", "tok_ok")
+	require.NoError(t, err)
+	require.Equal(t, 200, faster.Answer.Status)
+	require.Equal(t, string(faster.Answer.Body), string(slower.Answer.Body))
+	require.Equal(t, "business-key", slower.Answer.Matched)
+	require.Zero(t, s.count(`SELECT count(*) FROM alerts`))
+	require.Zero(t, s.count(`SELECT count(*) FROM payment_attempts WHERE contradicted_at IS NOT NULL`))
+	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
 
 // While the first card is in doubt no other is sent; what comes

@@ -42,6 +42,15 @@ func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
 		d.cleared = p.AttemptNo
 		return nil
 	}
+	// The next attempt may have opened while the provider was asked, and it is in
+	// the list by then. An attempt is durable before its charge is sent.
+	now, err := s.Payment(ctx, p.MerchantID, p.ID)
+	if err != nil {
+		return err
+	}
+	if now.AttemptNo != p.AttemptNo {
+		return nil
+	}
 	if err := s.foundAlive(ctx, a, live[0]); err != nil {
 		return notExecuted(err)
 	}

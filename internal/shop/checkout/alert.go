@@ -42,7 +42,7 @@ var about = []alert.Kind{provider.AlertContradiction, AlertAmount, AlertRefused,
 var (
 	AlertUnknownCharge = alert.Kind{
 		Name:   "provider_unknown_charge",
-		Means:  "the provider names a charge that no attempt asked for; its id is the subject",
+		Means:  "the provider names a charge that no attempt asked for and that names no payment; its id is the subject",
 		Remedy: "find out who uses the account; give it back at the provider",
 		Ends:   "a person, with a reason",
 	}

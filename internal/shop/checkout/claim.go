@@ -27,8 +27,11 @@ WITH p AS (
      AND status IN ('requires_capture', 'declined')
      -- A charge that contradicts a stored decline forbids every new attempt.
      AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = $1::uuid AND c.contradicted_at IS NOT NULL)
-     -- So does one that nobody here has heard of: after an attempt that may have
-     -- reached the provider, the caller has asked about all up to this number.
+     -- So does one that no attempt asked for. The provider told of one, and it is not
+     -- known to be gone:
+     AND unknown_charge_at IS NULL
+     -- or an attempt may have reached the provider; then the caller has asked about
+     -- all up to this number.
      AND (attempt_no = $17::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = $1::uuid AND t.status <> 'not_sent'))
   RETURNING id AS subject_id, attempt_no AS subject_no, id, attempt_no, merchant_id, amount_minor, currency, order_id,
             status, version, refunded_minor, captured_at, created_at

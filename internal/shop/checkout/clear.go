@@ -17,9 +17,9 @@ import (
 // that it answers becomes an attempt's outcome. After nil the delivery may open
 // the attempt that follows p's.
 func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
-	a, err := s.attempt(ctx, p.ID, p.AttemptNo)
+	a, err := s.latest(ctx, p)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && d.cleared == p.AttemptNo && !a.Contradicted:
+	case errors.Is(err, ErrNotFound), err == nil && d.cleared == p.AttemptNo && !a.Contradicted && !p.UnknownChargeAt.Valid:
 		return nil // it moved while we looked
 	case err != nil:
 		return err
@@ -36,7 +36,7 @@ func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
 	case err != nil:
 		return notExecuted(fmt.Errorf("%w: %w", provider.ErrNotSent, err))
 	case len(live) == 0:
-		if err := alert.ResolveAlone(ctx, s.DB, PaymentRef(p.ID), AlertUnlisted); err != nil {
+		if err := s.foundNone(ctx, p); err != nil {
 			return notExecuted(err)
 		}
 		d.cleared = p.AttemptNo
@@ -51,28 +51,42 @@ func (s *Service) clear(ctx context.Context, d *delivery, p Payment) error {
 	if now.AttemptNo != p.AttemptNo {
 		return nil
 	}
-	if err := s.foundAlive(ctx, a, live[0]); err != nil {
+	if err := s.foundAlive(ctx, a, live[0].Charge); err != nil {
 		return notExecuted(err)
 	}
 	return ErrNeedsReview
 }
 
-// live are the charges that the provider holds for a payment, under whatever key.
-func (s *Service) live(ctx context.Context, p Payment) ([]provider.Charge, error) {
+// live are the charges of which the provider holds something for a payment, under
+// whatever key.
+func (s *Service) live(ctx context.Context, p Payment) ([]provider.Holding, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
 	defer cancel()
-	all, err := s.Provider.ChargesByReference(ctx, PaymentRef(p.ID))
+	live, err := provider.Alive(ctx, s.Provider, PaymentRef(p.ID))
 	s.heard(ctx, err)
-	if err != nil {
-		return nil, err
+	return live, err
+}
+
+// What was told while we asked stays: the question did not cover it.
+const forgetChargeSQL = `UPDATE payments SET unknown_charge_at = NULL WHERE id = $1 AND unknown_charge_at = $2`
+
+// foundNone ends what a person was told about: the whole list was read, and the
+// provider holds nothing for the payment.
+func (s *Service) foundNone(ctx context.Context, p Payment) error {
+	kinds := []alert.Kind{AlertUnlisted}
+	if p.UnknownChargeAt.Valid {
+		kinds = append(kinds, provider.AlertContradiction)
 	}
-	live := all[:0]
-	for _, c := range all {
-		if c.Status == provider.Succeeded {
-			live = append(live, c)
+	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		if p.UnknownChargeAt.Valid {
+			n, err := tx.Exec(ctx, forgetChargeSQL, p.ID, p.UnknownChargeAt.Time)
+			if err != nil || n == 0 {
+				return err
+			}
 		}
-	}
-	return live, nil
+		_, err := alert.Resolve(ctx, tx, PaymentRef(p.ID), kinds...)
+		return err
+	})
 }
 
 // unlisted tells a person, once, that the provider's charges of a payment could

@@ -77,6 +77,12 @@ func outcomeOf(c provider.Charge) outcome {
 	panic("provider: a charge is succeeded, declined or cancelled, not " + string(c.Status))
 }
 
+// givenBack is the outcome of an attempt whose charge went back as a whole before
+// it was known here: nothing is held, and nothing is asked for again.
+func givenBack(c provider.Charge) outcome {
+	return outcome{attemptStatus: attemptAbandoned, chargeID: c.ID, declineCode: "given_back"}
+}
+
 func (o outcome) captured() bool { return o.attemptStatus == attemptSucceeded }
 
 // apply writes the outcome into the payment as it will be.

@@ -46,6 +46,9 @@ type Payment struct {
 	CapturedAt       sql.NullTime   `db:"captured_at"`
 	Version          int64          `db:"version"`
 	CreatedAt        time.Time      `db:"created_at"`
+	// UnknownChargeAt is when the provider told of a charge for this payment that no
+	// attempt asked for, until it is known to hold nothing of it.
+	UnknownChargeAt sql.NullTime `db:"unknown_charge_at"`
 }
 
 // Amount is the payment's amount.

@@ -69,7 +69,12 @@ func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provid
 }
 
 const (
-	whoseSQL = `SELECT merchant_id, payment_id FROM payment_attempts WHERE provider_key = $1`
+	// A charge that no attempt asked for may still name a payment.
+	whoseSQL = `
+SELECT merchant_id, payment_id FROM payment_attempts WHERE provider_key = $1
+UNION ALL
+SELECT merchant_id, id FROM payments WHERE id = $2::uuid
+LIMIT 1`
 	// A refund names the charge that it takes from.
 	whoseRefundSQL = `SELECT merchant_id, id AS payment_id FROM payments WHERE provider_charge_id = $1`
 )
@@ -81,16 +86,15 @@ func (s *Service) whose(ctx context.Context, n provider.Notice) (Noticed, error)
 		Merchant uuid.UUID `db:"merchant_id"`
 		Payment  uuid.UUID `db:"payment_id"`
 	}
-	query, name := whoseSQL, ""
+	var err error
 	switch {
 	case n.Charge != nil:
-		name = n.Charge.IdempotencyKey
+		named, _ := event.PaymentOf(n.Charge.Reference)
+		err = s.DB.Get(ctx, &row, whoseSQL, n.Charge.IdempotencyKey, named)
 	case n.Refund != nil:
-		query, name = whoseRefundSQL, n.Refund.ChargeID
-	default:
-		return Noticed{}, nil
+		err = s.DB.Get(ctx, &row, whoseRefundSQL, n.Refund.ChargeID)
 	}
-	if err := s.DB.Get(ctx, &row, query, name); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Noticed{}, err
 	}
 	return Noticed{Merchant: row.Merchant, Payment: row.Payment}, nil

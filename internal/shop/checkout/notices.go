@@ -44,8 +44,10 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 		}
 		told = append(told, e)
 	}
-	// Two workers lock attempts in one order.
-	slices.SortStableFunc(told, func(a, b event.ProviderCharge) int { return cmp.Compare(a.ProviderKey, b.ProviderKey) })
+	// Two workers lock payments, and the attempts of each, in one order.
+	slices.SortStableFunc(told, func(a, b event.ProviderCharge) int {
+		return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.ProviderKey, b.ProviderKey))
+	})
 	for _, e := range told {
 		if err := n.hear(ctx, tx, e); err != nil {
 			return err
@@ -76,13 +78,9 @@ func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharg
 	err := tx.Get(ctx, &a, namedSQL, e.ProviderKey)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		// An attempt is durable before its charge is sent, so this charge is none
-		// of ours: somebody uses our account, or a key was not made by us.
-		n.Service.Log.Error("the provider speaks of a charge that nobody here asked for", "charge", e.ChargeID, "reference", e.Reference)
-		return AlertUnknownCharge.Raise(ctx, tx, a.MerchantID, e.ChargeID, map[string]any{
-			"reference": e.Reference, "provider_key": e.ProviderKey, "status": e.Status,
-			"object": e.ChargeID, "amount_minor": e.Amount.AmountMinor, "currency": e.Amount.Currency,
-		})
+		// An attempt is durable before its charge is sent, so no attempt of ours
+		// made this charge.
+		return n.unasked(ctx, tx, c)
 	case err != nil:
 		return err
 	case a.unfinished():
@@ -98,10 +96,11 @@ func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharg
 }
 
 // agrees says whether a message repeats what is stored. No money moved in either
-// of a decline and an attempt that was given up, not sent or refused.
+// of a decline and an attempt that was given up, not sent or refused. An attempt
+// that was given up with its charge is one whose charge went back.
 func agrees(a attempt, c provider.Charge) bool {
 	if c.Status == provider.Declined {
 		return a.Status != attemptSucceeded
 	}
-	return a.Status == attemptSucceeded && a.ChargeID.String == c.ID
+	return (a.Status == attemptSucceeded || a.Status == attemptAbandoned) && a.ChargeID.String == c.ID
 }

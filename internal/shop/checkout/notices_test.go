@@ -48,10 +48,15 @@ func alertsOf(t testing.TB, db *postgres.DB, m inbox.Message) int {
 
 func chargeSaid(t testing.TB, key, charge, status string, amount money.Money) inbox.Message {
 	t.Helper()
+	return chargeSaidOf(t, "pay_1", key, charge, status, amount)
+}
+
+func chargeSaidOf(t testing.TB, reference, key, charge, status string, amount money.Money) inbox.Message {
+	t.Helper()
 	kind := event.TypeProviderChargeSucceeded
 	e := event.ProviderCharge{
 		Schema: event.SchemaVersion, Provider: "simulated", MessageID: "msg_" + uuid.NewString(), ChargeID: charge,
-		Reference: "pay_1", ProviderKey: key, Amount: amount, Status: status, SentAt: time.Now().UTC(),
+		Reference: reference, ProviderKey: key, Amount: amount, Status: status, SentAt: time.Now().UTC(),
 	}
 	if status == "declined" {
 		kind, e.DeclineCode = event.TypeProviderChargeFailed, "insufficient_funds"

@@ -15,7 +15,7 @@ import (
 )
 
 const paymentColumns = `id, merchant_id, order_id, status, amount_minor, currency, refunded_minor, attempt_no,
-       provider_charge_id, decline_code, captured_at, version, created_at`
+       provider_charge_id, decline_code, captured_at, version, created_at, unknown_charge_at`
 
 const paymentSQL = `SELECT ` + paymentColumns + ` FROM payments WHERE id = $1 AND merchant_id = $2`
 
@@ -193,6 +193,27 @@ SELECT ` + attemptColumns + `
 func (s *Service) attempt(ctx context.Context, payment uuid.UUID, no int) (attempt, error) {
 	var a attempt
 	err := s.DB.Get(ctx, &a, attemptSQL, payment, no, s.GiveUp.Seconds())
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, ErrNotFound
+	}
+	return a, err
+}
+
+const beforeFirstSQL = `
+SELECT p.id AS payment_id, 0 AS attempt_no, p.merchant_id, p.amount_minor, p.currency, 'not_sent' AS status,
+       p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
+       o.email, o.items
+  FROM payments p JOIN orders o ON o.id = p.order_id
+ WHERE p.id = $1`
+
+// latest is the payment's latest attempt. Before the first one it is attempt 0,
+// which was never sent.
+func (s *Service) latest(ctx context.Context, p Payment) (attempt, error) {
+	if p.AttemptNo > 0 {
+		return s.attempt(ctx, p.ID, p.AttemptNo)
+	}
+	var a attempt
+	err := s.DB.Get(ctx, &a, beforeFirstSQL, p.ID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, ErrNotFound
 	}

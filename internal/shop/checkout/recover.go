@@ -119,7 +119,7 @@ func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
 	case err != nil:
 		return outcome{}, err
 	case found:
-		return s.believe(ctx, a, c)
+		return s.believeLeft(ctx, a, c)
 	case a.Young:
 		// The provider has never heard of it: the same key makes sending again safe.
 		return s.send(ctx, a)
@@ -132,7 +132,32 @@ func (s *Service) ask(ctx context.Context, a attempt) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	return s.believeLeft(ctx, a, c)
+}
+
+// believeLeft is believe for a charge that stands in the provider's books since an
+// unknown time: it may have gone back meanwhile.
+func (s *Service) believeLeft(ctx context.Context, a attempt, c provider.Charge) (outcome, error) {
+	if c.Status != provider.Succeeded {
+		return s.believe(ctx, a, c)
+	}
+	alive, err := s.alive(ctx, c)
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case !alive:
+		return givenBack(c), nil
+	}
 	return s.believe(ctx, a, c)
+}
+
+// alive asks whether the provider holds anything of a charge.
+func (s *Service) alive(ctx context.Context, c provider.Charge) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
+	defer cancel()
+	refunds, err := s.Provider.RefundsOfCharge(ctx, c.ID)
+	s.heard(ctx, err)
+	return err == nil && provider.Hold(c, refunds).Alive(), err
 }
 
 // overdue tells a person about a doubt that is older than a day: no schedule

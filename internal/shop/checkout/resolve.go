@@ -70,7 +70,7 @@ func (s *Service) Resolve(ctx context.Context, r Resolve) (Resolution, error) {
 	if err != nil {
 		return Resolution{}, notExecuted(errors.Join(provider.ErrNotSent, err))
 	}
-	a, err := s.attempt(ctx, r.Payment.ID, r.Payment.AttemptNo)
+	a, err := s.latest(ctx, r.Payment)
 	if err != nil {
 		return Resolution{}, err
 	}
@@ -93,25 +93,25 @@ func whenNone(n int, err error) error {
 type effect func(ctx context.Context, tx postgres.Tx, id uuid.UUID) error
 
 // decide finds the effect of a decision, or why it has none.
-func (s *Service) decide(ctx context.Context, r Resolve, a attempt, live []provider.Charge) (effect, error) {
+func (s *Service) decide(ctx context.Context, r Resolve, a attempt, live []provider.Holding) (effect, error) {
 	p := r.Payment
-	theirs := len(live) == 1 && live[0].Amount == p.Amount()
+	theirs := len(live) == 1 && live[0].Amount == p.Amount() && live[0].BackMinor == 0
 	switch {
 	case p.CapturedAt.Valid:
 		// Money cannot be un-captured here; a refund gives it back. What can be
 		// closed is an alert whose cause is gone.
-		if theirs && live[0].ID == p.ProviderChargeID.String {
+		if p.heldAs(live) {
 			return func(context.Context, postgres.Tx, uuid.UUID) error { return nil }, nil
 		}
 	case a.unfinished() && r.Decision == AcceptProvider:
 		if theirs && live[0].IdempotencyKey == a.ProviderKey {
-			return s.finish(ctx, a, outcomeOf(live[0]))
+			return s.finish(ctx, a, outcomeOf(live[0].Charge))
 		}
 	case a.unfinished():
 		return s.giveUp(ctx, a, live)
 	case r.Decision == AcceptProvider:
 		if theirs {
-			return s.adopt(a, live[0]), nil
+			return s.adopt(a, live[0].Charge), nil
 		}
 	case len(live) == 0:
 		return reopen(p), nil
@@ -119,8 +119,19 @@ func (s *Service) decide(ctx context.Context, r Resolve, a attempt, live []provi
 	return nil, ErrStillApart
 }
 
-// giveUp makes sure at the provider that the attempt in doubt never charges.
-func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Charge) (effect, error) {
+// heldAs says whether the provider holds what the captured payment says: what is
+// left of its own charge, and nothing else.
+func (p Payment) heldAs(live []provider.Holding) bool {
+	left := p.AmountMinor - p.RefundedMinor
+	if len(live) == 0 {
+		return left == 0
+	}
+	return len(live) == 1 && live[0].ID == p.ProviderChargeID.String && live[0].Amount == p.Amount() && live[0].LeftMinor() == left
+}
+
+// giveUp makes sure at the provider that the attempt in doubt never charges, or
+// that what it charged has gone back.
+func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Holding) (effect, error) {
 	if len(live) > 0 {
 		return nil, ErrStillApart
 	}
@@ -130,10 +141,17 @@ func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Charge)
 	switch {
 	case err != nil:
 		return nil, notExecuted(errors.Join(provider.ErrNotSent, err))
-	case c.Status == provider.Succeeded:
+	case c.Status != provider.Succeeded:
+		return s.finish(ctx, a, outcomeOf(c))
+	}
+	alive, err := s.alive(ctx, c)
+	switch {
+	case err != nil:
+		return nil, notExecuted(errors.Join(provider.ErrNotSent, err))
+	case alive:
 		return nil, ErrStillApart
 	}
-	return s.finish(ctx, a, outcomeOf(c))
+	return s.finish(ctx, a, givenBack(c))
 }
 
 // finish ends an attempt in doubt as any recovery would. It becomes its holder
@@ -159,7 +177,7 @@ func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, err
 // it can be finished like any other. What was stored about the one before stays.
 const adoptSQL = `
 WITH p AS (
-  UPDATE payments SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL
+  UPDATE payments SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL, unknown_charge_at = NULL
    WHERE id = $1::uuid AND attempt_no = $2::integer AND status IN ('requires_capture', 'declined')
   RETURNING *
 )
@@ -184,7 +202,9 @@ func (s *Service) adopt(latest attempt, c provider.Charge) effect {
 	}
 }
 
-const reopenSQL = `UPDATE payment_attempts SET contradicted_at = NULL WHERE payment_id = $1`
+const reopenSQL = `
+WITH p AS (UPDATE payments SET unknown_charge_at = NULL WHERE id = $1)
+UPDATE payment_attempts SET contradicted_at = NULL WHERE payment_id = $1`
 
 const stillSQL = `SELECT count(*) FROM payments WHERE id = $1 AND attempt_no = $2 AND status IN ('requires_capture', 'declined')`
 
@@ -219,7 +239,7 @@ RETURNING decided_at`
 
 // carryOut writes decision and effect and closes the alerts. Of two people who
 // decide at once, one finds them closed.
-func (s *Service) carryOut(ctx context.Context, r Resolve, a attempt, live []provider.Charge, effect effect) (Resolution, error) {
+func (s *Service) carryOut(ctx context.Context, r Resolve, a attempt, live []provider.Holding, effect effect) (Resolution, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
 	facts, err := json.Marshal(map[string]any{"status": r.Payment.Status, "attempt": a.Status, "provider_holds": live})

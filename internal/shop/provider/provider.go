@@ -108,6 +108,9 @@ type Charger interface {
 	// never what became of an attempt. An error is always ErrInDoubt, and then no
 	// charge is returned: a part of the list is not the list (ErrIncomplete).
 	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
+	// RefundsOfCharge lists every refund ever asked for of a charge, whoever asked.
+	// An error is always ErrInDoubt, and then no refund is returned.
+	RefundsOfCharge(ctx context.Context, chargeID string) ([]Refund, error)
 }
 
 // Refund is what the provider's books say of money that was to go back.

@@ -107,9 +107,9 @@ func (c *Client) RefundByKey(ctx context.Context, key string) (provider.Refund, 
 	return refunds[0], true, nil
 }
 
-// RefundsOfCharge implements provider.Books.
+// RefundsOfCharge implements provider.Charger and provider.Books.
 func (c *Client) RefundsOfCharge(ctx context.Context, chargeID string) ([]provider.Refund, error) {
-	return all(ctx, url.Values{"charge_id": {chargeID}}, c.refunds, refundID, func(r provider.Refund) bool { return r.ChargeID == chargeID })
+	return all(ctx, url.Values{"charge_id": {chargeID}}, c.askRefunds, refundID, func(r provider.Refund) bool { return r.ChargeID == chargeID })
 }
 
 // EachRefund implements provider.Books.
@@ -119,7 +119,16 @@ func (c *Client) EachRefund(ctx context.Context, f func(provider.Refund) error) 
 
 func refundID(r provider.Refund) string { return r.ID }
 
-// refunds reads one page of refunds.
+// askRefunds reads one page of refunds that a question is about, through the breaker.
+func (c *Client) askRefunds(ctx context.Context, query url.Values) (page[provider.Refund], error) {
+	a, err := c.question(ctx, http.MethodGet, "/v1/refunds?"+query.Encode(), nil)
+	if err != nil {
+		return page[provider.Refund]{}, err
+	}
+	return readPage(a, "refunds", refundJSON.known, refundJSON.refund)
+}
+
+// refunds reads one page of refunds past the breaker, as chargePage does.
 func (c *Client) refunds(ctx context.Context, query url.Values) (page[provider.Refund], error) {
 	a, err := c.do(ctx, http.MethodGet, "/v1/refunds?"+query.Encode(), "", nil)
 	if err != nil {

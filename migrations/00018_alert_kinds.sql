@@ -3,7 +3,7 @@
 -- to do and what ends it.
 ALTER TABLE alerts ADD CONSTRAINT alerts_kind CHECK (kind IN (
   'provider_contradiction', 'provider_amount', 'provider_in_doubt', 'provider_unlisted', 'provider_refused',
-  'provider_unknown_charge', 'provider_unknown_refund', 'refund_contradiction', 'saga_stuck', 'ticket_used_unpaid',
+  'provider_unknown_charge', 'provider_unknown_refund', 'refund_contradiction', 'saga_stuck', 'ticket_used',
   'webhook_altered', 'webhook_unreadable',
   'dead_letter', 'retry_unroutable', 'unroutable', 'refused',
   'outbox_age', 'partition_kept',

@@ -49,6 +49,23 @@ func (w *worker) retentionMetrics(counter newCounter, gauge newGauge) {
 		func() int64 { return w.keeper.Stats().DaysLeft })
 }
 
+// booksMetrics shows that the provider's books are compared with ours, and what
+// differed.
+func (w *worker) booksMetrics(counter newCounter, gauge newGauge) {
+	for outcome, of := range map[string]func() int64{
+		"ended": func() int64 { return w.books.Stats().Turns }, "failed": func() int64 { return w.books.Stats().Failures },
+	} {
+		counter("payonce_reconciliation_turns_total", "Times that this worker compared the provider's books with ours, by outcome.",
+			prometheus.Labels{"outcome": outcome}, of)
+	}
+	counter("payonce_reconciliation_compared_total", "Charges and refunds of the provider that were compared.", nil,
+		func() int64 { return w.books.Stats().Compared })
+	counter("payonce_reconciliation_differed_total", "Charges and refunds of the provider that our books did not agree with.", nil,
+		func() int64 { return w.books.Stats().Differed })
+	gauge("payonce_reconciliation_last_success_seconds", "When this worker last compared to the end, as Unix time; 0 is never.", nil,
+		func() int64 { return w.books.Stats().Last })
+}
+
 func unixOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

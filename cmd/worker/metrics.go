@@ -33,6 +33,7 @@ func (w *worker) metrics() *prometheus.Registry {
 	}
 	w.lettersMetrics(counter, gauge)
 	w.retentionMetrics(counter, gauge)
+	w.booksMetrics(counter, gauge)
 	for outcome, of := range map[string]func() int64{
 		"sent": func() int64 { return w.mailer.Counts().Sent }, "delayed": func() int64 { return w.mailer.Counts().Delayed },
 		"failed": func() int64 { return w.mailer.Counts().Failed }, "lost": func() int64 { return w.mailer.Counts().Lost },

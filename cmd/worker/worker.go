@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"payonce/internal/edge/journal"
+	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/idempotency"
@@ -53,6 +54,7 @@ type worker struct {
 	gateway   *simulated.Client // one for all, so that there is one breaker
 	story     saga.Definition
 	timer     saga.Timer
+	books     *reconciliation.Job
 	sweepNow  chan struct{}
 	beside    []actor // of the laboratory, in its builds
 }
@@ -170,6 +172,10 @@ const asking = 32
 func (w *worker) wireConsumers(context.Context) error {
 	director := &saga.Orchestrator{Definition: w.story}
 	publisher := w.writing.Publisher(rabbit.PublisherConfig{})
+	charges, refunds := checkout.Notices{Service: w.sweeper.Service}, refund.Notices{Payments: w.sweeper.Service, Log: w.log}
+	w.books = reconciliation.New(reconciliation.Config{
+		DB: w.db, Provider: w.gateway, Charges: charges, Refunds: refunds, Every: w.cfg.Reconcile, Wake: w.waker.Wake, Log: w.log,
+	})
 	gateway := refund.Gateway{Provider: w.gateway, Deadline: w.cfg.ProviderDeadline}
 	for _, c := range []inbox.Config{
 		{Consumer: ledger.Name, Handler: ledger.Consumer{}.Handle},
@@ -177,7 +183,7 @@ func (w *worker) wireConsumers(context.Context) error {
 		{Consumer: email.Name, Handler: email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
 		{Consumer: event.ConsumerSaga, Handler: director.Handle, Committed: director.Committed},
 		// What the provider tells is applied, what it is asked is asked: one queue.
-		{Consumer: event.ConsumerProvider, Handler: told(checkout.Notices{Service: w.sweeper.Service}.Handle, refund.Notices{Log: w.log}.Handle), Around: gateway.Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
+		{Consumer: event.ConsumerProvider, Handler: told(charges.Handle, refunds.Handle), Around: gateway.Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
 		{Consumer: checkout.RefundsName, Handler: checkout.Refunds{}.Handle},
 	} {
 		c.Publisher = publisher
@@ -231,6 +237,7 @@ func (w *worker) workers() []actor {
 		{"sweeper", w.sweeper.Run},
 		{"retention", w.keeper.Run},
 		{"saga timer", w.timer.Run},
+		{"reconciliation", w.books.Run},
 	}, w.beside...)
 	for _, c := range w.consumers {
 		all = append(all, actor{"consumer " + c.name, c.runner.Run})

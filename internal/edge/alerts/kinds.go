@@ -20,7 +20,7 @@ func Kinds() []alert.Kind {
 	return []alert.Kind{
 		provider.AlertContradiction, checkout.AlertAmount, checkout.AlertInDoubt, checkout.AlertUnlisted, checkout.AlertRefused,
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
-		tickets.AlertUsedUnpaid, checkout.AlertAltered, checkout.AlertUnreadable,
+		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
 		retry.AlertDead, retry.AlertReturned, outbox.AlertUnroutable, outbox.AlertRefused,
 		retention.AlertOutbox, retention.AlertKept,
 		email.AlertAway, email.AlertLate, email.AlertFailed,

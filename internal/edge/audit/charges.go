@@ -15,7 +15,7 @@ func oneCharge(ctx context.Context, p *pass) ([]violation, error) {
 	}
 	var found []violation
 	for _, f := range facts {
-		if len(f.live) > 1 {
+		if len(alive(f.charges)) > 1 {
 			found = append(found, f.violation())
 		}
 	}
@@ -24,7 +24,8 @@ func oneCharge(ctx context.Context, p *pass) ([]violation, error) {
 
 // chargeMatches compares both ways: a charge without a captured payment is money
 // taken for nothing, a captured payment without its charge is a gift. The same
-// goes for what went back.
+// goes for what went back. A charge that is none of a payment's holds nothing any
+// more.
 func chargeMatches(ctx context.Context, p *pass) ([]violation, error) {
 	facts, err := p.facts(ctx)
 	if err != nil {
@@ -48,9 +49,9 @@ func chargeMatches(ctx context.Context, p *pass) ([]violation, error) {
 	return found, err
 }
 
-// differs says that a charge is not the one that the payment was captured with.
-func (f fact) differs(c provider.Charge) bool {
-	return f.ChargeID == nil || *f.ChargeID != c.ID || c.Amount.AmountMinor != f.AmountMinor || c.Amount.Currency != f.Currency
+// own says that a charge is the one that the payment was captured with.
+func (f fact) own(h provider.Holding) bool {
+	return f.ChargeID != nil && *f.ChargeID == h.ID && h.Amount.AmountMinor == f.AmountMinor && h.Amount.Currency == f.Currency
 }
 
 // booksAgree compares, payment by payment, what the provider holds with what the

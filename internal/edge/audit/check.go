@@ -20,14 +20,14 @@ var checks = []check{
 	},
 	{
 		id: "charge_matches", kind: Liveness, query: "factsSQL", sql: factsSQL, find: chargeMatches,
-		statement: "Every charge and every refund at the provider belongs to a captured payment and a refund of the same amount, and the reverse, or an open alert names it.",
+		statement: "Every charge and every refund at the provider, whoever made it, belongs to a captured payment and a refund of the same amount, or went back as a whole, and the reverse, or an open alert names it.",
 	},
 	inSQL("stored_outcome", Safety, "storedOutcomeSQL", storedOutcomeSQL,
 		"Every completed key's stored answer names a state that its payment has or passed through."),
 	inSQL("ledger_zero", Safety, "ledgerZeroSQL", ledgerZeroSQL,
 		"Each ledger transaction and the whole book sum to zero per currency."),
 	inSQL("ledger_once", Liveness, "ledgerOnceSQL", ledgerOnceSQL,
-		"Each captured payment has exactly one capture transaction in the ledger, and no other payment has one; each refund has exactly one settlement, or a released hold."),
+		"Each captured payment has exactly one capture transaction in the ledger, and no other payment has one; each refund has exactly one settlement, or a released hold, or, made at the provider, one transaction of its amount."),
 	{
 		id: "one_mail", kind: Liveness, query: "mailsOwedSQL", sql: mailsOwedSQL, find: oneMail,
 		statement: "Each receipt, each notice and each refund's outcome has exactly one message in the mailbox.",

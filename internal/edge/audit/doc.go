@@ -43,8 +43,8 @@
 // the mail, or the saga. An alert about another object of the same payment, or
 // over another amount, excuses nothing; nor does one that is resolved too early.
 // A used ticket of which nothing is paid any more cannot be taken back:
-// tickets_once wants that it had its alert (ticket_used_unpaid, whose subject is
-// the ticket), open or resolved.
+// tickets_once wants that it had its alert (ticket_used, whose subject is the
+// order), open or resolved.
 //
 // Every check is tested by planting what it looks for.
 package audit

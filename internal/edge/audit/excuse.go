@@ -12,16 +12,17 @@ import (
 // or a refund of the provider's, or what our books say of one.
 type part struct {
 	object, alias string // by which an alert may name it
-	minor         int64
+	amount        int64  // which the alert must name
+	minor         int64  // what it adds to what the provider holds
 	currency      string
 }
 
-func chargePart(c provider.Charge) part {
-	return part{object: c.ID, alias: c.IdempotencyKey, minor: c.Amount.AmountMinor, currency: c.Amount.Currency}
+func chargePart(c provider.Charge, left int64) part {
+	return part{object: c.ID, alias: c.IdempotencyKey, amount: c.Amount.AmountMinor, minor: left, currency: c.Amount.Currency}
 }
 
 func refundPart(r provider.Refund) part {
-	return part{object: r.ID, alias: r.Reference, minor: -r.Amount.AmountMinor, currency: r.Amount.Currency}
+	return part{object: r.ID, alias: r.Reference, amount: r.Amount.AmountMinor, minor: -r.Amount.AmountMinor, currency: r.Amount.Currency}
 }
 
 // excused says whether an open alert names the object with its amount and its
@@ -29,7 +30,7 @@ func refundPart(r provider.Refund) part {
 // nothing.
 func (f fact) excused(p part) bool {
 	return slices.ContainsFunc(f.named, func(n alert.Money) bool {
-		return (n.Object == p.object || n.Object == p.alias) && n.AmountMinor == max(p.minor, -p.minor) && n.Currency == p.currency
+		return (n.Object == p.object || n.Object == p.alias) && n.AmountMinor == p.amount && n.Currency == p.currency
 	})
 }
 
@@ -37,14 +38,16 @@ func (f fact) excused(p part) bool {
 // that are not the provider's.
 func (f fact) unmatched(ours []refundFact) (apart []part) {
 	own := false
-	for _, c := range f.live {
-		same := f.Captured && !f.differs(c)
-		if own = own || same; !same {
-			apart = append(apart, chargePart(c))
+	for _, h := range f.charges {
+		switch {
+		case f.Captured && f.own(h):
+			own = true
+		case h.Alive():
+			apart = append(apart, chargePart(h.Charge, h.LeftMinor()))
 		}
 	}
 	if f.Captured && !own {
-		apart = append(apart, part{object: f.charge(), minor: f.AmountMinor, currency: f.Currency})
+		apart = append(apart, part{object: f.charge(), amount: f.AmountMinor, minor: f.AmountMinor, currency: f.Currency})
 	}
 	return append(apart, f.unmatchedRefunds(ours)...)
 }
@@ -66,14 +69,18 @@ func (f fact) difference() (whole, named map[string]int64) {
 			named[p.currency] += p.minor
 		}
 	}
-	for _, c := range f.live {
-		add(chargePart(c))
+	for _, h := range f.charges {
+		if h.ID == f.charge() {
+			add(chargePart(h.Charge, h.Amount.AmountMinor))
+		} else {
+			add(chargePart(h.Charge, h.LeftMinor()))
+		}
 	}
 	for _, r := range f.back {
 		add(refundPart(r))
 	}
 	for object, minor := range f.booked {
-		add(part{object: object, alias: object, minor: -minor, currency: f.Currency})
+		add(part{object: object, alias: object, amount: max(minor, -minor), minor: -minor, currency: f.Currency})
 	}
 	return whole, named
 }
@@ -93,7 +100,7 @@ func agree(whole, named map[string]int64) bool {
 func (f fact) unmatchedRefunds(ours []refundFact) (apart []part) {
 	for _, r := range f.back {
 		known := slices.ContainsFunc(ours, func(o refundFact) bool {
-			return event.RefundName(o.ID) == r.Reference && o.Status != "failed" && o.AmountMinor == r.Amount.AmountMinor && o.Currency == r.Amount.Currency
+			return o.is(r) && o.Status != "failed" && o.AmountMinor == r.Amount.AmountMinor && o.Currency == r.Amount.Currency
 		})
 		if !known {
 			apart = append(apart, refundPart(r))
@@ -102,12 +109,12 @@ func (f fact) unmatchedRefunds(ours []refundFact) (apart []part) {
 	for _, o := range ours {
 		n := 0
 		for _, r := range f.back {
-			if r.Reference == event.RefundName(o.ID) {
+			if o.is(r) {
 				n++
 			}
 		}
 		if o.Status == "succeeded" && n != 1 || n > 1 {
-			apart = append(apart, part{object: event.RefundName(o.ID), minor: -o.AmountMinor, currency: o.Currency})
+			apart = append(apart, part{object: event.RefundName(o.ID), amount: o.AmountMinor, minor: -o.AmountMinor, currency: o.Currency})
 		}
 	}
 	return apart

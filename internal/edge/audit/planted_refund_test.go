@@ -31,7 +31,8 @@ const (
 	somethingPaid = `UPDATE payments SET status = 'partially_refunded' WHERE id = $1`
 	voidOther     = `UPDATE tickets SET status = 'void', voided_by = ` + wentBack + ` WHERE payment_id = $1 AND number = 2`
 	reissue       = `UPDATE tickets SET status = 'issued', voided_by = NULL WHERE payment_id = $1 AND number = 2`
-	alertTicket   = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'ticket_used_unpaid', 'tkt_' || replace(id::text, '-', ''), '{}' FROM tickets WHERE payment_id = $1 AND number = `
+	alertUsed     = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'ticket_used', 'ord_' || replace(order_id::text, '-', ''), '{}' FROM payments WHERE id = $1`
+	alertOther    = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'ticket_used', 'ord_other', '{}' WHERE $1::uuid IS NOT NULL`
 )
 
 func refundMail(h *house, s sale) string {
@@ -86,7 +87,7 @@ var refundFaults = map[string]planted{
 	},
 	"a ticket that is good although everything went back": {
 		red: []string{"tickets_once"}, names: theOrder,
-		plant: run(nothingPaid, alertTicket+`1`),
+		plant: run(nothingPaid, alertUsed),
 		heal:  run(somethingPaid, dropAlerts),
 	},
 	"a ticket that was used, of which nothing is paid, without an alert": {
@@ -94,9 +95,9 @@ var refundFaults = map[string]planted{
 		plant: run(nothingPaid, voidOther),
 		heal:  run(somethingPaid, reissue),
 	},
-	"a ticket that was used, of which nothing is paid, with an alert about another one": {
+	"a ticket that was used, of which nothing is paid, with an alert about another order": {
 		red: []string{"tickets_once"}, names: theOrder,
-		plant: run(nothingPaid, voidOther, alertTicket+`2`),
+		plant: run(nothingPaid, voidOther, alertOther),
 		heal:  run(somethingPaid, reissue, dropAlerts),
 	},
 	"a ticket that is void although something is paid": {
@@ -106,7 +107,7 @@ var refundFaults = map[string]planted{
 	},
 	"a ticket that is void by no refund, although something is paid, which an alert names": {
 		red: []string{"tickets_once"}, names: theOrder,
-		plant: run(`UPDATE tickets SET status = 'void' WHERE payment_id = $1 AND number = 2`, alertTicket+`2`),
+		plant: run(`UPDATE tickets SET status = 'void' WHERE payment_id = $1 AND number = 2`, alertUsed),
 		heal:  run(reissue, dropAlerts),
 	},
 	"a ticket that is void by a refund of another payment that is under way": {
@@ -163,7 +164,7 @@ func TestAUsedTicketOfWhichNothingIsPaidHasItsAlertAlsoWhenThatIsResolved(t *tes
 	s := h.sell(h.merchant)
 	h.giveBack(s, 2000)
 	h.exec(`UPDATE tickets SET status = 'used' WHERE number = 1 AND payment_id = $1`, s.payment)
-	run(nothingPaid, voidOther, alertTicket+`1`)(h, s)
+	run(nothingPaid, voidOther, alertUsed)(h, s)
 	h.proven()
 	h.exec(`UPDATE alerts SET state = 'resolved', resolved_at = now()`)
 	h.proven()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 )
 
@@ -40,7 +41,7 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
   FROM seen s
   JOIN refunds r ON r.payment_id = s.id
   LEFT JOIN sagas g ON g.id = r.saga_id
- WHERE NOT s.young
+ WHERE NOT s.young AND r.provider_refund_id IS NULL
    AND NOT EXISTS (SELECT FROM alerts a WHERE a.kind = 'saga_stuck' AND a.subject = 'saga_' || replace(r.saga_id::text, '-', '') AND a.state = 'open')
    AND NOT coalesce(g.state = 'waiting' AND r.status = 'pending' AND EXISTS (
          SELECT FROM refund_reservations mine
@@ -58,7 +59,7 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
 
 // refundsSQL is what our own books say of the refunds in scope.
 const refundsSQL = `
-SELECT s.id AS payment_id, r.id, r.status, r.amount_minor, r.currency
+SELECT s.id AS payment_id, r.id, r.status, r.amount_minor, r.currency, r.provider_refund_id
   FROM seen s JOIN refunds r ON r.payment_id = s.id`
 
 var refundsQuery = scoped(refundsSQL)
@@ -69,6 +70,15 @@ type refundFact struct {
 	Status      string    `db:"status"`
 	AmountMinor int64     `db:"amount_minor"`
 	Currency    string    `db:"currency"`
+	ExternalID  *string   `db:"provider_refund_id"`
+}
+
+// is says whether the provider's refund is this one of ours.
+func (o refundFact) is(r provider.Refund) bool {
+	if o.ExternalID != nil {
+		return *o.ExternalID == r.ID
+	}
+	return event.RefundName(o.ID) == r.Reference
 }
 
 // refunds reads them by payment, after the world was asked.
@@ -84,13 +94,15 @@ func (p *pass) refunds(ctx context.Context) (map[uuid.UUID][]refundFact, error) 
 	return of, nil
 }
 
-// back lists what the provider gave back of a payment's live charges.
-func (p *pass) back(charges []provider.Charge) (succeeded []provider.Refund) {
-	for _, c := range charges {
-		for _, r := range p.outside.refunds[c.ID] {
-			if r.Status == provider.Succeeded {
-				succeeded = append(succeeded, r)
-			}
+// wentBack lists what the provider gave back of the payment's own charge. What went
+// back of another charge only takes that one away.
+func (f fact) wentBack(at map[string][]provider.Refund) (succeeded []provider.Refund) {
+	if f.ChargeID == nil {
+		return nil
+	}
+	for _, r := range at[*f.ChargeID] {
+		if r.Status == provider.Succeeded {
+			succeeded = append(succeeded, r)
 		}
 	}
 	return succeeded

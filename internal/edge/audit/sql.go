@@ -21,7 +21,8 @@ WITH seen AS (
   SELECT p.*, 'pay_' || replace(p.id::text, '-', '') AS name,
          greatest(coalesce((SELECT max(greatest(t.sent_at, t.finished_at)) FROM payment_attempts t WHERE t.payment_id = p.id), p.created_at),
                   (SELECT max(greatest(g.created_at, g.finished_at, h.started_at, h.finished_at))
-                     FROM sagas g LEFT JOIN saga_steps h ON h.saga_id = g.id WHERE g.correlation_id = p.id))
+                     FROM sagas g LEFT JOIN saga_steps h ON h.saga_id = g.id WHERE g.correlation_id = p.id),
+                  (SELECT max(r.created_at) FROM refunds r WHERE r.payment_id = p.id))
            > clock_timestamp() - $3::float8 * interval '1 second' AS young
     FROM payments p
    WHERE `
@@ -111,7 +112,24 @@ SELECT s.merchant_id, booked.name
     WHERE t.payment_id = s.id AND t.business_key IN ('refund_hold:' || booked.name, 'refund_settle:' || booked.name, 'refund_release:' || booked.name)
  ) AS n
  WHERE NOT s.young
-   AND NOT CASE r.status WHEN 'succeeded' THEN n.held = 1 AND n.settled = 1 AND n.released = 0 ELSE n.settled = 0 AND n.held = n.released END`
+   AND NOT CASE r.status WHEN 'succeeded' THEN n.held = 1 AND n.settled = 1 AND n.released = 0 ELSE n.settled = 0 AND n.held = n.released END
+UNION
+-- A refund that was made at the provider is booked once, in its amount.
+SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '')
+  FROM seen s
+  JOIN refunds r ON r.payment_id = s.id AND r.provider_refund_id IS NOT NULL
+ WHERE NOT s.young
+   AND r.amount_minor <> coalesce((
+     SELECT -sum(e.amount_minor) FROM ledger_transactions t
+       JOIN ledger_entries e ON e.transaction_id = t.id JOIN ledger_accounts a ON a.id = e.account_id AND a.code = 'provider_clearing'
+      WHERE t.payment_id = s.id AND t.kind = 'refund_external' AND t.business_key = 'refund_external:ref_' || replace(r.id::text, '-', '')), 0)
+UNION
+-- And nothing is booked for one that is not there.
+SELECT s.merchant_id, s.name
+  FROM seen s
+  JOIN ledger_transactions t ON t.payment_id = s.id AND t.kind = 'refund_external'
+ WHERE NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = s.id AND r.provider_refund_id IS NOT NULL
+                      AND t.business_key = 'refund_external:ref_' || replace(r.id::text, '-', ''))`
 
 // Lines and seats are counted from 1. A seat that is owed and a ticket that is
 // there must meet, seat by seat: equal numbers could hide one too many of one
@@ -142,7 +160,7 @@ SELECT s.merchant_id, 'ord_' || replace(s.order_id::text, '-', '')
    AND CASE t.status
          WHEN 'issued' THEN money.nothing_paid
          WHEN 'used' THEN money.nothing_paid AND NOT EXISTS (
-           SELECT FROM alerts a WHERE a.kind = 'ticket_used_unpaid' AND a.subject = 'tkt_' || replace(t.id::text, '-', ''))
+           SELECT FROM alerts a WHERE a.kind = 'ticket_used' AND a.subject = 'ord_' || replace(s.order_id::text, '-', ''))
          ELSE NOT money.nothing_paid AND NOT EXISTS (
            SELECT FROM refunds r JOIN refund_reservations v ON v.refund_id = r.id
             WHERE r.id = t.voided_by AND r.payment_id = s.id AND v.state = 'reserved')
@@ -201,7 +219,8 @@ const noLostEventSQL = `, promised AS (
     FROM seen s JOIN orders o ON o.id = s.order_id
    WHERE o.created_at > clock_timestamp() - interval '7 days'
   UNION ALL
-  SELECT r.merchant_id, 'ref_' || replace(r.id::text, '-', ''), r.id, 1, CASE r.status WHEN 'pending' THEN 1 ELSE 2 END
+  SELECT r.merchant_id, 'ref_' || replace(r.id::text, '-', ''), r.id, 1,
+         CASE WHEN r.status = 'pending' OR r.provider_refund_id IS NOT NULL THEN 1 ELSE 2 END
     FROM seen s JOIN refunds r ON r.payment_id = s.id
    WHERE r.created_at > clock_timestamp() - interval '7 days'
   UNION ALL

@@ -2,11 +2,9 @@ package audit
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -123,14 +121,17 @@ func (p *pass) askEach(ctx context.Context, seen []seenPayment) error {
 	return context.Cause(ctx)
 }
 
-// askOne lists the charges of a payment, and what went back of the live ones.
+// askOne lists the charges of a payment, and what went back of those that succeeded.
 func (p *pass) askOne(ctx context.Context, name string) ([]provider.Charge, map[string][]provider.Refund, error) {
 	charges, err := p.Books.ChargesByReference(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	refunds := map[string][]provider.Refund{}
-	for _, c := range live(charges) {
+	for _, c := range charges {
+		if c.Status != provider.Succeeded {
+			continue
+		}
 		if refunds[c.ID], err = p.Books.RefundsOfCharge(ctx, c.ID); err != nil {
 			return nil, nil, err
 		}
@@ -159,10 +160,10 @@ type fact struct {
 	Named       string        `db:"named"`
 	Booked      string        `db:"booked"`
 
-	live   []provider.Charge
-	back   []provider.Refund
-	named  []alert.Money
-	booked map[string]int64 // by the object
+	charges []provider.Holding // those that succeeded
+	back    []provider.Refund  // of the payment's own charge
+	named   []alert.Money
+	booked  map[string]int64 // by the object
 }
 
 func (f fact) violation() violation { return violation{Merchant: f.Merchant, Name: f.Name} }
@@ -184,8 +185,8 @@ func (p *pass) facts(ctx context.Context) ([]fact, error) {
 	}
 	for _, f := range all {
 		if p.outside.asked[f.ID] {
-			f.live = live(p.outside.charges[f.Name])
-			f.back = p.back(f.live)
+			f.charges = p.held(p.outside.charges[f.Name])
+			f.back = f.wentBack(p.outside.refunds)
 			if err := f.read(); err != nil {
 				return nil, err
 			}
@@ -195,31 +196,42 @@ func (p *pass) facts(ctx context.Context) ([]fact, error) {
 	return asked, nil
 }
 
-func live(charges []provider.Charge) (succeeded []provider.Charge) {
+// held are the charges that succeeded, with what went back of each.
+func (p *pass) held(charges []provider.Charge) (succeeded []provider.Holding) {
 	for _, c := range charges {
 		if c.Status == provider.Succeeded {
-			succeeded = append(succeeded, c)
+			succeeded = append(succeeded, provider.Hold(c, p.outside.refunds[c.ID]))
 		}
 	}
 	return succeeded
 }
 
+// alive are the charges of which the provider holds something.
+func alive(charges []provider.Holding) (some []provider.Holding) {
+	for _, h := range charges {
+		if h.Alive() {
+			some = append(some, h)
+		}
+	}
+	return some
+}
+
 const knownSQL = `SELECT id FROM payments WHERE id = ANY ($1::uuid[])`
 
-// strays are live charges that name no payment of ours. Only a look at
+// strays are charges that name no payment of ours and are alive. Only a look at
 // everything can see them.
-func (p *pass) strays(ctx context.Context) ([]provider.Charge, error) {
+func (p *pass) strays(ctx context.Context) ([]provider.Holding, error) {
 	if p.outside.provider != nil || p.scope.newest != 0 {
 		return nil, p.outside.provider
 	}
-	var strays []provider.Charge
+	var strays []provider.Holding
 	var unknown []string
 	for name, charges := range p.outside.charges {
-		id, isName := paymentID(name)
+		id, isName := event.PaymentOf(name)
 		if isName && p.outside.asked[id] {
 			continue
 		}
-		strays = append(strays, live(charges)...)
+		strays = append(strays, alive(p.held(charges))...)
 		if isName {
 			unknown = append(unknown, id.String())
 		}
@@ -243,13 +255,4 @@ func (p *pass) strays(ctx context.Context) ([]provider.Charge, error) {
 		}
 	}
 	return kept, nil
-}
-
-func paymentID(name string) (id uuid.UUID, ok bool) {
-	digits, has := strings.CutPrefix(name, "pay_")
-	if !has || len(digits) != 2*len(id) {
-		return id, false
-	}
-	_, err := hex.Decode(id[:], []byte(digits))
-	return id, err == nil
 }

@@ -117,14 +117,10 @@ func (s *server) countOutside(ctx context.Context, p checkout.Payment, v *wire.P
 	name := event.PaymentName(p.ID)
 	if s.Books != nil {
 		if charges, err := s.Books.ChargesByReference(ctx, name); err == nil {
-			live := int64(0)
-			for _, c := range charges {
-				if c.Status == provider.Succeeded {
-					live++
-				}
+			if live, err := s.countCharges(ctx, p, charges); err == nil {
+				by := "provider"
+				v.Effects.Charges, v.CountedBy.Charges = &live, &by
 			}
-			by := "provider"
-			v.Effects.Charges, v.CountedBy.Charges = &live, &by
 		}
 	}
 	if s.Mailbox != nil {
@@ -133,4 +129,25 @@ func (s *server) countOutside(ctx context.Context, p checkout.Payment, v *wire.P
 			v.Effects.Mails, v.CountedBy.Mails = &n, &by
 		}
 	}
+}
+
+// countCharges counts the payment's own charge, also after its money went back, and
+// any other of which the provider still holds something.
+func (s *server) countCharges(ctx context.Context, p checkout.Payment, charges []provider.Charge) (live int64, err error) {
+	for _, c := range charges {
+		if c.Status != provider.Succeeded {
+			continue
+		}
+		if c.ID != p.ProviderChargeID.String {
+			refunds, err := s.Books.RefundsOfCharge(ctx, c.ID)
+			if err != nil {
+				return 0, err
+			}
+			if !provider.Hold(c, refunds).Alive() {
+				continue
+			}
+		}
+		live++
+	}
+	return live, nil
 }

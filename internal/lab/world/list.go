@@ -3,6 +3,7 @@ package world
 import (
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const (
@@ -10,7 +11,7 @@ const (
 	maxLimit     = 1000
 )
 
-// getCharges is GET /v1/charges?reference=&idempotency_key=&cursor=&limit=,
+// getCharges is GET /v1/charges?reference=&idempotency_key=&created_from=&cursor=&limit=,
 // oldest first. A cursor stands behind the last charge of its page. A charge
 // may become visible a moment after a younger one did, so whoever follows the
 // tail reads the last page again instead of trusting its end.
@@ -28,7 +29,13 @@ func (w *World) getCharges(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	from, err := readFrom(query.Get("created_from"))
+	if err != nil {
+		writeError(rw, err)
+		return
+	}
 	charges, err := w.books.list(r.Context(), filter{
+		from:      from,
 		reference: cleanText(query.Get("reference")), key: cleanText(query.Get("idempotency_key")),
 		after: cleanText(query.Get("cursor")), limit: limit + 1,
 	})
@@ -73,6 +80,18 @@ func cut[T any](rows []T, limit int, id func(T) string) page[T] {
 	}
 	next := id(rows[limit-1])
 	return page[T]{Data: rows[:limit], NextCursor: &next}
+}
+
+// readFrom reads the moment from which things are listed; none lists all.
+func readFrom(text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	from, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return nil, invalid("created_from", "created_from must be a time as RFC 3339 has it.")
+	}
+	return &from, nil
 }
 
 func readLimit(text string) (int, error) {

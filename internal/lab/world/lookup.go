@@ -3,11 +3,13 @@ package world
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // filter selects charges; empty fields select all.
 type filter struct {
 	id, reference, key string
+	from               *time.Time
 	after              string // exclusive: the id of the last charge already seen
 	limit              int
 }
@@ -19,6 +21,7 @@ SELECT id, reference, idempotency_key, amount_minor, currency, status, decline_c
 FROM charges
 WHERE ($1 = '' OR id = $1) AND ($2 = '' OR reference = $2)
   AND ($3 = '' OR idempotency_key = $3) AND id > $4
+  AND ($6::timestamptz IS NULL OR created_at >= $6)
   AND ($1 <> '' OR $2 <> '' OR $3 <> '' OR ` + ofFirstAccount + `)
 ORDER BY id
 LIMIT $5`
@@ -26,7 +29,7 @@ LIMIT $5`
 // list returns charges in the order of their ids, which is the order in which
 // they were begun: oldest first.
 func (b *books) list(ctx context.Context, f filter) ([]Charge, error) {
-	rows, err := b.db.QueryContext(ctx, listSQL, f.id, f.reference, f.key, f.after, f.limit)
+	rows, err := b.db.QueryContext(ctx, listSQL, f.id, f.reference, f.key, f.after, f.limit, f.from)
 	if err != nil {
 		return nil, fmt.Errorf("world: list charges: %w", err)
 	}

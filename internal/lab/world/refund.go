@@ -184,8 +184,15 @@ func (w *World) getRefunds(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	refunds, err := w.books.refunds(r.Context(), cleanText(query.Get("reference")), cleanText(query.Get("idempotency_key")),
-		cleanText(query.Get("charge_id")), cleanText(query.Get("cursor")), limit+1)
+	from, err := readFrom(query.Get("created_from"))
+	if err != nil {
+		writeError(rw, err)
+		return
+	}
+	refunds, err := w.books.refunds(r.Context(), filter{
+		from: from, reference: cleanText(query.Get("reference")), key: cleanText(query.Get("idempotency_key")),
+		after: cleanText(query.Get("cursor")), limit: limit + 1,
+	}, cleanText(query.Get("charge_id")))
 	if err != nil {
 		w.logUnexpected("list refunds", err)
 		writeError(rw, err)

@@ -60,12 +60,13 @@ const refundsSQL = `
 SELECT id, charge_id, reference, idempotency_key, amount_minor, currency, status, decline_code, created_at
 FROM refunds
 WHERE ($1 = '' OR reference = $1) AND ($2 = '' OR idempotency_key = $2) AND ($3 = '' OR charge_id = $3) AND id > $4
+  AND ($6::timestamptz IS NULL OR created_at >= $6)
   AND ($1 <> '' OR $2 <> '' OR $3 <> '' OR ` + ofFirstAccount + `)
 ORDER BY id
 LIMIT $5`
 
-func (b *books) refunds(ctx context.Context, reference, key, chargeID, after string, limit int) ([]Refund, error) {
-	rows, err := b.db.QueryContext(ctx, refundsSQL, reference, key, chargeID, after, limit)
+func (b *books) refunds(ctx context.Context, f filter, chargeID string) ([]Refund, error) {
+	rows, err := b.db.QueryContext(ctx, refundsSQL, f.reference, f.key, chargeID, f.after, f.limit, f.from)
 	if err != nil {
 		return nil, fmt.Errorf("world: list refunds: %w", err)
 	}

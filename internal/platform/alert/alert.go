@@ -115,3 +115,11 @@ func Count(ctx context.Context, db *postgres.DB, subject string, kinds ...Kind) 
 	err = db.Get(ctx, &n, countSQL, subject, pq.Array(names(kinds)))
 	return n, err
 }
+
+const namesSQL = `SELECT EXISTS (SELECT FROM alerts WHERE facts->>'object' = $1)`
+
+// Names says whether an alert was ever about an object of the provider.
+func Names(ctx context.Context, tx postgres.Tx, object string) (named bool, err error) {
+	err = tx.Get(ctx, &named, namesSQL, object)
+	return named, err
+}

@@ -121,14 +121,15 @@ type Worker struct {
 	Provider
 	Windows
 	Retention
-	ArchiveDir string `help:"Where the ledger's source events are kept before their partition is dropped; empty means that they are not." env:"PAYONCE_ARCHIVE_DIR" placeholder:"folder"`
-	PublicURL  string `help:"How the world reaches the shop; used in mails." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
-	Secret     string `help:"The same secret as the API's." default:"${default_secret}" env:"PAYONCE_SECRET"`
-	SMTPAddr   string `help:"The mail server, host:port." required:"" env:"PAYONCE_SMTP_ADDR" placeholder:"host:port"`
-	SMTPTLS    string `name:"smtp-tls" help:"How the connection to the mail server is protected." enum:"none,starttls,tls" default:"none" env:"PAYONCE_SMTP_TLS"`
-	SMTPUser   string `help:"Account at the mail server, if it wants one." env:"PAYONCE_SMTP_USER"`
-	SMTPPass   string `help:"Password at the mail server." env:"PAYONCE_SMTP_PASSWORD"`
-	MailFrom   string `help:"Sender of every mail." default:"tickets@payonce.example" env:"PAYONCE_MAIL_FROM"`
+	ArchiveDir string        `help:"Where the ledger's source events are kept before their partition is dropped; empty means that they are not." env:"PAYONCE_ARCHIVE_DIR" placeholder:"folder"`
+	Reconcile  time.Duration `help:"How often yesterday's and today's charges and refunds at the provider are compared with ours, by one worker for all." default:"1h" env:"PAYONCE_RECONCILE"`
+	PublicURL  string        `help:"How the world reaches the shop; used in mails." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
+	Secret     string        `help:"The same secret as the API's." default:"${default_secret}" env:"PAYONCE_SECRET"`
+	SMTPAddr   string        `help:"The mail server, host:port." required:"" env:"PAYONCE_SMTP_ADDR" placeholder:"host:port"`
+	SMTPTLS    string        `name:"smtp-tls" help:"How the connection to the mail server is protected." enum:"none,starttls,tls" default:"none" env:"PAYONCE_SMTP_TLS"`
+	SMTPUser   string        `help:"Account at the mail server, if it wants one." env:"PAYONCE_SMTP_USER"`
+	SMTPPass   string        `help:"Password at the mail server." env:"PAYONCE_SMTP_PASSWORD"`
+	MailFrom   string        `help:"Sender of every mail." default:"tickets@payonce.example" env:"PAYONCE_MAIL_FROM"`
 }
 
 // checker is a configuration that can find its own mistakes.
@@ -211,6 +212,9 @@ func (c *Worker) check() []error {
 	e = append(e, c.Provider.check(c.Mode)...)
 	e = append(e, secret(c.Mode, c.Secret)...)
 	e = append(e, httpURL("PAYONCE_PUBLIC_URL", c.PublicURL)...)
+	if c.Reconcile <= 0 {
+		e = append(e, fmt.Errorf("PAYONCE_RECONCILE: must be longer than nothing, is %s", c.Reconcile))
+	}
 	if _, _, err := net.SplitHostPort(c.SMTPAddr); err != nil {
 		e = append(e, fmt.Errorf("PAYONCE_SMTP_ADDR: %q is no host:port", c.SMTPAddr))
 	}

@@ -73,18 +73,15 @@ const forgetChargeSQL = `UPDATE payments SET unknown_charge_at = NULL WHERE id =
 // foundNone ends what a person was told about: the whole list was read, and the
 // provider holds nothing for the payment.
 func (s *Service) foundNone(ctx context.Context, p Payment) error {
-	kinds := []alert.Kind{AlertUnlisted}
-	if p.UnknownChargeAt.Valid {
-		kinds = append(kinds, provider.AlertContradiction)
+	if !p.UnknownChargeAt.Valid {
+		return alert.ResolveAlone(ctx, s.DB, PaymentRef(p.ID), AlertUnlisted)
 	}
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		if p.UnknownChargeAt.Valid {
-			n, err := tx.Exec(ctx, forgetChargeSQL, p.ID, p.UnknownChargeAt.Time)
-			if err != nil || n == 0 {
-				return err
-			}
+		n, err := tx.Exec(ctx, forgetChargeSQL, p.ID, p.UnknownChargeAt.Time)
+		if err != nil || n == 0 {
+			return err
 		}
-		_, err := alert.Resolve(ctx, tx, PaymentRef(p.ID), kinds...)
+		_, err = alert.Resolve(ctx, tx, PaymentRef(p.ID), AlertUnlisted, provider.AlertContradiction)
 		return err
 	})
 }

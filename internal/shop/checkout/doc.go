@@ -44,4 +44,12 @@
 // An outcome that contradicts a stored one is never applied and never dropped:
 // the stored outcome stays, an alert carries both facts, and no new attempt may
 // start until a person has decided.
+//
+// # Charges and refunds that we did not ask for
+//
+// A charge counts as its amount less its refunds ([provider.Hold]): one that was
+// wholly given back is not alive, whatever it is compared with. A charge for a
+// payment that no attempt asked for marks the payment, so that the next attempt
+// asks first ([Notices]); a refund that nobody here asked for is taken from the
+// payment as it is ([Service.TakeRefund]).
 package checkout

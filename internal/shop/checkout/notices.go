@@ -49,7 +49,7 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 		return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.ProviderKey, b.ProviderKey))
 	})
 	for _, e := range told {
-		if err := n.hear(ctx, tx, e); err != nil {
+		if err := n.Hear(ctx, tx, e); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,9 @@ const askNowSQL = `
 UPDATE payment_attempts SET next_ask_at = clock_timestamp()
  WHERE payment_id = $1 AND attempt_no = $2 AND status IN ('sending', 'in_doubt') AND next_ask_at > clock_timestamp()`
 
-func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharge) error {
+// Hear compares what the provider says of a charge with what is stored, whoever
+// brings it: a message, or the reconciliation.
+func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharge) error {
 	c := provider.Charge{
 		ID: e.ChargeID, Reference: e.Reference, IdempotencyKey: e.ProviderKey, Amount: e.Amount,
 		Status: provider.Status(e.Status), DeclineCode: e.DeclineCode,

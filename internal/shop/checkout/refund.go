@@ -118,7 +118,7 @@ RETURNING payment_id, merchant_id, amount_minor, settled_at`
 	refundedSQL = `
 WITH p AS (
   UPDATE payments
-     SET refunded_minor = refunded_minor + $2, refund_reserved_minor = refund_reserved_minor - $2,
+     SET refunded_minor = refunded_minor + $2, refund_reserved_minor = refund_reserved_minor - $3,
          status = CASE WHEN refunded_minor + $2 = amount_minor THEN 'refunded' ELSE 'partially_refunded' END
    WHERE id = $1 AND status IN ('captured', 'partially_refunded')
   RETURNING order_id, status
@@ -177,11 +177,11 @@ func closeReservation(ctx context.Context, tx postgres.Tx, r event.Refund, state
 	if err != nil {
 		return err
 	}
-	query := refundedSQL
+	query, args := refundedSQL, []any{closed.PaymentID, closed.Minor, closed.Minor}
 	if state == "released" {
-		query = releasedSQL
+		query, args = releasedSQL, args[:2]
 	}
-	n, err := tx.Exec(ctx, query, closed.PaymentID, closed.Minor)
+	n, err := tx.Exec(ctx, query, args...)
 	if err == nil && n != 1 {
 		err = retry.Permanent(fmt.Errorf("payment %s of refund %s cannot be refunded in its state", PaymentRef(closed.PaymentID), event.RefundName(r.RefundID)))
 	}

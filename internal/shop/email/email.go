@@ -79,6 +79,12 @@ func (c Consumer) read(m inbox.Message) (letter, error) {
 			return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
 		}
 		return checked(c.refundFailed(e), m)
+	case event.TypeRefundRecorded:
+		e, err := event.Decode[event.RefundRecorded](m.Payload)
+		if err != nil {
+			return letter{}, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		}
+		return checked(c.refundRecorded(e), m)
 	}
 	return letter{}, fmt.Errorf("%w: type %q", ErrUnknownEvent, m.Type)
 }

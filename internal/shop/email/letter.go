@@ -53,8 +53,7 @@ func (c Consumer) receipt(e event.PaymentCaptured) letter {
 // declined is written once for each attempt that the bank refused.
 func (c Consumer) declined(e event.PaymentDeclined) letter {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Your payment of %s did not go through: %s.\n", e.Amount, reason(e.DeclineCode))
-	b.WriteString("No money has moved.\n\n")
+	fmt.Fprintf(&b, "Your payment of %s did not go through: %s.\n%s\n\n", e.Amount, reason(e.DeclineCode), moved(e.DeclineCode))
 	fmt.Fprintf(&b, "You can try again: %s\n\n", c.link(e.OrderID))
 	fmt.Fprintf(&b, "Order    %s\nPayment  %s, attempt %d\n", event.OrderName(e.OrderID), event.PaymentName(e.PaymentID), e.AttemptNo)
 	return letter{
@@ -78,10 +77,26 @@ func (c Consumer) refunded(e event.RefundCompleted) letter {
 func (c Consumer) refundFailed(e event.RefundFailed) letter {
 	var b strings.Builder
 	fmt.Fprintf(&b, "We could not send %s back: %s.\n", e.Amount, refundReason(e.FailureCode))
-	b.WriteString("Everything is as it was before: no money has moved, and your tickets are good.\n\n")
+	b.WriteString("This request moved no money and changed none of your tickets.\n\n")
 	fmt.Fprintf(&b, "Your order: %s\n\n", c.link(e.OrderID))
 	b.WriteString(refundNames(e.Refund))
 	return refundLetter(e.Refund, RefundFailed, "Your refund of "+e.Amount.String()+" was not possible", b.String())
+}
+
+// refundRecorded is written once for each refund that was made at the provider. It
+// says what the provider says: who asked for it is not known here.
+func (c Consumer) refundRecorded(e event.RefundRecorded) letter {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Our payment provider has sent %s back to your card.\n", e.Amount)
+	if e.Whole {
+		b.WriteString("With it, all that you paid for this order has gone back, and its tickets are no longer valid.\n")
+	} else {
+		b.WriteString("It is a part of what you paid. Your tickets are not changed by it.\n")
+	}
+	fmt.Fprintf(&b, "\nYour order: %s\n\n", c.link(e.OrderID))
+	b.WriteString(refundNames(e.Refund))
+	b.WriteString("\nIt goes back once. Should this mail reach you twice, it is the same refund.\n")
+	return refundLetter(e.Refund, Refunded, "Your refund: "+e.Amount.String(), b.String())
 }
 
 func refundNames(r event.Refund) string {
@@ -119,6 +134,15 @@ var reasons = map[string]string{
 	"insufficient_funds": "the account does not have enough funds",
 	"invalid_token":      "the card is not known",
 	"abandoned":          "the bank did not answer in time, and the charge was called off",
+	"given_back":         "the charge was taken back",
+}
+
+// moved says what became of the money of a payment that was declined.
+func moved(code string) string {
+	if code == "given_back" {
+		return "What was charged has been sent back to your card."
+	}
+	return "No money has moved."
 }
 
 func reason(code string) string {

@@ -37,6 +37,7 @@ var Catalogue = []Described{
 	{Type: TypeRefundCompleted, Means: "The money went back.", payload: RefundCompleted{}},
 	{Type: TypeRefundFailed, Means: "It did not, and everything else was taken back.", payload: RefundFailed{}},
 	{Type: TypeRefundReservationClosed, Means: "The payment has taken over a refund's outcome, and other refunds of it are open.", payload: RefundReservationClosed{}},
+	{Type: TypeRefundRecorded, Means: "Money went back at the provider without a request here, and is booked as a refund.", payload: RefundRecorded{}},
 }
 
 // Fields are the names in the payload, in its order.

@@ -16,6 +16,7 @@ const (
 	TypeRefundFailed    = "refund.failed"
 
 	TypeRefundReservationClosed = "refund.reservation_closed"
+	TypeRefundRecorded          = "refund.recorded"
 )
 
 // Commands of the refund saga. Each is answered by its own type and ".done" or
@@ -84,6 +85,24 @@ type RefundReservationClosed struct {
 	State      string    `json:"state"` // "refunded" or "released"
 	ClosedAt   time.Time `json:"closed_at"`
 }
+
+// RefundRecorded says that money went back at the provider without a request
+// here, and is booked as a refund.
+type RefundRecorded struct {
+	Schema int `json:"schema"`
+	Refund
+	ProviderRefundID string `json:"provider_refund_id"`
+	// Whole says that nothing captured is left.
+	Whole      bool      `json:"whole"`
+	RecordedAt time.Time `json:"recorded_at"`
+}
+
+// What whoever owns a payment can say when a refund is to be booked without a
+// reservation.
+var (
+	ErrUnknownCharge  = errors.New("no payment was captured with that charge")
+	ErrRefundUnderWay = errors.New("another refund of the payment is under way")
+)
 
 // What whoever owns a payment can say when a refund is to be reserved. Both are
 // outcomes: asked again with the same key, the same is said.

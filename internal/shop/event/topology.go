@@ -36,9 +36,9 @@ const (
 // Consumers is the catalogue of who reads what. Every event has at least one
 // reader, or publishing it would be returned as unroutable.
 var Consumers = []Consumer{
-	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured, CommandHoldRefund, CommandReleaseRefund, CommandSettleRefund}, ByBusinessKey: true},
-	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured, CommandVoidTickets, CommandReinstateTickets}, ByBusinessKey: true},
-	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed}, ByBusinessKey: true},
+	{Name: ConsumerLedger, Types: []string{TypePaymentCaptured, TypeRefundRecorded, CommandHoldRefund, CommandReleaseRefund, CommandSettleRefund}, ByBusinessKey: true},
+	{Name: ConsumerTickets, Types: []string{TypePaymentCaptured, TypeRefundRecorded, CommandVoidTickets, CommandReinstateTickets}, ByBusinessKey: true},
+	{Name: ConsumerEmail, Types: []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed, TypeRefundRecorded}, ByBusinessKey: true},
 	{Name: ConsumerSaga, Types: append([]string{TypeRefundRequested, TypeRefundReservationClosed}, replies(CommandHoldRefund, CommandReleaseRefund,
 		CommandVoidTickets, CommandReinstateTickets, CommandRefund, CommandSettleRefund)...)},
 	{Name: ConsumerProvider, Types: []string{TypeProviderChargeSucceeded, TypeProviderChargeFailed,

@@ -39,7 +39,7 @@ func TestOnlyTheJournalMayDropMessages(t *testing.T) {
 
 func TestTypesOfListsWhatAConsumerIsBoundFor(t *testing.T) {
 	t.Parallel()
-	if got := TypesOf(ConsumerEmail); !slices.Equal(got, []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed}) {
+	if got := TypesOf(ConsumerEmail); !slices.Equal(got, []string{TypePaymentCaptured, TypePaymentDeclined, TypeRefundCompleted, TypeRefundFailed, TypeRefundRecorded}) {
 		t.Errorf("email is bound for %v", got)
 	}
 	if got := TypesOf("nobody"); got != nil {

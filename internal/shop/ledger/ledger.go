@@ -32,6 +32,8 @@ const (
 	KindHold    = "refund_hold"    // money that may go back
 	KindRelease = "refund_release" // it did not
 	KindSettle  = "refund_settle"  // it did
+	// KindExternal is money that went back at the provider without a request here.
+	KindExternal = "refund_external"
 )
 
 // Errors that no retry cures.
@@ -52,10 +54,14 @@ type Consumer struct{}
 // every command is answered. After an error tx must not commit.
 func (Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	postings := make([]posting, 0, len(batch))
-	var commands []inbox.Message
+	var commands, external []inbox.Message
 	for _, m := range batch {
-		if Refunds[m.Type] != nil {
+		switch {
+		case Refunds[m.Type] != nil:
 			commands = append(commands, m)
+			continue
+		case m.Type == event.TypeRefundRecorded:
+			external = append(external, m)
 			continue
 		}
 		p, err := read(m)
@@ -66,6 +72,11 @@ func (Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messag
 	}
 	if len(postings) > 0 {
 		if err := post(ctx, tx, postings); err != nil {
+			return err
+		}
+	}
+	for _, m := range external {
+		if err := postExternal(ctx, tx, m); err != nil {
 			return err
 		}
 	}

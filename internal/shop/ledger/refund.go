@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
+	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
@@ -26,7 +29,7 @@ const (
 )
 
 // errNotBooked says that the capture has not arrived yet: it comes by itself.
-var errNotBooked = errors.New("ledger: a hold needs the booked capture")
+var errNotBooked = errors.New("ledger: a refund needs the booked capture")
 
 const (
 	// The lock makes refunds of one payment take turns: sums without it race.
@@ -51,12 +54,7 @@ func hold(ctx context.Context, tx postgres.Tx, c saga.Command) error {
 	if err != nil {
 		return err
 	}
-	var capture string
-	err = tx.Get(ctx, &capture, lockCaptureSQL, CaptureKey(r.PaymentID))
-	if errors.Is(err, sql.ErrNoRows) {
-		return retry.Transient(errNotBooked)
-	}
-	if err != nil {
+	if err := lockCapture(ctx, tx, r); err != nil {
 		return err
 	}
 	var left int64
@@ -66,7 +64,36 @@ func hold(ctx context.Context, tx postgres.Tx, c saga.Command) error {
 	if left < r.Amount.AmountMinor {
 		return saga.Refuse(RefusedExceeds)
 	}
-	return post(ctx, tx, []posting{refunding(c, r, KindHold, Revenue, RefundsHeld)})
+	return post(ctx, tx, []posting{refunding(c.EventID, r, KindHold, Revenue, RefundsHeld)})
+}
+
+// lockCapture makes refunds of one payment take turns, once its capture is booked.
+func lockCapture(ctx context.Context, tx postgres.Tx, r event.Refund) error {
+	var capture string
+	err := tx.Get(ctx, &capture, lockCaptureSQL, CaptureKey(r.PaymentID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return retry.Transient(errNotBooked)
+	}
+	return err
+}
+
+// postExternal books money that went back at the provider: it was held by nothing,
+// so it leaves revenue and the provider's account at once.
+func postExternal(ctx context.Context, tx postgres.Tx, m inbox.Message) error {
+	e, err := event.Decode[event.RefundRecorded](m.Payload)
+	if err == nil {
+		err = e.Amount.Valid()
+	}
+	if err == nil && (e.MerchantID == uuid.Nil || e.PaymentID == uuid.Nil || e.RefundID == uuid.Nil) {
+		err = errors.New("no merchant, payment or refund")
+	}
+	if err != nil {
+		return retry.Permanent(fmt.Errorf("%w: %w", ErrUnknownEvent, err))
+	}
+	if err := lockCapture(ctx, tx, e.Refund); err != nil {
+		return err
+	}
+	return post(ctx, tx, []posting{refunding(m.EventID, e.Refund, KindExternal, Revenue, ProviderClearing)})
 }
 
 // release gives revenue back what was held. The saga sends it only for a hold
@@ -93,13 +120,13 @@ func afterHold(ctx context.Context, tx postgres.Tx, c saga.Command, unless, kind
 	if !held {
 		return saga.Refuse(RefusedNotHeld)
 	}
-	return post(ctx, tx, []posting{refunding(c, r, kind, RefundsHeld, to)})
+	return post(ctx, tx, []posting{refunding(c.EventID, r, kind, RefundsHeld, to)})
 }
 
 // refunding moves a refund's amount from one account to another one.
-func refunding(c saga.Command, r event.Refund, kind, debit, credit string) posting {
+func refunding(cause uuid.UUID, r event.Refund, kind, debit, credit string) posting {
 	return posting{
-		businessKey: RefundKey(kind, r), kind: kind, merchant: r.MerchantID, payment: r.PaymentID, event: c.EventID,
+		businessKey: RefundKey(kind, r), kind: kind, merchant: r.MerchantID, payment: r.PaymentID, event: cause,
 		currency: r.Amount.Currency,
 		legs:     []leg{{debit, r.Amount.AmountMinor}, {credit, -r.Amount.AmountMinor}},
 	}

@@ -145,6 +145,14 @@ type Refunder interface {
 	RefundByKey(ctx context.Context, key string) (r Refund, found bool, err error)
 }
 
+// Statement lists what happened at the provider since a moment, whoever did it.
+// An error is always ErrInDoubt, and then nothing is returned: a part of the list
+// is not the list.
+type Statement interface {
+	ChargesSince(ctx context.Context, from time.Time) ([]Charge, error)
+	RefundsSince(ctx context.Context, from time.Time) ([]Refund, error)
+}
+
 // Books is what an auditor may ask of the outside world.
 type Books interface {
 	// ChargesByReference lists every charge ever made for a payment, also

@@ -40,6 +40,12 @@
 // says nothing about an earlier try, so it does not undo anything: the message
 // is given to a person and the saga stays where it is, with an alert.
 //
+// # Made at the provider
+//
+// Money that went back of a charge of ours without a request here is an external
+// refund ([Notices]): booked at once, without a saga, because nothing can refuse it
+// any more. While a refund of ours is under way it waits for that one's end.
+//
 // # Killed here, then what
 //
 //	before the request commits    nothing happened; the retry runs as new

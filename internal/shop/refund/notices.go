@@ -3,7 +3,6 @@ package refund
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"strings"
@@ -22,9 +21,12 @@ import (
 // Notices applies what the provider tells by itself about refunds. A message is
 // a hint, and the saga asks for itself: about a refund under way nothing is to be
 // done. About one that is over it agrees, or it contradicts: then both facts go
-// to a person and nothing moves. Money that went back without a refund of ours is
-// told to a person too.
-type Notices struct{ Log *slog.Logger }
+// to a person and nothing moves. Money that went back without a refund of ours, or
+// after ours had failed, is an external refund and is booked.
+type Notices struct {
+	Payments Payments
+	Log      *slog.Logger
+}
 
 // Handle implements inbox.Handler. It calls nobody.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
@@ -36,7 +38,7 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 		if err != nil {
 			return retry.Permanent(err)
 		}
-		if err := n.hear(ctx, tx, e); err != nil {
+		if err := n.Hear(ctx, tx, e); err != nil {
 			return err
 		}
 	}
@@ -45,7 +47,9 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 
 const toldOfSQL = `SELECT ` + columns + ` FROM refunds WHERE id = $1`
 
-func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefund) error {
+// Hear compares what the provider says of a refund with what is stored, whoever
+// brings it: a message, or the reconciliation.
+func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefund) error {
 	moved := e.Status == string(provider.Succeeded)
 	var r Refund
 	err := tx.Get(ctx, &r, toldOfSQL, keyed(e.ProviderKey))
@@ -53,23 +57,35 @@ func (n Notices) hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefun
 	case errors.Is(err, sql.ErrNoRows) && !moved:
 		return nil // Nothing of ours, and no money either.
 	case errors.Is(err, sql.ErrNoRows):
-		return n.raise(ctx, tx, AlertUnknown, uuid.Nil, e.RefundID, "", e)
+		return n.external(ctx, tx, e)
 	case err != nil:
 		return err
-	case moved && money.Of(r.AmountMinor, r.Currency) != e.Amount,
-		r.Status == Failed && moved, r.Status == Succeeded && !moved:
+	case r.Status == Failed && moved:
+		return n.afterAll(ctx, tx, r, e)
+	case moved && money.Of(r.AmountMinor, r.Currency) != e.Amount, r.Status == Succeeded && !moved:
 		return n.raise(ctx, tx, provider.AlertContradiction, r.MerchantID, event.RefundName(r.ID), r.Status, e)
 	}
 	return nil
 }
 
-// keyed is the refund that one of our keys names; the zero id for another key.
-func keyed(key string) (id uuid.UUID) {
-	digits, ours := strings.CutPrefix(key, "refund:ref_")
-	if !ours || len(digits) != 32 {
-		return uuid.Nil
+// afterAll is money that went back although our refund had failed and everything
+// else was taken back: it is booked as a refund of its own.
+func (n Notices) afterAll(ctx context.Context, tx postgres.Tx, r Refund, e event.ProviderRefund) error {
+	_, err := n.Payments.OfCharge(ctx, tx, e.ChargeID)
+	if errors.Is(err, event.ErrUnknownCharge) {
+		return n.raise(ctx, tx, provider.AlertContradiction, r.MerchantID, event.RefundName(r.ID), r.Status, e)
 	}
-	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+	if err != nil {
+		return err
+	}
+	return n.external(ctx, tx, e)
+}
+
+// keyed is the refund that one of our keys names; the zero id for another key.
+func keyed(key string) uuid.UUID {
+	name, ours := strings.CutPrefix(key, "refund:")
+	id, _ := event.RefundOf(name)
+	if !ours {
 		return uuid.Nil
 	}
 	return id

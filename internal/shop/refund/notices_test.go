@@ -84,7 +84,7 @@ func TestWhatTheProviderTellsOfARefundIsAgreedWithOrToldToAPersonAndMovesNothing
 			for range 5 { // each message of a storm that an inbox would not know
 				m := said(t, refund.ProviderKey(id), c.says, c.amount)
 				require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
-					return refund.Notices{}.Handle(t.Context(), tx, []inbox.Message{m})
+					return refund.Notices{Payments: purse{}}.Handle(t.Context(), tx, []inbox.Message{m})
 				}))
 			}
 			require.Equal(t, c.contradiction, alerts(t, db, "provider_contradiction"), "said once while it is open")
@@ -102,7 +102,7 @@ func TestMoneyThatWentBackWithoutARefundOfOursIsToldToAPersonAndARefusalIsNot(t 
 		for _, says := range []string{"declined", "succeeded"} {
 			m := said(t, key, says, told42)
 			require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
-				return refund.Notices{}.Handle(t.Context(), tx, []inbox.Message{m})
+				return refund.Notices{Payments: purse{}}.Handle(t.Context(), tx, []inbox.Message{m})
 			}))
 		}
 	}
@@ -114,7 +114,7 @@ func TestWhatTheProviderTellsOfRefundsIsAppliedOnceWhateverTheBrokerDoes(t *test
 	t.Parallel()
 	inboxtest.Run(t,
 		inboxtest.Consumer{Name: event.ConsumerProvider, Types: []string{event.TypeProviderRefundSucceeded, event.TypeProviderRefundFailed},
-			Handler: refund.Notices{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
+			Handler: refund.Notices{Payments: purse{}}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
 		inboxtest.Sample{
 			New: func(t testing.TB, _ *postgres.DB) inbox.Message { return said(t, "by hand", "succeeded", told42) },
 			Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {

@@ -46,6 +46,13 @@ type Payments interface {
 	// to know of the payment, and whether nothing captured is left. The refusals
 	// event.ErrNotCaptured and event.ErrExceedsCaptured are outcomes.
 	ReserveRefund(ctx context.Context, tx postgres.Tx, r event.Refund) (reserved event.Refund, whole bool, err error)
+	// OfCharge locks the captured payment that a charge belongs to and returns what
+	// a refund needs to know of it; event.ErrUnknownCharge when there is none.
+	OfCharge(ctx context.Context, tx postgres.Tx, charge string) (event.Refund, error)
+	// TakeRefund writes that r.Amount of a locked payment has gone back, and whether
+	// nothing captured is left; event.ErrRefundUnderWay while another refund of the
+	// payment has not ended, event.ErrExceedsCaptured when less is left.
+	TakeRefund(ctx context.Context, tx postgres.Tx, r event.Refund) (whole bool, err error)
 }
 
 // Reservations is what a refund's saga needs of the owner of payments.

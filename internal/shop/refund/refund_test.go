@@ -64,6 +64,15 @@ func (purse) LeftAfter(context.Context, postgres.Tx, event.Refund) (int64, bool,
 	return 0, true, nil
 }
 
+// No payment was captured with a charge that these tests speak of.
+func (purse) OfCharge(context.Context, postgres.Tx, string) (event.Refund, error) {
+	return event.Refund{}, event.ErrUnknownCharge
+}
+
+func (purse) TakeRefund(context.Context, postgres.Tx, event.Refund) (bool, error) {
+	return false, event.ErrExceedsCaptured
+}
+
 type office struct {
 	*refund.Service
 	t        *testing.T

@@ -52,10 +52,14 @@ type Consumer struct {
 // command is answered. After an error tx must not commit.
 func (c Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	orders := make([]paidOrder, 0, len(batch))
-	var commands []inbox.Message
+	var commands, external []inbox.Message
 	for _, m := range batch {
-		if Refunds[m.Type] != nil {
+		switch {
+		case Refunds[m.Type] != nil:
 			commands = append(commands, m)
+			continue
+		case m.Type == event.TypeRefundRecorded:
+			external = append(external, m)
 			continue
 		}
 		o, err := c.read(m)
@@ -66,6 +70,11 @@ func (c Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Mess
 	}
 	if len(orders) > 0 {
 		if err := c.issue(ctx, tx, orders); err != nil {
+			return err
+		}
+	}
+	for _, m := range external {
+		if err := afterExternal(ctx, tx, m); err != nil {
 			return err
 		}
 	}

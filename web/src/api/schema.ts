@@ -717,17 +717,17 @@ export interface paths {
         put?: never;
         /**
          * Decide about a payment on which we and the provider disagree
-         * @description An open alert says that the provider contradicts what is stored, speaks
-         *     of another amount, rejected a request, or has left an attempt in doubt for
+         * @description An open alert says that the provider contradicts what is stored, holds a
+         *     charge that no attempt asked for, speaks of another amount, rejected a request, or has left an attempt in doubt for
          *     a day. A person decides, once:
          *
          *     | decision | effect |
          *     |---|---|
-         *     | `accept_provider` | the one charge that the provider holds, of exactly the payment's amount, is taken for the payment's: it is captured, and ledger, tickets and receipt follow |
+         *     | `accept_provider` | the one charge that the provider holds, whole and of exactly the payment's amount, is taken for the payment's: it is captured, and ledger, tickets and receipt follow |
          *     | `keep_ours` | what is stored stays, an attempt in doubt ends as abandoned, and a new attempt may start |
          *
-         *     The provider is asked at that moment. A decision after which its books and
-         *     ours would still differ is refused, and the alert stays open. No attempt's
+         *     The provider is asked at that moment, and a charge counts as its amount less
+         *     what went back of it. A decision after which its books and ours would still differ is refused, and the alert stays open. No attempt's
          *     outcome and no stored answer is rewritten. Who decided and why is kept.
          */
         post: operations["resolvePayment"];

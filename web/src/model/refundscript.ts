@@ -21,6 +21,7 @@ const facts: Record<string, string> = {
   'refund.completed': 'refunded',
   'refund.failed': 'refused',
   'refund.reservation_closed': 'closed',
+  'refund.recorded': 'recorded',
   'tickets.issued': 'issued',
   'provider.refund_succeeded': 'webhook',
   'provider.refund_failed': 'webhook',
@@ -66,6 +67,8 @@ export function publishedWords(type: string | undefined): string | null {
       return 'The saga has ended: nothing went back, and all are told.';
     case 'refund.reservation_closed':
       return 'The payment knows how this refund ended; a later one may wait for that.';
+    case 'refund.recorded':
+      return 'Money went back at the provider without a request here; it is booked, and all are told.';
     case 'tickets.issued':
       return 'That the tickets are issued is an event too.';
     default:

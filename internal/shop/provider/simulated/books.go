@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"payonce/internal/shop/provider"
 )
@@ -13,6 +14,20 @@ import (
 // EachCharge implements provider.Books.
 func (c *Client) EachCharge(ctx context.Context, f func(provider.Charge) error) error {
 	return each(ctx, nil, c.chargePage, chargeID, f)
+}
+
+// ChargesSince implements provider.Statement.
+func (c *Client) ChargesSince(ctx context.Context, from time.Time) ([]provider.Charge, error) {
+	return all(ctx, since(from), c.chargePage, chargeID, func(charge provider.Charge) bool { return !charge.CreatedAt.Before(from) })
+}
+
+// RefundsSince implements provider.Statement.
+func (c *Client) RefundsSince(ctx context.Context, from time.Time) ([]provider.Refund, error) {
+	return all(ctx, since(from), c.refunds, refundID, func(r provider.Refund) bool { return !r.CreatedAt.Before(from) })
+}
+
+func since(from time.Time) url.Values {
+	return url.Values{"created_from": {from.UTC().Format(time.RFC3339)}}
 }
 
 // Balance implements provider.Books.

@@ -1,0 +1,103 @@
+package reconciliation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"payonce/internal/platform/alert"
+	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/checkout"
+	"payonce/internal/shop/event"
+	"payonce/internal/shop/provider"
+	"payonce/internal/shop/refund"
+)
+
+// batch is how many rows are looked up together.
+const batch = 500
+
+// since is the beginning of yesterday, in UTC.
+func since(now time.Time) time.Time {
+	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+}
+
+// compare asks for both lists and then hears what differs, one row per
+// transaction: what cannot be applied does not stop the others.
+func (j *Job) compare(ctx context.Context) error {
+	from := since(j.cfg.Now())
+	charges, err := j.cfg.Provider.ChargesSince(ctx, from)
+	if err != nil {
+		return err
+	}
+	refunds, err := j.cfg.Provider.RefundsSince(ctx, from)
+	if err != nil {
+		return err
+	}
+	j.compared.Add(int64(len(charges) + len(refunds)))
+	differed := j.differed.Load()
+	err = errors.Join(j.charges(ctx, charges, refunds), j.refunds(ctx, refunds))
+	if n := j.differed.Load() - differed; n > 0 {
+		j.cfg.Log.Warn("the provider's books and ours differed", "rows", n)
+		j.cfg.Wake()
+	}
+	return err
+}
+
+// charges hears the charges that our books do not agree with. One that was wholly
+// given back ends the operator's alert about it.
+func (j *Job) charges(ctx context.Context, charges []provider.Charge, refunds []provider.Refund) (all error) {
+	back := map[string][]provider.Refund{}
+	for _, r := range refunds {
+		back[r.ChargeID] = append(back[r.ChargeID], r)
+	}
+	for some := range slices.Chunk(charges, batch) {
+		differing, err := j.cfg.Charges.Service.Differing(ctx, some)
+		if err != nil {
+			return errors.Join(all, err)
+		}
+		for _, c := range differing {
+			if h := provider.Hold(c, back[c.ID]); c.Status == provider.Succeeded && !h.Alive() {
+				all = errors.Join(all, alert.ResolveAlone(ctx, j.cfg.DB, c.ID, checkout.AlertUnknownCharge))
+				continue
+			}
+			if c.Status == provider.Cancelled {
+				continue // a tombstone moved nothing
+			}
+			all = errors.Join(all, j.hear(ctx, func(tx postgres.Tx) error { return j.cfg.Charges.Hear(ctx, tx, chargeOf(c)) }))
+		}
+	}
+	return all
+}
+
+func (j *Job) refunds(ctx context.Context, refunds []provider.Refund) (all error) {
+	for some := range slices.Chunk(refunds, batch) {
+		differing, err := refund.Differing(ctx, j.cfg.DB, some)
+		if err != nil {
+			return errors.Join(all, err)
+		}
+		for _, r := range differing {
+			all = errors.Join(all, j.hear(ctx, func(tx postgres.Tx) error { return j.cfg.Refunds.Hear(ctx, tx, refundOf(r)) }))
+		}
+	}
+	return all
+}
+
+func (j *Job) hear(ctx context.Context, f func(tx postgres.Tx) error) error {
+	j.differed.Add(1)
+	return postgres.InTx(ctx, j.cfg.DB, f)
+}
+
+func chargeOf(c provider.Charge) event.ProviderCharge {
+	return event.ProviderCharge{
+		Schema: event.SchemaVersion, MessageID: "reconciliation", ChargeID: c.ID, Reference: c.Reference, ProviderKey: c.IdempotencyKey,
+		Amount: c.Amount, Status: string(c.Status), DeclineCode: c.DeclineCode, SentAt: c.CreatedAt,
+	}
+}
+
+func refundOf(r provider.Refund) event.ProviderRefund {
+	return event.ProviderRefund{
+		Schema: event.SchemaVersion, MessageID: "reconciliation", RefundID: r.ID, ChargeID: r.ChargeID, Reference: r.Reference,
+		ProviderKey: r.IdempotencyKey, Amount: r.Amount, Status: string(r.Status), DeclineCode: r.DeclineCode, SentAt: r.CreatedAt,
+	}
+}

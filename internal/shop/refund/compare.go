@@ -44,10 +44,12 @@ func Differing(ctx context.Context, db *postgres.DB, refunds []provider.Refund) 
 			external[r.External.String] = ours[r.ID]
 		}
 	}
-	outcomes := map[provider.Status]string{provider.Succeeded: Succeeded, provider.Declined: Failed}
 	var differing []provider.Refund
 	for _, r := range refunds {
-		is := said{outcomes[r.Status], r.Amount}
+		is := said{Failed, r.Amount}
+		if r.Status == provider.Succeeded {
+			is.status = Succeeded
+		}
 		if ours[keyed(r.IdempotencyKey)] != is && external[r.ID] != is {
 			differing = append(differing, r)
 		}

@@ -8,7 +8,7 @@ const words: Record<string, string> = {
   provider_amount: 'The provider speaks of another amount',
   provider_refused: 'The provider rejects a request',
   provider_in_doubt: 'A charge has been in doubt for a day',
-  provider_unlisted: 'The provider\'s charges cannot be listed to their end',
+  provider_unlisted: "The provider's charges cannot be listed to their end",
   provider_unknown_charge: 'The provider names a charge nobody asked for',
   ticket_used: 'An order was refunded at the provider after a ticket was used',
   provider_unknown_refund: 'The provider names a refund nobody asked for',

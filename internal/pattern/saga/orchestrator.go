@@ -24,7 +24,7 @@ type Orchestrator struct {
 	Definition Definition
 
 	mu   sync.Mutex
-	what map[uuid.UUID]moved // by event, until its commit is told
+	what map[uuid.UUID]moved // by event, of the last batch; a rollback leaves no more than that
 }
 
 // moved is what a message brought about, for the crash points after its commit.
@@ -37,6 +37,7 @@ type moved struct {
 // Handle implements [inbox.Handler]. After nil every message has had its
 // effect on its saga, which may be none: a late reply is recorded and ignored.
 func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	o.forget()
 	type one struct {
 		message inbox.Message
 		in      input
@@ -108,10 +109,15 @@ func (o *Orchestrator) remember(msg inbox.Message, in input, s Saga, m move) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.what == nil {
-		o.what = map[uuid.UUID]moved{}
-	}
 	o.what[msg.EventID] = w
+}
+
+// forget begins a batch anew. A runner tells of a commit before it hands over the
+// next batch, so what is left here belongs to a batch that was rolled back.
+func (o *Orchestrator) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.what = map[uuid.UUID]moved{}
 }
 
 // Committed is for inbox.Config.Committed: what a message did is durable now.

@@ -81,9 +81,10 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	story := refund.Story(schedule.Whole(), checkout.Refunds{}).WithLook(refund.StepRefund, refund.Gateway{Provider: gateway, Deadline: cfg.ProviderDeadline}.Look)
 	a.handler = httpapi.New(httpapi.Options{
 		Refunds: refund.New(refund.Config{
-			DB: db, Keys: keys, Payments: checkouts, Story: refund.Story(schedule.Whole(), checkout.Refunds{}), Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
+			DB: db, Keys: keys, Payments: checkouts, Story: story, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
 		}),
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),

@@ -55,6 +55,7 @@ type worker struct {
 	story     saga.Definition
 	timer     saga.Timer
 	books     *reconciliation.Job
+	decisions saga.Decisions
 	sweepNow  chan struct{}
 	beside    []actor // of the laboratory, in its builds
 }
@@ -156,11 +157,17 @@ func (w *worker) smtp(timeout time.Duration) (*email.SMTP, error) {
 	})
 }
 
-// wireSaga makes what drives refunds: the story, and the timer that looks where
-// no answer came.
+// refunder is the provider's part in refunds.
+func (w *worker) refunder() refund.Gateway {
+	return refund.Gateway{Provider: w.gateway, Deadline: w.cfg.ProviderDeadline}
+}
+
+// wireSaga makes what drives refunds: the story, the timer that looks where no
+// answer came, and what ends a person's pending decisions.
 func (w *worker) wireSaga(context.Context) error {
-	w.story = refund.Story(w.schedule.Whole(), checkout.Refunds{})
+	w.story = refund.Story(w.schedule.Whole(), checkout.Refunds{}).WithLook(refund.StepRefund, w.refunder().Look)
 	w.timer = saga.Timer{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
+	w.decisions = saga.Decisions{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
 	return w.story.Check()
 }
 
@@ -176,14 +183,13 @@ func (w *worker) wireConsumers(context.Context) error {
 	w.books = reconciliation.New(reconciliation.Config{
 		DB: w.db, Provider: w.gateway, Charges: charges, Refunds: refunds, Every: w.cfg.Reconcile, Wake: w.waker.Wake, Log: w.log,
 	})
-	gateway := refund.Gateway{Provider: w.gateway, Deadline: w.cfg.ProviderDeadline}
 	for _, c := range []inbox.Config{
 		{Consumer: ledger.Name, Handler: ledger.Consumer{}.Handle},
 		{Consumer: tickets.Name, Handler: tickets.Consumer{}.Handle},
 		{Consumer: email.Name, Handler: email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
 		{Consumer: event.ConsumerSaga, Handler: director.Handle, Committed: director.Committed},
 		// What the provider tells is applied, what it is asked is asked: one queue.
-		{Consumer: event.ConsumerProvider, Handler: told(charges.Handle, refunds.Handle), Around: gateway.Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
+		{Consumer: event.ConsumerProvider, Handler: told(charges.Handle, refunds.Handle), Around: w.refunder().Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
 		{Consumer: checkout.RefundsName, Handler: checkout.Refunds{}.Handle},
 	} {
 		c.Publisher = publisher
@@ -238,6 +244,7 @@ func (w *worker) workers() []actor {
 		{"retention", w.keeper.Run},
 		{"saga timer", w.timer.Run},
 		{"reconciliation", w.books.Run},
+		{"saga decisions", w.decisions.Run},
 	}, w.beside...)
 	for _, c := range w.consumers {
 		all = append(all, actor{"consumer " + c.name, c.runner.Run})

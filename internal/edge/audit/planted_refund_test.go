@@ -76,6 +76,29 @@ var refundFaults = map[string]planted{
 		plant: run(`UPDATE ledger_transactions SET business_key = 'planted' WHERE payment_id = $1 AND business_key = 'refund_settle:' || ` + named),
 		heal:  run(`UPDATE ledger_transactions SET business_key = 'refund_settle:' || ` + named + ` WHERE payment_id = $1 AND business_key = 'planted'`),
 	},
+	"a hold that a decided saga left behind": {
+		red: []string{"ledger_once", "saga_settled"}, names: theRefund("succeeded"),
+		plant: run(`UPDATE sagas SET resolved_by = 'op', resolved_why = 'seen' WHERE subject_id = `+wentBack,
+			`UPDATE ledger_transactions SET business_key = 'planted' WHERE payment_id = $1 AND business_key = 'refund_settle:' || `+named),
+		heal: run(`UPDATE sagas SET resolved_by = NULL, resolved_why = NULL WHERE subject_id = `+wentBack,
+			`UPDATE ledger_transactions SET business_key = 'refund_settle:' || `+named+` WHERE payment_id = $1 AND business_key = 'planted'`),
+	},
+	"a ticket that is good although a person decided that everything went back": {
+		red: []string{"tickets_once"}, names: theOrder,
+		plant: run(`UPDATE sagas SET resolved_by = 'op', resolved_why = 'seen' WHERE subject_id = `+wentBack, `UPDATE payments SET status = 'refunded' WHERE id = $1`),
+		heal:  run(`UPDATE sagas SET resolved_by = NULL, resolved_why = NULL WHERE subject_id = `+wentBack, `UPDATE payments SET status = 'partially_refunded' WHERE id = $1`),
+	},
+	"money that went back for a refund that a person declared failed": {
+		red: []string{"charge_matches"}, names: thePayment,
+		plant: func(h *house, s sale) {
+			h.exec(`UPDATE sagas SET resolved_by = 'op', resolved_why = 'seen' WHERE subject_id = (SELECT id FROM refunds WHERE payment_id = $1 AND amount_minor = 6400)`, s.payment)
+			h.outside(`UPDATE refunds SET reference = $1`, theRefund("failed")(h, s))
+		},
+		heal: func(h *house, s sale) {
+			h.exec(`UPDATE sagas SET resolved_by = NULL, resolved_why = NULL WHERE correlation_id = $1`, s.payment)
+			h.outside(`UPDATE refunds SET reference = $1`, theRefund("succeeded")(h, s))
+		},
+	},
 	"a refund of which nobody was told": {
 		red: []string{"one_mail"}, names: thePayment,
 		plant: func(h *house, s sale) {

@@ -34,8 +34,9 @@ SELECT s.merchant_id, s.name
     OR s.refund_reserved_minor <> kept.reserved OR s.refunded_minor <> kept.refunded`
 
 // Named are refunds: each must come to its end everywhere, or an alert must name
-// its saga. What a person resolved is settled as far as the saga goes. One that
-// waits is not late while an earlier one is open: that one is judged.
+// its saga. What a person decided is judged like everything else: its hold, too,
+// must be settled or released.
+// One that waits is not late while an earlier one is open: that one is judged.
 const sagaSettledSQL = `
 SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
   FROM seen s
@@ -52,8 +53,7 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '') AS name
      OR r.status <> CASE g.state WHEN 'completed' THEN 'succeeded' ELSE 'failed' END
      OR EXISTS (SELECT FROM refund_reservations v WHERE v.refund_id = r.id AND v.state = 'reserved')
      OR r.status = 'failed' AND EXISTS (SELECT FROM tickets t WHERE t.voided_by = r.id)
-     OR g.resolved_by IS NULL
-        AND EXISTS (SELECT FROM ledger_transactions t WHERE t.payment_id = s.id AND t.business_key = 'refund_hold:ref_' || replace(r.id::text, '-', ''))
+     OR EXISTS (SELECT FROM ledger_transactions t WHERE t.payment_id = s.id AND t.business_key = 'refund_hold:ref_' || replace(r.id::text, '-', ''))
         AND NOT EXISTS (SELECT FROM ledger_transactions t WHERE t.payment_id = s.id AND t.business_key IN (
               'refund_settle:ref_' || replace(r.id::text, '-', ''), 'refund_release:ref_' || replace(r.id::text, '-', ''))))`
 

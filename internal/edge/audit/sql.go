@@ -97,11 +97,10 @@ SELECT a.merchant_id, 'pay_' || replace(t.payment_id::text, '-', '')
    AND NOT EXISTS (SELECT FROM payments p WHERE p.id = t.payment_id AND p.merchant_id = t.merchant_id)
 UNION
 -- A refund that went through is settled, one that did not has its hold released,
--- if it had one; what a person resolved is that person's.
+-- if it had one, whoever decided so.
 SELECT s.merchant_id, booked.name
   FROM seen s
   JOIN refunds r ON r.payment_id = s.id AND r.status <> 'pending'
-  JOIN sagas g ON g.id = r.saga_id AND g.resolved_by IS NULL
  CROSS JOIN LATERAL (
    SELECT 'ref_' || replace(r.id::text, '-', '') AS name
  ) AS booked

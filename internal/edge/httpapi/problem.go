@@ -70,6 +70,7 @@ func refusalOf(err error) *refusal {
 		mismatch *idempotency.MismatchError
 		away     *checkout.UnavailableError
 		used     *tickets.UsedError
+		found    *saga.Contradiction
 	)
 	if r := unbelieved(err); r != nil {
 		return r
@@ -93,6 +94,10 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindTicketVoid, "The ticket is void.")
 	case errors.Is(err, saga.ErrSettled):
 		return no(wire.KindSagaNotStuck, "The saga is not stuck; there is nothing to decide.")
+	case errors.Is(err, saga.ErrDeciding):
+		return no(wire.KindSagaNotStuck, "A decision about the saga is pending; it ends by itself once the outside can be asked.")
+	case errors.As(err, &found):
+		return no(wire.KindSagaContradicted, "The decision was refused: "+found.Found+". The saga is as it was.")
 	case errors.Is(err, saga.ErrNoWayBack):
 		return no(wire.KindSagaPastPivot, "The saga cannot have ended so.")
 	case errors.Is(err, checkout.ErrNotFound), errors.Is(err, refund.ErrNotFound), errors.Is(err, tickets.ErrNotFound), errors.Is(err, saga.ErrNotFound):

@@ -111,7 +111,7 @@ ORDER BY l.posted_at DESC, t.amount_minor DESC`,
 		name: "saga_participations", pattern: "saga",
 		keeps:   "What each participant answered. A repeat gets the stored reply; a late do after its undo is refused.",
 		written: "By the participant, in the transaction of its effect.",
-		columns: with([]column{ref("saga", "saga", "t.saga_id")}, named("step", "did", "undid", "asked", "replies", "created_at")...),
+		columns: with([]column{ref("saga", "saga", "t.saga_id")}, named("step", "did", "undid", "decided", "asked", "asking_until", "replies", "created_at")...),
 		from:    `FROM back JOIN saga_participations t ON t.saga_id = back.saga_id ORDER BY t.created_at DESC`,
 	},
 	{

@@ -83,6 +83,9 @@ var (
 	KindSagaPastPivot = Kind{"saga-past-pivot", 409, "The pivot says otherwise",
 		"A saga whose pivot is done cannot be declared undone, nor one completed that is on its way back.",
 		"Resolve it as the other outcome, or retry it."}
+	KindSagaContradicted = Kind{"saga-decision-contradicted", 409, "The provider says otherwise",
+		"The provider was asked, and the saga did not end as the decision says. The decision is kept as refused; nothing else has changed.",
+		"Read detail, which says what was found, and decide otherwise or retry the saga."}
 	KindNeedsReview = Kind{"payment-needs-review", 409, "A person has to decide",
 		"The provider contradicts the stored outcome of this payment, so no new attempt may start until somebody has looked. An alert holds both facts.",
 		"Wait, and read the payment again later."}
@@ -140,7 +143,7 @@ var (
 var Kinds = []Kind{KindNotFound, KindMethodNotAllowed, KindBodyTooLarge, KindUnsupportedMediaType, KindAuthenticationRequired,
 	KindCrossSiteRequest, KindOperatorRequired, KindTooManyRequests, KindKeyMissing, KindKeyInvalid, KindInvalidRequest, KindKeyReused,
 	KindKeyInProgress, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNotCaptured, KindExceedsCaptured,
-	KindTicketUsed, KindTicketVoid, KindSagaNotStuck, KindSagaPastPivot, KindNeedsReview,
+	KindTicketUsed, KindTicketVoid, KindSagaNotStuck, KindSagaPastPivot, KindSagaContradicted, KindNeedsReview,
 	KindLetterClosed, KindLetterTooOld, KindLetterReplayable, KindLetterUnreadable, KindLetterNoBusinessKey,
 	KindNothingToResolve, KindStillApart, KindDeclined, KindProviderUnavailable, KindProviderRefused,
 	KindUnavailable, KindWebhookMalformed, KindWebhookSignature, KindWebhookTimestamp, KindWebhookUnreadable, KindInternal}

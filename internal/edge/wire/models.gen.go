@@ -445,6 +445,45 @@ func (e RefundStatus) Valid() bool {
 	}
 }
 
+// Defines values for SagaDecisionOutcome.
+const (
+	SagaDecisionOutcomeCompensated SagaDecisionOutcome = "compensated"
+	SagaDecisionOutcomeCompleted   SagaDecisionOutcome = "completed"
+)
+
+// Valid indicates whether the value is a known member of the SagaDecisionOutcome enum.
+func (e SagaDecisionOutcome) Valid() bool {
+	switch e {
+	case SagaDecisionOutcomeCompensated:
+		return true
+	case SagaDecisionOutcomeCompleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SagaDecisionState.
+const (
+	SagaDecisionStateAccepted SagaDecisionState = "accepted"
+	SagaDecisionStatePending  SagaDecisionState = "pending"
+	SagaDecisionStateRefused  SagaDecisionState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the SagaDecisionState enum.
+func (e SagaDecisionState) Valid() bool {
+	switch e {
+	case SagaDecisionStateAccepted:
+		return true
+	case SagaDecisionStatePending:
+		return true
+	case SagaDecisionStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SagaResolutionOutcome.
 const (
 	SagaResolutionOutcomeCompensated SagaResolutionOutcome = "compensated"
@@ -1404,6 +1443,11 @@ type Saga struct {
 	// Example: 2026-11-23T20:15:42.317Z
 	CreatedAt Timestamp `json:"created_at"`
 
+	// Decision The newest decision of a person. A `pending` one waits until the provider
+	// can be asked; an `accepted` one is carried out; a `refused` one was not
+	// what the provider says and changed nothing.
+	Decision *SagaDecision `json:"decision"`
+
 	// Failure Why it turned round.
 	Failure    *string `json:"failure"`
 	FinishedAt *Time   `json:"finished_at"`
@@ -1415,15 +1459,40 @@ type Saga struct {
 	PaymentID PaymentID `json:"payment_id"`
 
 	// RefundID Example: ref_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5
-	RefundID       RefundID `json:"refund_id"`
-	ResolvedBy     *string  `json:"resolved_by"`
-	ResolvedReason *string  `json:"resolved_reason"`
+	RefundID RefundID `json:"refund_id"`
+
+	// ResolvedBy Who decided how it ended; null also while that decision is pending.
+	ResolvedBy     *string `json:"resolved_by"`
+	ResolvedReason *string `json:"resolved_reason"`
 
 	// State `waiting`: the step in hand is not decided. A refund that would leave nothing
 	// waits at its void until each earlier refund of the payment has ended.
 	State SagaState  `json:"state"`
 	Steps []SagaStep `json:"steps"`
 }
+
+// SagaDecision The newest decision of a person. A `pending` one waits until the provider
+// can be asked; an `accepted` one is carried out; a `refused` one was not
+// what the provider says and changed nothing.
+type SagaDecision struct {
+	// DecidedAt RFC 3339, UTC, milliseconds.
+	//
+	// Example: 2026-11-23T20:15:42.317Z
+	DecidedAt Timestamp `json:"decided_at"`
+	DecidedBy string    `json:"decided_by"`
+
+	// Found Why it was refused, or why it is pending.
+	Found   *string             `json:"found"`
+	Outcome SagaDecisionOutcome `json:"outcome"`
+	Reason  string              `json:"reason"`
+	State   SagaDecisionState   `json:"state"`
+}
+
+// SagaDecisionOutcome defines model for SagaDecision.Outcome.
+type SagaDecisionOutcome string
+
+// SagaDecisionState defines model for SagaDecision.State.
+type SagaDecisionState string
 
 // SagaID Example: saga_019a1c0d4f8c7a55b4d3f5a7c9e1b3d5
 type SagaID = string

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"database/sql"
+
 	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/refund"
 )
@@ -20,6 +22,12 @@ func SagaView(d saga.Definition, s saga.Saga) Saga {
 		ID: PrefixSaga.ID(s.ID), State: SagaState(s.State), RefundID: PrefixRefund.ID(s.Subject), PaymentID: PrefixPayment.ID(s.Correlation),
 		Failure: s.Failure, ResolvedBy: s.ResolvedBy, ResolvedReason: s.ResolvedWhy,
 		CreatedAt: At(s.CreatedAt), FinishedAt: AtOrNull(s.FinishedAt), Steps: make([]SagaStep, 0, len(s.Tracks)),
+	}
+	if w := s.Decision; w.ID.Valid {
+		v.Decision = &SagaDecision{
+			Outcome: SagaDecisionOutcome(w.Outcome), State: SagaDecisionState(w.State), DecidedBy: w.By, Reason: w.Why,
+			Found: textOrNull(sql.NullString{String: w.Found, Valid: w.Found != ""}), DecidedAt: At(*w.DecidedAt),
+		}
 	}
 	for _, t := range s.Tracks {
 		v.Steps = append(v.Steps, SagaStep{

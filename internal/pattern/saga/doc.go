@@ -24,7 +24,9 @@
 //   - nothing is undone once the pivot is done, and while it is under way nothing
 //     is assumed: the participant is asked until it says yes or no;
 //   - a participant does a step once, undoes it once, and refuses a do that comes
-//     after its undo.
+//     after its undo;
+//   - what a person decided is final: no command of the step acts afterwards, and
+//     the decision is refused where the outside says otherwise.
 //
 // # What is not promised
 //
@@ -60,8 +62,38 @@
 // arrives later. A deadline at the pivot only alerts and asks. After it, and on
 // the way back, commands are sent again until they are answered, each time after
 // a longer wait: copies do not make a slow queue faster. A person may
-// have a stuck command sent once more ([Definition.Retry]) or say how the saga
+// have a stuck command sent once more ([Definition.Retry]) or decide how the saga
 // ended ([Definition.Resolve]).
+//
+// # A person's decision
+//
+// A saga is stuck while its command may be anywhere: in the outbox, in a queue, in
+// a retry queue, a dead letter that is replayed tomorrow, a call on the wire, an
+// answer that was lost or waits in a queue. A decision that only ended the saga
+// would be overtaken by each of them.
+//
+//	Resolve  ── one transaction ──  the saga takes no reply and knows no deadline,
+//	   │                            the step's participant remembers "decided",
+//	   │                            the decision is written down, pending
+//	   ▼
+//	pending ──▶ no call can be under way any more (asking_until), and the outside
+//	   │        can be asked: Look, by key, a complete listing
+//	   │
+//	   ├── it agrees ──▶ accepted: the step in hand is over; what follows, the next
+//	   │                 do or the undos, runs as ordinary steps
+//	   └── it does not ▶ refused, with what was found: the participant acts again,
+//	                     the saga is as stuck as before
+//
+// "decided" outlives copies, replays and a person's retry, because it stands where
+// each of them ends: in the participant's memory. Such an answer says nothing of
+// the step, so the saga ignores it, also when it arrives after a refusal.
+// asking_until is written in the transaction of a call's intent, so a decision
+// either comes first and no call is made, or knows how long to wait. What lands
+// later still, because the far end was slower than that, is found where all
+// effects are that came by another way; it does not move the saga.
+//
+// A step without a Look is inside, or cannot be looked at: there a person's word
+// counts at once. An audit judges it like every other end.
 //
 // # Who does what
 //
@@ -90,12 +122,14 @@
 //	at the pivot, whoever             the timer asks; nothing is assumed
 //	after the pivot, whoever          forward, never back
 //	a command or reply is dead        the deadline sends the command anew
+//	between a decision and its end    it is pending; another process asks and ends it
 //
 // # Tables
 //
 // sagas and saga_steps are the orchestrator's: state and history.
 // saga_participations is the participants' memory, which must live as long as
-// the saga does. alerts is shared with whoever shows them.
+// the saga does. saga_decisions is what persons decided, refused ones too. alerts
+// is shared with whoever shows them.
 //
-// Read first: machine.go, then participant.go.
+// Read first: machine.go, then participant.go, then decision.go.
 package saga

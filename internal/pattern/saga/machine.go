@@ -8,6 +8,7 @@ type input struct {
 	ok        bool
 	reason    string
 	ready     Ready
+	decision  Decision // of a person
 }
 
 type kind int
@@ -19,6 +20,7 @@ const (
 	again                 // a person asks to try once more
 	signalled             // what a condition reads may have changed
 	judged                // the condition of the step in hand was asked
+	decided               // a person's decision counts: the outside does not contradict it
 )
 
 // move is what follows from an input, beside the changed saga: at most one
@@ -33,6 +35,11 @@ type move struct {
 	eased bool   // the reason is gone
 }
 
+// Decided is the reason of a participant that acts no more because a person
+// decided about its step. It says nothing about the step, and no participant may
+// refuse with it.
+const Decided = "decided"
+
 // NoAnswer is why a saga turned round that nobody refused.
 const NoAnswer = "no_answer"
 
@@ -41,7 +48,8 @@ const NoAnswer = "no_answer"
 // because the second finds another state.
 //
 //  1. A saga that has ended changes no more; what comes is late.
-//  2. A reply that is not about the step in hand is late.
+//  2. A reply that is not about the step in hand is late, and so is one that only
+//     says that a person decided.
 //  3. A deadline before the pivot asks again, then turns round; at the pivot, after
 //     it and on the way back it asks again, for ever, and tells a person.
 //  4. A refusal before the pivot, or of the pivot itself, turns round; after it
@@ -49,8 +57,15 @@ const NoAnswer = "no_answer"
 //  5. A step with a condition is sent, skipped or held as its condition says. Waiting,
 //     it is asked about again after a signal, and after each deadline, for ever:
 //     nothing of it was sent, so there is nothing to lose patience with.
+//  6. While a person's decision is pending nothing but the decision moves the saga:
+//     replies are late, deadlines pass. Once it counts the step in hand is over and
+//     the saga goes on from there, by its ordinary steps.
 func (d Definition) next(s *Saga, in input) move {
 	if s.State.Final() { // 1
+		s.late(d, in)
+		return move{}
+	}
+	if s.Decision.Pending() && in.kind != decided { // 6
 		s.late(d, in)
 		return move{}
 	}
@@ -72,6 +87,8 @@ func (d Definition) next(s *Saga, in input) move {
 		}
 	case judged:
 		return d.judge(s, in.ready)
+	case decided:
+		return d.decide(s, in.decision)
 	}
 	return move{}
 }
@@ -95,7 +112,7 @@ func (d Definition) judge(s *Saga, ready Ready) move { // 5
 
 func (d Definition) reply(s *Saga, in input) move {
 	t := s.track(s.Position, s.Direction)
-	if s.Position < 0 || t == nil || t.Step != in.step || s.Direction != in.direction || t.Status != Started { // 2
+	if s.Position < 0 || t == nil || t.Step != in.step || s.Direction != in.direction || t.Status != Started || !in.ok && in.reason == Decided { // 2
 		s.late(d, in)
 		return move{}
 	}
@@ -165,6 +182,26 @@ func (d Definition) retry(s *Saga) move {
 	}
 	m := s.send(t)
 	m.again, m.eased = true, s.Alerted
+	return m
+}
+
+// decide ends the step in hand as a person says and goes on from there.
+func (d Definition) decide(s *Saga, w Decision) (m move) {
+	t := s.track(s.Position, s.Direction)
+	if s.State != Stuck || t == nil {
+		return move{}
+	}
+	eased := s.Alerted
+	s.Decision, s.ResolvedBy, s.ResolvedWhy = w, &w.By, &w.Why
+	t.Status, t.Error, t.changed = Done, nil, true
+	if w.Outcome == Compensated && s.Direction == Do {
+		why := Decided
+		t.Status, t.Error = Failed, &why
+		m = d.turn(s, w.Why)
+	} else {
+		m = d.onward(s)
+	}
+	m.eased = eased
 	return m
 }
 

@@ -146,43 +146,21 @@ func after(w moved) {
 }
 
 // Retry sends a stuck saga's command once more, at a person's request, and
-// closes the alert. A saga that is not stuck is ErrSettled.
+// closes the alert. A saga that is not stuck is ErrSettled, one about which a
+// decision is pending ErrDeciding.
 func (d Definition) Retry(ctx context.Context, db *postgres.DB, id uuid.UUID) (s Saga, err error) {
 	return s, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
 		var m move
 		if s, m, err = d.advance(ctx, tx, input{kind: again}, byIDSQL, id); err != nil {
 			return err
 		}
-		if m.send == nil {
+		switch {
+		case s.Decision.Pending():
+			return ErrDeciding
+		case m.send == nil:
 			return ErrSettled
 		}
 		return nil
-	})
-}
-
-// Resolve ends a stuck saga in a person's name: how it ended is what the person
-// found out, and no further command is sent. The second one to decide, also of
-// two at once, gets ErrSettled.
-func (d Definition) Resolve(ctx context.Context, db *postgres.DB, id uuid.UUID, as State, who, why string) (s Saga, err error) {
-	return s, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		if s, err = Read(ctx, tx, id); err != nil {
-			return err
-		}
-		switch {
-		case s.State != Stuck:
-			return ErrSettled
-		case as == Compensated && d.Passed(s), as == Completed && s.Direction == Undo, !as.Final():
-			return ErrNoWayBack
-		}
-		s.State, s.ResolvedBy, s.ResolvedWhy = as, &who, &why
-		if as == Compensated && s.Failure == nil {
-			s.Failure = &why
-		}
-		won, err := d.write(ctx, tx, &s, Stuck, move{ended: true, eased: true})
-		if err == nil && !won {
-			err = ErrSettled
-		}
-		return err
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -44,7 +45,7 @@ func (p Participant) Types() []string { return slices.Sorted(maps.Keys(p)) }
 const enterSQL = `
 INSERT INTO saga_participations AS p (saga_id, step, merchant_id, replies) VALUES ($1, $2, $3, 1)
 ON CONFLICT (saga_id, step) DO UPDATE SET replies = p.replies + 1
-RETURNING did, did_reply, undid, undid_reply, asked, replies`
+RETURNING did, did_reply, undid, undid_reply, asked, replies, decided`
 
 type memory struct {
 	Did        *string `db:"did"`
@@ -53,6 +54,7 @@ type memory struct {
 	UndidReply []byte  `db:"undid_reply"`
 	Asked      int     `db:"asked"`
 	Replies    int64   `db:"replies"`
+	Decided    bool    `db:"decided"`
 }
 
 const (
@@ -123,16 +125,22 @@ const (
 	refused                   // its undo was here
 	nothing                   // an undo without a do that was done
 	acts
+	closed // a person decided
 )
 
 // verdict decides, without a database:
 //
+//  0. A step that a person decided about is closed in both directions, also for who
+//     asks anew: neither a copy nor a replay opens it.
 //  1. What was answered before is answered again, unless a person asks for a
 //     refusal to be thought about anew.
 //  2. A do whose undo was here is refused, for ever.
 //  3. An undo without its do has nothing to take back; that it came is remembered.
 //  4. Everything else acts, and what came of it is remembered.
 func (k memory) verdict(c Command) verdict {
+	if k.Decided { // 0
+		return closed
+	}
 	if c.Direction == Do {
 		switch {
 		case k.Did != nil && (*k.Did != "failed" || !c.Again || k.Undid != nil): // 1
@@ -164,6 +172,9 @@ func (k memory) settle(ctx context.Context, tx postgres.Tx, c Command, act func(
 		return remember(ctx, tx, c, query, "nothing", "")
 	case acts:
 		return acted(ctx, tx, c, query, act())
+	case closed:
+		payload, err := c.answer(Decided)
+		return outcome{false, payload}, err // What it answered earlier stays remembered.
 	case remembered:
 	}
 	if c.Direction == Undo {
@@ -184,12 +195,16 @@ func acted(ctx context.Context, tx postgres.Tx, c Command, query string, err err
 }
 
 func remember(ctx context.Context, tx postgres.Tx, c Command, query, what, reason string) (outcome, error) {
-	payload, err := json.Marshal(Reply{Schema: schemaVersion, Saga: c.Saga, Step: c.Step, Direction: c.Direction, Reason: reason})
+	payload, err := c.answer(reason)
 	if err != nil {
 		return outcome{}, err
 	}
 	_, err = tx.Exec(ctx, query, c.Saga, c.Step, what, payload)
 	return outcome{what == "done" || what == "nothing", payload}, err
+}
+
+func (c Command) answer(reason string) ([]byte, error) {
+	return json.Marshal(Reply{Schema: schemaVersion, Saga: c.Saga, Step: c.Step, Direction: c.Direction, Reason: reason})
 }
 
 // Outside is a participant whose effect is outside the database. It serves
@@ -201,19 +216,39 @@ func remember(ctx context.Context, tx postgres.Tx, c Command, query, what, reaso
 // ask what became of the key before sending it again. Nil is "done", [Refuse] a
 // definite no of exactly this key. Everything else means that nobody knows, and
 // the command comes again.
+//
+// A call ends at a time that is written down before it begins, so that a person
+// who decides about the step can know when no call is under way any more.
 type Outside struct {
 	Type string
 	Ask  func(ctx context.Context, c Command, asked bool) error
+	// Within bounds a call, from the transaction of its intent. 0 means 10 s.
+	Within time.Duration
+	Now    func() time.Time // nil means time.Now
 }
 
+const (
+	defaultWithin = 10 * time.Second
+	// lasts is how many times as long as its bound a call is taken to be under way:
+	// what was sent at the last moment may still be worked on at the other end.
+	lasts = 2
+)
+
 const askSQL = `
-INSERT INTO saga_participations AS p (saga_id, step, merchant_id, asked) VALUES ($1, $2, $3, 1)
-ON CONFLICT (saga_id, step) DO UPDATE SET asked = p.asked + 1
-RETURNING did, did_reply, undid, undid_reply, asked, replies`
+INSERT INTO saga_participations AS p (saga_id, step, merchant_id, asked, asking_until)
+VALUES ($1, $2, $3, 1, clock_timestamp() + $4::float8 * interval '1 second')
+ON CONFLICT (saga_id, step) DO UPDATE SET asked = p.asked + 1, asking_until = greatest(p.asking_until, excluded.asking_until)
+RETURNING did, did_reply, undid, undid_reply, asked, replies, decided`
 
 // Around is the participant as a consumer: intent, call, then the reply with the
 // memory of it.
 func (o Outside) Around() *inbox.Around {
+	if o.Within == 0 {
+		o.Within = defaultWithin
+	}
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the one place where the clock comes in
+	}
 	return &inbox.Around{Types: []string{o.Type}, Intend: o.intend}
 }
 
@@ -225,13 +260,17 @@ func (o Outside) intend(ctx context.Context, tx postgres.Tx, m inbox.Message) (i
 	if err != nil {
 		return nil, retry.Permanent(err)
 	}
+	// Before the statement, whose own clock is later: asking_until is never too early.
+	end := o.Now().Add(o.Within)
 	var known memory
-	if err := tx.Get(ctx, &known, askSQL, c.Saga, c.Step, c.Scope); err != nil {
+	if err := tx.Get(ctx, &known, askSQL, c.Saga, c.Step, c.Scope, (lasts * o.Within).Seconds()); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) (inbox.Record, error) {
+		ctx, cancel := context.WithDeadline(ctx, end)
+		defer cancel()
 		var refusal *Refusal
-		if known.Did == nil || *known.Did == "failed" && c.Again {
+		if known.verdict(c) == acts {
 			err := o.Ask(ctx, c, known.Asked > 1)
 			if !errors.As(err, &refusal) && err != nil {
 				return nil, err

@@ -31,6 +31,8 @@ type Step struct {
 	// Condition is asked before the step's command is first sent; nil means that
 	// the step is always due. See [Ready].
 	Condition Condition
+
+	look Look // see [Definition.WithLook]
 }
 
 // Ready is what a condition says of its step.
@@ -181,17 +183,20 @@ type Saga struct {
 	Definition  string    `db:"definition"`
 	Subject     uuid.UUID `db:"subject_id"`
 	// Data is a JSON value that every command carries.
-	Data        []byte     `db:"data"`
-	State       State      `db:"state"`
-	Direction   Direction  `db:"direction"`
-	Position    int        `db:"position"` // of the step in hand; -1 before the first
-	Version     int64      `db:"version"`
-	Sent        int64      `db:"sent"`
-	Alerted     bool       `db:"alerted"`
-	Failure     *string    `db:"failure"` // why it turned round
-	Traceparent string     `db:"traceparent"`
+	Data        []byte    `db:"data"`
+	State       State     `db:"state"`
+	Direction   Direction `db:"direction"`
+	Position    int       `db:"position"` // of the step in hand; -1 before the first
+	Version     int64     `db:"version"`
+	Sent        int64     `db:"sent"`
+	Alerted     bool      `db:"alerted"`
+	Failure     *string   `db:"failure"` // why it turned round
+	Traceparent string    `db:"traceparent"`
+	// ResolvedBy is who decided how it ended, and why: of the decision that was
+	// carried out. Decision is the newest one, which may be pending or refused.
 	ResolvedBy  *string    `db:"resolved_by"`
 	ResolvedWhy *string    `db:"resolved_why"`
+	Decision    Decision   `db:"decision"`
 	CreatedAt   time.Time  `db:"created_at"`
 	FinishedAt  *time.Time `db:"finished_at"`
 	Tracks      []Track

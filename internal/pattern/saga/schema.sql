@@ -52,9 +52,30 @@ CREATE TABLE saga_participations (
   asked        integer     NOT NULL DEFAULT 0,
   replies      bigint      NOT NULL DEFAULT 0,
   created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  decided      boolean     NOT NULL DEFAULT false,
+  asking_until timestamptz,
   PRIMARY KEY (saga_id, step),
   CONSTRAINT saga_participations_reply CHECK ((did IS NULL) = (did_reply IS NULL) AND (undid IS NULL) = (undid_reply IS NULL))
 );
+
+CREATE TABLE saga_decisions (
+  id           uuid        PRIMARY KEY,
+  saga_id      uuid        NOT NULL REFERENCES sagas (id),
+  merchant_id  uuid        NOT NULL,
+  step         text        NOT NULL,
+  outcome      text        NOT NULL CONSTRAINT saga_decisions_outcome CHECK (outcome IN ('completed', 'compensated')),
+  decided_by   text        NOT NULL,
+  reason       text        NOT NULL,
+  state        text        NOT NULL DEFAULT 'pending' CONSTRAINT saga_decisions_state CHECK (state IN ('pending', 'accepted', 'refused')),
+  found        text        NOT NULL DEFAULT '',
+  look_at      timestamptz NOT NULL,
+  decided_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  closed_at    timestamptz,
+  CONSTRAINT saga_decisions_closed CHECK ((state = 'pending') = (closed_at IS NULL))
+);
+CREATE UNIQUE INDEX saga_decisions_one_pending ON saga_decisions (saga_id) WHERE state = 'pending';
+CREATE INDEX saga_decisions_of_saga ON saga_decisions (saga_id, id);
+CREATE INDEX saga_decisions_due ON saga_decisions (look_at) WHERE state = 'pending';
 
 CREATE TABLE alerts (
   id           uuid        PRIMARY KEY,

@@ -65,13 +65,17 @@ func (d Definition) Open(ctx context.Context, tx postgres.Tx, s Saga, skip ...st
 	return nil
 }
 
-const sagaColumns = `SELECT id, merchant_id, correlation_id, definition, subject_id, data, state, direction, position, version, sent, alerted,
-       failure, traceparent, resolved_by, resolved_why, created_at, finished_at
-  FROM sagas`
+const sagaColumns = `SELECT g.id, g.merchant_id, g.correlation_id, g.definition, g.subject_id, g.data, g.state, g.direction, g.position, g.version,
+       g.sent, g.alerted, g.failure, g.traceparent, g.resolved_by, g.resolved_why, g.created_at, g.finished_at,
+       w.id AS "decision.id", coalesce(w.outcome, '') AS "decision.outcome", coalesce(w.state, '') AS "decision.state",
+       coalesce(w.decided_by, '') AS "decision.decided_by", coalesce(w.reason, '') AS "decision.reason",
+       coalesce(w.found, '') AS "decision.found", w.decided_at AS "decision.decided_at"
+  FROM sagas g
+  LEFT JOIN LATERAL (SELECT d.* FROM saga_decisions d WHERE d.saga_id = g.id ORDER BY d.id DESC LIMIT 1) w ON true`
 
 const (
-	byIDSQL      = sagaColumns + ` WHERE id = $1`
-	bySubjectSQL = sagaColumns + ` WHERE definition = $1 AND subject_id = $2`
+	byIDSQL      = sagaColumns + ` WHERE g.id = $1`
+	bySubjectSQL = sagaColumns + ` WHERE g.definition = $1 AND g.subject_id = $2`
 	tracksSQL    = `
 SELECT step, direction, position, status, attempts, late, error, deadline_at, started_at, finished_at
   FROM saga_steps WHERE saga_id = $1
@@ -97,7 +101,7 @@ func read(ctx context.Context, q postgres.Reader, query string, args ...any) (Sa
 }
 
 const newestSQL = sagaColumns + `
- WHERE ($1::uuid IS NULL OR merchant_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`
+ WHERE ($1::uuid IS NULL OR g.merchant_id = $1) AND ($2::uuid IS NULL OR g.id < $2) ORDER BY g.id DESC LIMIT $3`
 
 // Newest lists sagas with their history, newest first, of one scope or, without
 // one, of all.
@@ -144,7 +148,7 @@ ON CONFLICT (saga_id, step, direction) DO UPDATE
 var AlertStuck = alert.Kind{
 	Name:   "saga_stuck",
 	Means:  "a saga needs a person: a step was refused where nothing may be undone, or its answer is overdue",
-	Remedy: "`GET /v1/ops/sagas` says which step and why; retry it or decide",
+	Remedy: "`GET /v1/ops/sagas` says which step and why; retry it or decide: a decision that the outside contradicts is refused and says what was found",
 	Ends:   "the saga, when it moves on or ends",
 }
 
@@ -163,7 +167,7 @@ func (d Definition) advance(ctx context.Context, tx postgres.Tx, in input, query
 			return s, move{}, err
 		}
 		before := s.State
-		m, err := d.decide(ctx, tx, &s, in)
+		m, err := d.react(ctx, tx, &s, in)
 		if err != nil {
 			return s, m, err
 		}
@@ -175,8 +179,8 @@ func (d Definition) advance(ctx context.Context, tx postgres.Tx, in input, query
 	return Saga{}, move{}, errRivals
 }
 
-// decide is next, with the condition of each step that the saga comes to.
-func (d Definition) decide(ctx context.Context, tx postgres.Tx, s *Saga, in input) (move, error) {
+// react is next, with the condition of each step that the saga comes to.
+func (d Definition) react(ctx context.Context, tx postgres.Tx, s *Saga, in input) (move, error) {
 	m := d.next(s, in)
 	eased := m.eased
 	for m.ask != nil {
@@ -268,11 +272,7 @@ func (d Definition) follow(ctx context.Context, tx postgres.Tx, s *Saga, m move)
 		}
 	}
 	if m.alert != "" {
-		t := s.track(s.Position, s.Direction)
-		err := AlertStuck.Raise(ctx, tx, s.Scope, s.Name(), map[string]any{
-			"definition": d.Name, "step": t.Step, "direction": t.Direction, "reason": m.alert, "subject": s.Subject,
-		})
-		if err != nil {
+		if err := AlertStuck.Raise(ctx, tx, s.Scope, s.Name(), d.facts(s, m.alert)); err != nil {
 			return err
 		}
 	}

@@ -46,6 +46,14 @@
 // refund ([Notices]): booked at once, without a saga, because nothing can refuse it
 // any more. While a refund of ours is under way it waits for that one's end.
 //
+// # A decision at the pivot
+//
+// When the provider is silent for too long a person may decide how the refund
+// ended. [Gateway.Look] then asks the provider whether the money is gone, by the
+// same key: "compensated" while it is, or "completed" while it is not, is refused.
+// A refund that the provider carries out later still contradicts one that failed,
+// and [Notices] hears of it.
+//
 // # Killed here, then what
 //
 //	before the request commits    nothing happened; the retry runs as new

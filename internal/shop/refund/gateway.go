@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,15 +17,25 @@ import (
 )
 
 // Gateway is the provider's part in the saga, played by the shop: it asks, then
-// records. Its messages are applied by [Gateway.Around].
+// records. Its messages are applied by [Gateway.Around]; [Gateway.Look] is for
+// decisions about [StepRefund].
 type Gateway struct {
 	Provider provider.Refunder
 	Deadline time.Duration // of one call; 0 means 4 s
 }
 
+const defaultDeadline = 4 * time.Second
+
+func (g Gateway) within() time.Duration {
+	if g.Deadline == 0 {
+		return defaultDeadline
+	}
+	return g.Deadline
+}
+
 // Around is the gateway as a consumer of provider.refund.
 func (g Gateway) Around() *inbox.Around {
-	return saga.Outside{Type: event.CommandRefund, Ask: g.ask}.Around()
+	return saga.Outside{Type: event.CommandRefund, Ask: g.ask, Within: g.within()}.Around()
 }
 
 // ProviderKey is the key of a refund at the provider: one for ever.
@@ -35,11 +46,6 @@ func (g Gateway) ask(ctx context.Context, c saga.Command, asked bool) error {
 	if err != nil {
 		return retry.Permanent(err)
 	}
-	if g.Deadline == 0 {
-		g.Deadline = 4 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, g.Deadline)
-	defer cancel()
 	key := ProviderKey(r.RefundID)
 	if asked {
 		// It may have happened. The provider's list of refunds outlives its memory
@@ -79,6 +85,33 @@ func verdict(r event.Refund, at provider.Refund) error {
 	case at.Status != provider.Succeeded, at.Amount != r.Amount, at.ChargeID != r.ProviderChargeID:
 		return retry.Permanent(fmt.Errorf("the provider's refund %s is %s, %s of charge %s; asked was %s of %s",
 			at.ID, at.Status, at.Amount, at.ChargeID, r.Amount, r.ProviderChargeID))
+	}
+	return nil
+}
+
+// Look asks the provider whether a refund's money is gone, when a person says how
+// its saga ended: a saga.Look. A complete listing by the key answers, whatever
+// the provider remembers of it.
+func (g Gateway) Look(ctx context.Context, s saga.Saga, as saga.State) error {
+	var r event.Refund
+	if err := json.Unmarshal(s.Data, &r); err != nil {
+		return fmt.Errorf("the data of saga %s: %w", s.ID, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.within())
+	defer cancel()
+	known, found, err := g.Provider.RefundByKey(ctx, ProviderKey(r.RefundID))
+	if err != nil {
+		return err
+	}
+	gone := found && known.Status == provider.Succeeded
+	switch {
+	case as == saga.Compensated && gone:
+		return saga.Contradict(fmt.Sprintf("the provider gave %s back, as refund %s of charge %s", known.Amount, known.ID, known.ChargeID))
+	case as == saga.Completed && !found:
+		return saga.Contradict("the provider knows no refund under the key " + ProviderKey(r.RefundID))
+	case as == saga.Completed && (!gone || known.Amount != r.Amount || known.ChargeID != r.ProviderChargeID):
+		return saga.Contradict(fmt.Sprintf("the provider's refund %s is %s: %s of charge %s; asked was %s of %s",
+			known.ID, known.Status, known.Amount, known.ChargeID, r.Amount, r.ProviderChargeID))
 	}
 	return nil
 }

@@ -592,10 +592,19 @@ export interface paths {
         put?: never;
         /**
          * Say how a stuck saga ended
-         * @description No further command is sent. `completed` means that a person found, or
-         *     brought about, every step done; `compensated` that everything is taken
-         *     back, which nobody can say once the pivot is done. Who decided and why
-         *     is kept.
+         * @description `completed` means that the step in hand was done, `compensated` that it
+         *     was not, or that it is taken back; no one can say the latter once the
+         *     pivot is done. From this moment no reply moves the saga and each command
+         *     of the step is answered from memory, late, repeated or replayed. Where
+         *     the step is the provider's, the provider is asked by the refund's key:
+         *     a decision that is not what it says is refused with
+         *     `saga-decision-contradicted`, and the saga is as it was. Then the steps
+         *     that follow (settling, or taking back what was done before) run as
+         *     ordinary steps until they are acknowledged.
+         *
+         *     While the provider cannot be asked, or while a call that was begun
+         *     earlier may still be under way, the decision is pending: `decision` says
+         *     so and why, and it ends by itself. Who decided and why is kept.
          */
         post: operations["resolveSaga"];
         delete?: never;
@@ -987,13 +996,31 @@ export interface components {
             payment_id: components["schemas"]["PaymentId"];
             /** @description Why it turned round. */
             failure: string | null;
+            /** @description Who decided how it ended; null also while that decision is pending. */
             resolved_by: string | null;
             resolved_reason: string | null;
+            decision: components["schemas"]["SagaDecision"];
             created_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             finished_at: string | null;
             steps: components["schemas"]["SagaStep"][];
         };
+        /**
+         * @description The newest decision of a person. A `pending` one waits until the provider
+         *     can be asked; an `accepted` one is carried out; a `refused` one was not
+         *     what the provider says and changed nothing.
+         */
+        SagaDecision: {
+            /** @enum {string} */
+            outcome: "completed" | "compensated";
+            /** @enum {string} */
+            state: "pending" | "accepted" | "refused";
+            decided_by: string;
+            reason: string;
+            /** @description Why it was refused, or why it is pending. */
+            found: string | null;
+            decided_at: components["schemas"]["Timestamp"];
+        } | null;
         SagaList: {
             data: components["schemas"]["Saga"][];
             next_cursor: string | null;
@@ -1490,7 +1517,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `saga-not-stuck`: somebody was first, or it moved by itself; or `saga-past-pivot`. */
+        /** @description `saga-not-stuck`: another decision was first or is pending, or it moved by itself; `saga-past-pivot`; or `saga-decision-contradicted`. */
         SagaConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -2500,7 +2527,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The saga has ended. */
+            /**
+             * @description The decision is accepted, and the saga ends or goes on from the step
+             *     in hand; or it is pending.
+             */
             202: {
                 headers: {
                     [name: string]: unknown;

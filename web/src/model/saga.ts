@@ -65,6 +65,19 @@ export function tell(saga: Saga): Told {
   const why = saga.failure === null ? '' : `: ${plain(saga.failure)}`;
   const at = current(saga);
   const where = at === null ? '' : ` at “${at}”`;
+  if (saga.decision?.state === 'pending') {
+    const end = saga.decision.outcome === 'completed' ? 'done' : 'taken back';
+    return {
+      tone: 'stuck',
+      sentence: `A person marked it as ${end}. Pending: ${saga.decision.found ?? ''}`,
+    };
+  }
+  if (saga.state === 'stuck' && saga.decision?.state === 'refused') {
+    return {
+      tone: 'stuck',
+      sentence: `Stuck${where}. A decision was refused: ${saga.decision.found ?? ''}.`,
+    };
+  }
   if (saga.resolved_by !== null) {
     const end = saga.state === 'completed' ? 'done' : 'taken back';
     return {

@@ -44,6 +44,7 @@ func Run(t *testing.T, p saga.Participant, s Sample) {
 		"twenty copies of a do at once, one effect, twenty equal replies": twentyDos,
 		"a crash before the commit leaves nothing and the do repeats":     crashedDo,
 		"an unknown schema version is permanent, with no effect":          unknownSchema,
+		"a step that a person decided about is never done any more":       decidedStep,
 	}
 	if s.Undo != "" {
 		judges["done, undone, undone again: nothing is left, two equal replies"] = doneAndUndone
@@ -196,6 +197,25 @@ func unknownSchema(s *stage) {
 	}
 	s.effects(o, 0)
 	s.replies(o)
+}
+
+func decidedStep(s *stage) {
+	o := s.story(s.New)
+	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(s.t.Context(), `INSERT INTO saga_participations (saga_id, step, merchant_id, decided) VALUES ($1, 'step', $2, true)`, o.saga, o.scope)
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	want := []string{s.Do + ".failed", s.Do + ".failed"}
+	s.must(o.command(s, s.Do))
+	s.must(o.command(s, s.Do))
+	if s.Undo != "" {
+		s.must(o.command(s, s.Undo))
+		want = append(want, s.Undo+".failed")
+	}
+	s.effects(o, 0)
+	s.replies(o, want...)
 }
 
 func doneAndUndone(s *stage) {

@@ -1,0 +1,94 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/postgres"
+)
+
+// Decisions ends what a person decided while the outside could not be asked. Any
+// number may run; the [Timer] leaves such sagas alone.
+type Decisions struct {
+	Definition Definition
+	DB         *postgres.DB
+	Every      time.Duration // 0 means 1 s
+	Wake       func()        // called after commits that may have sent something; nil for none
+	Log        *slog.Logger
+}
+
+const pendingSQL = `
+SELECT w.saga_id FROM saga_decisions w JOIN sagas g ON g.id = w.saga_id
+ WHERE g.definition = $1 AND w.state = 'pending' AND w.look_at <= clock_timestamp()
+ ORDER BY w.look_at LIMIT 100`
+
+// Run looks until ctx ends.
+func (p Decisions) Run(ctx context.Context) error {
+	if p.Every == 0 {
+		p.Every = time.Second
+	}
+	tick := time.NewTicker(p.Every)
+	defer tick.Stop()
+	for {
+		if _, err := p.RunOnce(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Warn("pending decisions", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// RunOnce asks outside about each decision whose time has come and returns how
+// many it ended, by carrying them out or by refusing them. One that fails does
+// not keep the others from ending.
+func (p Decisions) RunOnce(ctx context.Context) (n int, err error) {
+	var ids []uuid.UUID
+	if err := p.DB.Select(ctx, &ids, pendingSQL, p.Definition.Name); err != nil {
+		return 0, err
+	}
+	var errs []error
+	for _, id := range ids {
+		ended, err := p.one(ctx, id)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if ended {
+			n++
+		}
+	}
+	if n > 0 && p.Wake != nil {
+		p.Wake()
+	}
+	return n, errors.Join(errs...)
+}
+
+func (p Decisions) one(ctx context.Context, id uuid.UUID) (ended bool, err error) {
+	s, err := Read(ctx, p.DB, id)
+	if err != nil || !s.Decision.Pending() {
+		return false, err
+	}
+	s, err = p.Definition.look(ctx, p.DB, s)
+	var no *Contradiction
+	if errors.As(err, &no) {
+		p.log(s, "refused a decision", "found", no.Found)
+		return true, nil
+	}
+	if err != nil || s.Decision.Pending() {
+		return false, err
+	}
+	p.log(s, "carried a decision out", "outcome", s.Decision.Outcome)
+	return true, nil
+}
+
+func (p Decisions) log(s Saga, what string, args ...any) {
+	if p.Log != nil {
+		p.Log.Info(what, append([]any{"saga", s.Name(), "by", s.Decision.By}, args...)...)
+	}
+}

@@ -148,10 +148,14 @@ test.describe('Operations', { tag: '@kills' }, () => {
     const stuck = page.getByTestId('refund-story').filter({ hasText: 'Stuck' });
     await stuck.getByRole('button', { name: 'Mark as resolved…' }).click();
     await stuck.getByRole('radio', { name: /Everything is taken back/ }).check();
-    await stuck.getByLabel(/Why/).fill('given back by bank transfer');
+    await stuck.getByLabel(/Why/).fill('will be given back by bank transfer');
     await stuck.getByRole('button', { name: 'Mark as resolved', exact: true }).click();
     await expect(
-      page.getByText('A person marked it as taken back: given back by bank transfer'),
+      page.getByText(/A person marked it as taken back\. Pending: it cannot be asked/),
+    ).toBeVisible();
+    await outage(false);
+    await expect(
+      page.getByText('A person marked it as taken back: will be given back by bank transfer'),
     ).toBeVisible();
     expect(await findings(page)).toEqual([]);
   });

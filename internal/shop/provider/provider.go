@@ -153,6 +153,13 @@ type Statement interface {
 	RefundsSince(ctx context.Context, from time.Time) ([]Refund, error)
 }
 
+// RefundCanceller is an ability that a [Refunder] may have; nothing depends on it.
+// CancelRefund makes sure that a key will never refund. The answer is the refund
+// if it was too late for that, or a Cancelled tombstone.
+type RefundCanceller interface {
+	CancelRefund(ctx context.Context, key string) (Refund, error)
+}
+
 // Books is what an auditor may ask of the outside world.
 type Books interface {
 	// ChargesByReference lists every charge ever made for a payment, also

@@ -103,6 +103,9 @@ func (g Gateway) Look(ctx context.Context, s saga.Saga, as saga.State) error {
 	if err != nil {
 		return err
 	}
+	if as == saga.Compensated && !found {
+		known, found = g.cancel(ctx, ProviderKey(r.RefundID))
+	}
 	gone := found && known.Status == provider.Succeeded
 	switch {
 	case as == saga.Compensated && gone:
@@ -114,4 +117,16 @@ func (g Gateway) Look(ctx context.Context, s saga.Saga, as saga.State) error {
 			known.ID, known.Status, known.Amount, known.ChargeID, r.Amount, r.ProviderChargeID))
 	}
 	return nil
+}
+
+// cancel has a provider that can do so refuse the key from now on, so that a call
+// which arrives even later than expected moves nothing. Its error says as much as
+// a provider that cannot: the listing has answered already.
+func (g Gateway) cancel(ctx context.Context, key string) (r provider.Refund, found bool) {
+	p, able := g.Provider.(provider.RefundCanceller)
+	if !able {
+		return r, false
+	}
+	r, err := p.CancelRefund(ctx, key)
+	return r, err == nil
 }

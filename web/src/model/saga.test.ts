@@ -20,6 +20,7 @@ const waiting: Saga = {
   refund_id: 'ref_1',
   payment_id: 'pay_1',
   failure: null,
+  decision: null,
   resolved_by: null,
   resolved_reason: null,
   created_at: '2026-01-01T00:00:00Z',

@@ -44,6 +44,9 @@ func (d Decision) Pending() bool { return d.State == DecisionPending }
 var (
 	// ErrDeciding says that an earlier decision is pending.
 	ErrDeciding = errors.New("saga: a decision about it is pending")
+	// errNoLook says that a decision waits for a [Look] that this process was not
+	// given.
+	errNoLook = errors.New("saga: a decision is pending about a step that has no Look here")
 	// errOvertaken says that the saga moved while it was decided about.
 	errOvertaken = errors.New("saga: it moved meanwhile")
 )
@@ -192,13 +195,19 @@ func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, er
 	if err := db.Get(ctx, &now, mayLookSQL, s.Decision.ID); err != nil || !now {
 		return s, err
 	}
+	ask := d.Steps[s.Position].look
+	if ask == nil {
+		return s, errNoLook
+	}
 	var no *Contradiction
-	err := d.Steps[s.Position].look(ctx, s, s.Decision.Outcome)
+	err := ask(ctx, s, s.Decision.Outcome)
 	if err != nil && !errors.As(err, &no) {
 		s.Decision.Found = "it cannot be asked: " + err.Error()
 		return s, putOff(ctx, db, s.Decision)
 	}
+	pending := s // An attempt that is rolled back must not change what the next one begins with.
 	err = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		s = pending
 		if no != nil {
 			return d.refuse(ctx, tx, &s, no.Found)
 		}
@@ -207,7 +216,7 @@ func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, er
 		return err
 	})
 	if errors.Is(err, errOvertaken) {
-		return Read(ctx, db, s.ID) // Another one looked too, and was faster.
+		return Read(ctx, db, pending.ID) // Another one looked too, and was faster.
 	}
 	if err == nil && no != nil {
 		err = no

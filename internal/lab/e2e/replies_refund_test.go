@@ -30,7 +30,7 @@ func TestALostReplyOfEveryCommitOfARefundSendsTheMoneyBackOnce(t *testing.T) {
 			{"a step of the saga", "worker → postgres", nettest.Commit("UPDATE sagas")},
 			{"the ledger's hold", "worker → postgres", nettest.Commit("INSERT INTO ledger_transactions")},
 			{"the tickets' void", "worker → postgres", nettest.Commit("UPDATE tickets SET status = 'void'")},
-			{"the provider is about to be asked", "worker → postgres", nettest.Commit("saga_participations AS p (saga_id, step, merchant_id, asked)")},
+			{"the provider is about to be asked", "worker → postgres", nettest.Commit("saga_participations AS p (saga_id, step, merchant_id, asked,")},
 			{"the provider's answer", "worker → provider", nettest.Answer("POST /v1/refunds ")},
 			{"a participant's reply", "worker → postgres", nettest.Commit("UPDATE saga_participations SET did")},
 			{"the reservation's end", "worker → postgres", nettest.Commit("UPDATE refund_reservations SET state")},

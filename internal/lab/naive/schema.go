@@ -13,8 +13,13 @@ import (
 // patternTables are the tables of the patterns. Each gets a twin in the schema
 // naive, and the pool's search_path leads the patterns to it.
 var patternTables = []string{
-	"idempotency_keys", "outbox_events", "consumer_inbox", "sagas", "saga_steps", "saga_participations", "alerts",
+	"idempotency_keys", "outbox_events", "consumer_inbox", "sagas", "saga_steps", "saga_participations", "saga_decisions", "alerts",
 }
+
+// grown brings twins along that an earlier version made.
+const grown = `
+ALTER TABLE naive.saga_participations
+  ADD COLUMN IF NOT EXISTS decided boolean NOT NULL DEFAULT false, ADD COLUMN IF NOT EXISTS asking_until timestamptz`
 
 // The tables are the laboratory's own: no migration of the shop makes them. They
 // have none of the constraints that would make a second effect impossible.
@@ -80,6 +85,9 @@ func makeSchema(ctx context.Context, db *postgres.DB) error {
 			if _, err := tx.Exec(ctx, twin(table)); err != nil {
 				return fmt.Errorf("make the twin of %s: %w", table, err)
 			}
+		}
+		if _, err := tx.Exec(ctx, grown); err != nil {
+			return fmt.Errorf("bring the twins along: %w", err)
 		}
 		return nil
 	})

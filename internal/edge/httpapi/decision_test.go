@@ -33,7 +33,7 @@ func TestADecisionIsPendingWhileTheProviderIsSilentAndRefusedWhenItSaysOtherwise
 		resolve := func() reply {
 			return e.post("/v1/ops/sagas/"+story.ID+"/resolve", "", `{"outcome":"compensated","reason":"seen at the bank"}`)
 		}
-		if says == silence {
+		if errors.Is(says, silence) {
 			e.decode(resolve(), 202, &story)
 			if story.Decision == nil || story.Decision.State != "pending" || !strings.Contains(*story.Decision.Found, "no answer") || story.ResolvedBy != nil {
 				t.Errorf("%s: %+v", name, story)

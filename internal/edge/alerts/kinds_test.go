@@ -33,7 +33,8 @@ func TestEachKindSaysWhatItMeansWhatToDoAndWhatEndsIt(t *testing.T) {
 	list := names(alerts.Kinds())
 	require.Equal(t, slices.Compact(slices.Clone(list)), list, "a kind is listed once")
 	for _, k := range alerts.Kinds() {
-		require.NotContains(t, []string{k.Means, k.Remedy, k.Ends}, "", k.Name)
+		require.NotContains(t, []string{k.Means, k.Remedy, k.EndedBy()}, "", k.Name)
+		require.NotEqual(t, k.ByPerson, k.Ends != "", "%s ends in one way", k.Name)
 	}
 }
 
@@ -59,7 +60,7 @@ func TestThePagesKnowEachKind(t *testing.T) {
 	words, err := os.ReadFile("../../../web/src/model/alert.ts")
 	require.NoError(t, err)
 	for _, k := range alerts.Kinds() {
-		require.Contains(t, string(words), "  "+k.Name+": '", "the page has no words for it")
+		require.Contains(t, string(words), "  "+k.Name+": ", "the page has no words for it")
 	}
 }
 

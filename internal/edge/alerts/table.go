@@ -18,7 +18,7 @@ func Table() string {
 	var t strings.Builder
 	t.WriteString("| kind | means | do | what ends it |\n|---|---|---|---|\n")
 	for _, k := range Kinds() {
-		fmt.Fprintf(&t, "| `%s` | %s | %s | %s |\n", k.Name, k.Means, k.Remedy, k.Ends)
+		fmt.Fprintf(&t, "| `%s` | %s | %s | %s |\n", k.Name, k.Means, k.Remedy, k.EndedBy())
 	}
 	return t.String()
 }

@@ -97,15 +97,11 @@ func (s *server) decide(ctx context.Context, letter string, action retry.Action,
 	if !ok {
 		return wire.DeadLetter{}, errNotFound
 	}
-	name := "operator"
-	if !who.Operator {
-		name = wire.PrefixMerchant.ID(who.Merchant)
-	}
-	l, err := s.Letters.Decide(ctx, whose(who), id, action, retry.Decision{Who: name, Why: reason})
+	l, err := s.Letters.Decide(ctx, whose(who), id, action, retry.Decision{Who: nameOf(who), Why: reason})
 	if err != nil {
 		return wire.DeadLetter{}, err
 	}
-	s.Log.Info("a dead letter was decided about", "letter", letter, "action", action, "who", name, "request_id", requestID(ctx))
+	s.Log.Info("a dead letter was decided about", "letter", letter, "action", action, "who", nameOf(who), "request_id", requestID(ctx))
 	if action != retry.Discard {
 		s.Wake()
 	}

@@ -2,10 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"time"
-
-	"github.com/google/uuid"
 
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
@@ -96,55 +93,6 @@ func (s *server) ListQueues(ctx context.Context, _ gen.ListQueuesRequestObject) 
 		list = append(list, wire.Queue{Queue: q.Queue, Ready: q.Ready, Consumers: q.Consumers, Lossy: event.Lossy(q.Queue), SampledAt: wire.At(q.SampledAt)})
 	}
 	return gen.ListQueues200JSONResponse{Data: list, Outbox: wire.OutboxBacklog{Unpublished: backlog.Unpublished, OldestSeconds: backlog.OldestSeconds}}, nil
-}
-
-const alertsSQL = `
-SELECT id, kind, subject, state, facts, raised_at, resolved_at
-  FROM alerts
- WHERE ($1::boolean OR merchant_id = $2) AND ($3::uuid IS NULL OR id < $3::uuid)
- ORDER BY id DESC LIMIT $4`
-
-const foreignAlertsSQL = `
-SELECT count(*) FROM alerts WHERE state = 'open' AND NOT $1::boolean AND merchant_id IS DISTINCT FROM $2`
-
-type alertRow struct {
-	ID         uuid.UUID  `db:"id"`
-	Kind       string     `db:"kind"`
-	Subject    string     `db:"subject"`
-	State      string     `db:"state"`
-	Facts      []byte     `db:"facts"`
-	RaisedAt   time.Time  `db:"raised_at"`
-	ResolvedAt *time.Time `db:"resolved_at"`
-}
-
-// ListAlerts is GET /v1/ops/alerts.
-func (s *server) ListAlerts(ctx context.Context, r gen.ListAlertsRequestObject) (gen.ListAlertsResponseObject, error) {
-	ctx = detach(ctx)
-	who := caller.From(ctx)
-	p, err := pageOf(wire.PrefixAlert, r.Params.Limit, r.Params.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	var rows []alertRow
-	if err := s.DB.Select(ctx, &rows, alertsSQL, who.Operator, who.Merchant, p.before, p.limit+1); err != nil {
-		return nil, err
-	}
-	list := gen.ListAlerts200JSONResponse{Data: []wire.Alert{}}
-	if err := s.DB.Get(ctx, &list.ForeignOpen, foreignAlertsSQL, who.Operator, who.Merchant); err != nil {
-		return nil, err
-	}
-	rows, list.NextCursor = cut(p, rows, func(a alertRow) uuid.UUID { return a.ID })
-	for _, a := range rows {
-		facts := map[string]any{}
-		if err := json.Unmarshal(a.Facts, &facts); err != nil {
-			facts = map[string]any{"facts": json.RawMessage(a.Facts)} // an array or a word is shown too
-		}
-		list.Data = append(list.Data, wire.Alert{
-			ID: wire.PrefixAlert.ID(a.ID), Kind: a.Kind, Subject: a.Subject, State: wire.AlertState(a.State),
-			Facts: facts, RaisedAt: wire.At(a.RaisedAt), ResolvedAt: wire.AtOrNull(a.ResolvedAt),
-		})
-	}
-	return list, nil
 }
 
 // GetHealth is GET /healthz.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"payonce/internal/edge/alerts"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/idempotency"
@@ -71,6 +72,7 @@ func refusalOf(err error) *refusal {
 		away     *checkout.UnavailableError
 		used     *tickets.UsedError
 		found    *saga.Contradiction
+		ends     *alerts.EndsOtherwiseError
 	)
 	if r := unbelieved(err); r != nil {
 		return r
@@ -112,7 +114,11 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindNeedsReview, "The provider contradicts the stored outcome of this payment. Somebody was told.")
 	case errors.As(err, &away):
 		return unavailable(away)
-	case errors.Is(err, retry.ErrNoLetter):
+	case errors.As(err, &ends):
+		return no(wire.KindAlertEndsOtherwise, "What ends an alert of this kind: "+ends.Kind.EndedBy()+".")
+	case errors.Is(err, alerts.ErrResolved):
+		return no(wire.KindAlertResolved, "This alert is resolved, or what was asked for is under way.")
+	case errors.Is(err, retry.ErrNoLetter), errors.Is(err, alerts.ErrNoAlert):
 		return errNotFound
 	case errors.Is(err, retry.ErrClosed):
 		return no(wire.KindLetterClosed, "This dead letter is closed. GET it to read what was decided, by whom and why.")

@@ -33,12 +33,12 @@ func (s *server) decidable(ctx context.Context, name string) (checkout.Payment, 
 	who := caller.From(ctx)
 	if !who.Operator {
 		p, err := s.payment(ctx, name)
-		return p, wire.PrefixMerchant.ID(who.Merchant), err
+		return p, nameOf(who), err
 	}
 	id, ok := wire.PrefixPayment.Parse(name)
 	if !ok {
 		return checkout.Payment{}, "", errNotFound
 	}
 	p, err := s.Checkout.AnyPayment(ctx, id)
-	return p, "operator", err
+	return p, nameOf(who), err
 }

@@ -92,7 +92,7 @@ func (k *Keeper) drop(ctx context.Context, table string, d dated) error {
 		k.count(table, 1)
 		k.cfg.Log.Info("a partition was dropped", "partition", d.Part)
 	}
-	return k.gone(ctx, d.Part)
+	return nil
 }
 
 // dropOne tries a few times, with longer pauses each time, because a lock that
@@ -143,6 +143,13 @@ func (k *Keeper) kept(ctx context.Context, table string, d dated, why string) er
 	})
 }
 
-func (k *Keeper) gone(ctx context.Context, part string) error {
-	return alert.ResolveAlone(ctx, k.cfg.DB, part, AlertKept)
+// A second run finds no open alert.
+var endKept = postgres.Guarded("retention.end_kept", `
+UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
+ WHERE state = 'open' AND kind = $1 AND to_regclass(subject) IS NULL`)
+
+// gone ends the alerts about days that are gone, whoever dropped them.
+func (k *Keeper) gone(ctx context.Context) error {
+	_, err := endKept.Exec(ctx, k.cfg.DB, AlertKept.Name)
+	return err
 }

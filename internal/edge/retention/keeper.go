@@ -158,6 +158,7 @@ func (k *Keeper) partitions(ctx context.Context) error {
 	for table, window := range map[string]time.Duration{outboxTable: k.cfg.Windows.Outbox, inboxTable: k.cfg.Windows.Inbox} {
 		err = errors.Join(err, k.dropOverdue(ctx, table, window))
 	}
+	err = errors.Join(err, k.gone(ctx))
 	left, leftErr := DaysLeft(ctx, k.cfg.DB)
 	if leftErr == nil {
 		k.daysLeft.Store(int64(left))

@@ -110,6 +110,12 @@ var (
 	KindStillApart = Kind{"books-still-apart", 409, "The books would still differ",
 		"After that decision our books and the provider's would still differ, so the alert stays open. The provider was asked just now.",
 		"Bring the provider's books in order first (give back the charge that is one too many), or decide the other way."}
+	KindAlertResolved = Kind{"alert-resolved", 409, "Alert resolved",
+		"The alert is not open any more: its trouble ended, or a person resolved it. Or its mail is queued already.",
+		"GET /v1/ops/alerts shows who resolved it and why. If the trouble comes again, it is another alert."}
+	KindAlertEndsOtherwise = Kind{"alert-ends-otherwise", 409, "The alert ends otherwise",
+		"This way does not end an alert of this kind. detail says what does.",
+		"Do what detail says; the alert then resolves by itself."}
 	KindDeclined = Kind{"payment-declined", 402, "Payment declined",
 		"The provider refused to charge the card. This is an outcome: it is stored, and the same key gets it again.",
 		"Try again or use another card, with a new key."}
@@ -145,7 +151,7 @@ var Kinds = []Kind{KindNotFound, KindMethodNotAllowed, KindBodyTooLarge, KindUns
 	KindKeyInProgress, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNotCaptured, KindExceedsCaptured,
 	KindTicketUsed, KindTicketVoid, KindSagaNotStuck, KindSagaPastPivot, KindSagaContradicted, KindNeedsReview,
 	KindLetterClosed, KindLetterTooOld, KindLetterReplayable, KindLetterUnreadable, KindLetterNoBusinessKey,
-	KindNothingToResolve, KindStillApart, KindDeclined, KindProviderUnavailable, KindProviderRefused,
+	KindNothingToResolve, KindStillApart, KindAlertResolved, KindAlertEndsOtherwise, KindDeclined, KindProviderUnavailable, KindProviderRefused,
 	KindUnavailable, KindWebhookMalformed, KindWebhookSignature, KindWebhookTimestamp, KindWebhookUnreadable, KindInternal}
 
 // kept are the refusals that are stored under the key: what caused one may have

@@ -82,6 +82,24 @@ func (e ActivityKind) Valid() bool {
 	}
 }
 
+// Defines values for AlertAction.
+const (
+	AlertActionResolve  AlertAction = "resolve"
+	AlertActionSendMail AlertAction = "send_mail"
+)
+
+// Valid indicates whether the value is a known member of the AlertAction enum.
+func (e AlertAction) Valid() bool {
+	switch e {
+	case AlertActionResolve:
+		return true
+	case AlertActionSendMail:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AlertState.
 const (
 	AlertStateOpen     AlertState = "open"
@@ -683,6 +701,11 @@ type ActivityList struct {
 
 // Alert defines model for Alert.
 type Alert struct {
+	// Actions What can be done about it here and now.
+	Actions []AlertAction `json:"actions"`
+
+	// Ends What resolves an alert of this kind.
+	Ends  string                 `json:"ends"`
 	Facts map[string]interface{} `json:"facts"`
 	ID    string                 `json:"id"`
 	Kind  string                 `json:"kind"`
@@ -690,14 +713,18 @@ type Alert struct {
 	// RaisedAt RFC 3339, UTC, milliseconds.
 	//
 	// Example: 2026-11-23T20:15:42.317Z
-	RaisedAt   Timestamp  `json:"raised_at"`
-	ResolvedAt *Time      `json:"resolved_at"`
-	State      AlertState `json:"state"`
-	Subject    string     `json:"subject"`
+	RaisedAt   Timestamp `json:"raised_at"`
+	ResolvedAt *Time     `json:"resolved_at"`
+
+	// ResolvedBy `operator`, or the sandbox; null when the end of the trouble resolved it.
+	ResolvedBy     *string    `json:"resolved_by"`
+	ResolvedReason *string    `json:"resolved_reason"`
+	State          AlertState `json:"state"`
+	Subject        string     `json:"subject"`
 }
 
-// AlertState defines model for Alert.State.
-type AlertState string
+// AlertAction defines model for AlertAction.
+type AlertAction string
 
 // AlertList defines model for AlertList.
 type AlertList struct {
@@ -707,6 +734,9 @@ type AlertList struct {
 	ForeignOpen int64   `json:"foreign_open"`
 	NextCursor  *string `json:"next_cursor"`
 }
+
+// AlertState defines model for AlertState.
+type AlertState string
 
 // AmountMinor Minor units (cents, yen) of the currency.
 //
@@ -1556,6 +1586,19 @@ type Sandbox struct {
 	MerchantID string `json:"merchant_id"`
 }
 
+// SendMailRequest defines model for SendMailRequest.
+type SendMailRequest struct {
+	// Email Another address; without it the mail goes to the one that it was for.
+	//
+	// Example: a@example.org
+	Email *string `json:"email,omitempty"`
+
+	// Reason Why. It is kept with the alert.
+	//
+	// Example: the buyer gave another address on the phone
+	Reason string `json:"reason"`
+}
+
 // Table defines model for Table.
 type Table struct {
 	Columns []string `json:"columns"`
@@ -1618,6 +1661,9 @@ type WebhookReceipt struct {
 // WebhookReceiptOutcome accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which somebody was told.
 type WebhookReceiptOutcome string
 
+// AlertID defines model for AlertId.
+type AlertID = string
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -1632,6 +1678,9 @@ type Limit = int
 
 // Prefer defines model for Prefer.
 type Prefer = string
+
+// AlertConflict defines model for AlertConflict.
+type AlertConflict = Problem
 
 // BadRequest defines model for BadRequest.
 type BadRequest = Problem
@@ -1662,7 +1711,9 @@ type Unprocessable = Problem
 
 // ListAlertsParams defines parameters for ListAlerts.
 type ListAlertsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// State Only alerts in this state.
+	State *AlertState `form:"state,omitempty" json:"state,omitempty"`
+	Limit *Limit      `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -1786,6 +1837,12 @@ type ReceiveProviderWebhookParams struct {
 	// WebhookSignature One or more signatures, `v1,` and base64, separated by spaces.
 	WebhookSignature string `json:"webhook-signature"`
 }
+
+// ResolveAlertJSONRequestBody defines body for ResolveAlert for application/json ContentType.
+type ResolveAlertJSONRequestBody = DecisionRequest
+
+// SendAlertMailJSONRequestBody defines body for SendAlertMail for application/json ContentType.
+type SendAlertMailJSONRequestBody = SendMailRequest
 
 // ApplyDeadLetterJSONRequestBody defines body for ApplyDeadLetter for application/json ContentType.
 type ApplyDeadLetterJSONRequestBody = DecisionRequest

@@ -45,35 +45,32 @@ func (r *Runner) fails(cause error) {
 	}
 }
 
-// alarm tells a person that a failed message has nowhere to go: the broker
+// returned tells a person that a failed message has nowhere to go: the broker
 // returned it, so an exchange or a queue of the schedule is gone. The message
-// waits in hand meanwhile.
-type alarm struct {
-	runner *Runner
-	route  string // the route that was raised for; empty means none
-}
-
-func (a *alarm) on(ctx context.Context, cause error) {
-	var returned rabbit.Returned
-	if a.route != "" || !errors.As(cause, &returned) {
+// waits in hand meanwhile. Said at every try, it is one alert.
+func (r *Runner) returned(ctx context.Context, cause error) {
+	var back rabbit.Returned
+	if !errors.As(cause, &back) {
 		return
 	}
-	a.runner.counts.returned.Add(1)
-	route := returned.Exchange + "/" + returned.Key
-	if err := retry.RaiseReturned(ctx, a.runner.cfg.DB, a.runner.cfg.Consumer, route, cause.Error()); err != nil {
-		a.runner.cfg.Log.Warn("an alert cannot be written", "error", err)
-		return // The next try says it again.
+	r.counts.returned.Add(1)
+	route := back.Exchange + "/" + back.Key
+	r.works.Delete(route)
+	if err := retry.RaiseReturned(ctx, r.cfg.DB, r.cfg.Consumer, route, cause.Error()); err != nil {
+		r.cfg.Log.Warn("an alert cannot be written", "error", err) // The next try says it again.
 	}
-	a.route = route
 }
 
-// off ends the alert when the message has found its way, and leaves it to a
-// person when the process ended first.
-func (a *alarm) off(ctx context.Context) {
-	if a.route == "" || ctx.Err() != nil {
+// routed ends the alert about a route that took a message, whoever raised it: a
+// route is asked about once in a process's life, and again after each return.
+func (r *Runner) routed(ctx context.Context, v retry.Verdict, queue string) {
+	route := v.Exchange + "/" + queue
+	if _, known := r.works.Load(route); known {
 		return
 	}
-	if err := retry.ResolveReturned(ctx, a.runner.cfg.DB, a.route); err != nil {
-		a.runner.cfg.Log.Warn("an alert cannot be closed", "error", err)
+	if err := retry.ResolveReturned(context.WithoutCancel(ctx), r.cfg.DB, route); err != nil {
+		r.cfg.Log.Warn("an alert cannot be closed", "error", err)
+		return // The next message says it again.
 	}
+	r.works.Store(route, true)
 }

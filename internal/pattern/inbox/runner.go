@@ -29,6 +29,7 @@ type Runner struct {
 	places chan struct{}   // one for each call that is under way
 	counts counters
 	failed [5]atomic.Int64 // by class, in the order of [retry.Classes]
+	works  sync.Map        // routes of the schedule that took a message since the last return
 }
 
 type counters struct {
@@ -281,16 +282,16 @@ func (r *Runner) settle(ctx context.Context, items []item, fresh []uuid.UUID) {
 // confirm. It is never nacked: requeueing spins and starves the rest.
 func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
 	r.fails(cause)
-	pause, alarm := newPause(), alarm{runner: r}
-	defer alarm.off(ctx)
+	pause := newPause()
 	for !it.delivery.Lost() { // A lost one comes again by itself; a copy would be one too many.
 		verdict, err := r.router.Failed(ctx, it.delivery, cause)
 		if err == nil {
 			r.told(ctx, it, verdict)
+			r.routed(ctx, verdict, it.delivery.Queue)
 			return
 		}
 		r.cfg.Log.Error("a failed message cannot be put aside", "consumer", r.cfg.Consumer, "event", it.message.EventID, "error", err)
-		alarm.on(ctx, err)
+		r.returned(ctx, err)
 		if !wait(ctx, pause.NextBackOff()) {
 			return
 		}

@@ -27,6 +27,8 @@ type engine struct {
 	marked   chan []row
 	toClerk  chan note
 	failing  map[string]bool // routes with an open alert
+	heardOf  chan map[string]bool
+	polls    int
 	unheard  map[int64]error // by seq: confirms that a crash point lets get lost
 	fetching bool
 	more     []int // partitions of which a fetch from the hint is due
@@ -50,6 +52,11 @@ type fate struct {
 	err error
 }
 
+// lookAtAlerts is after how many polls the open alerts are read again: another
+// relay may have raised some, and a person may have ended one by taking back what
+// it was about. With a poll every 200 ms it is 10 s.
+const lookAtAlerts = 50
+
 // memory is how many rows may be under way, in batches: while one is being read
 // and one is being sent, the others wait for confirms and slow commits of marks.
 const memory = 8
@@ -60,6 +67,7 @@ func newEngine(r *Relay, d *desk) *engine {
 		Relay: r, lanes: newLanes(), desk: d, unheard: map[int64]error{},
 		fetched: make(chan page, 1), fates: make(chan fate, capacity), toMark: make(chan row, capacity),
 		marked: make(chan []row, capacity), toClerk: make(chan note, 64),
+		heardOf: make(chan map[string]bool, 1),
 	}
 }
 
@@ -73,7 +81,10 @@ func (e *engine) run(ctx context.Context, once bool) {
 	var others sync.WaitGroup
 	others.Go(func() { e.markLoop(grace) })
 	others.Go(func() { e.clerkLoop(grace) })
-	e.failing = knownFailing(ctx, e.cfg.DB, e.cfg.Log)
+	e.failing = map[string]bool{}
+	if e.look(ctx); len(e.heardOf) > 0 {
+		e.failing = <-e.heardOf
+	}
 
 	poll := time.NewTicker(e.cfg.Poll)
 	defer poll.Stop()
@@ -112,7 +123,11 @@ func (e *engine) wait(ctx context.Context, poll <-chan time.Time) {
 		e.obey(o)
 	case <-e.wake:
 		e.more = with(e.more, e.lanes.mine(e.turn)...)
+	case e.failing = <-e.heardOf:
 	case <-poll:
+		if e.polls++; e.polls%lookAtAlerts == 0 {
+			e.note(note{look: true})
+		}
 		e.scan = with(e.scan, e.lanes.mine(e.turn)...)
 		e.turn = (e.turn + 1) % partitions
 		e.lanes.tick()

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/observe"
@@ -79,9 +78,10 @@ func (e *engine) works(r row) {
 	}
 }
 
-// note is something the clerk writes down: an alert of a kind, or, without a
-// kind, that a route works again.
+// note is something for the clerk to do: write down an alert of a kind, or,
+// without a kind, that a route works again; or look which alerts are open.
 type note struct {
+	look   bool
 	kind   alert.Kind
 	row    row
 	reason string
@@ -101,6 +101,10 @@ func (e *engine) note(n note) bool {
 // clerkLoop writes alerts, apart from the loop that publishes.
 func (e *engine) clerkLoop(ctx context.Context) {
 	for n := range e.toClerk {
+		if n.look {
+			e.look(ctx)
+			continue
+		}
 		for {
 			err := n.write(ctx, e.cfg.DB)
 			if err == nil {
@@ -114,18 +118,29 @@ func (e *engine) clerkLoop(ctx context.Context) {
 	}
 }
 
-// knownFailing reads which routes an earlier owner has raised an alert for.
-// When it cannot, a route that works keeps its alert until a person looks.
-func knownFailing(ctx context.Context, db *postgres.DB, log *slog.Logger) map[string]bool {
-	failing := map[string]bool{}
-	routes, err := alert.Open(ctx, db, AlertUnroutable, AlertRefused)
+// look tells the loop which routes have an open alert. What it has not taken yet
+// is older and is replaced.
+func (e *engine) look(ctx context.Context) {
+	failing, err := knownFailing(ctx, e.cfg.DB)
 	if err != nil {
-		log.Warn("the open alerts cannot be read", "error", err)
+		e.cfg.Log.Warn("the open alerts cannot be read", "error", err)
+		return // The next look is soon.
 	}
+	select {
+	case <-e.heardOf:
+	default:
+	}
+	e.heardOf <- failing
+}
+
+// knownFailing reads which routes have an open alert, whoever raised it.
+func knownFailing(ctx context.Context, db *postgres.DB) (map[string]bool, error) {
+	routes, err := alert.Open(ctx, db, AlertUnroutable, AlertRefused)
+	failing := map[string]bool{}
 	for _, route := range routes {
 		failing[route] = true
 	}
-	return failing
+	return failing, err
 }
 
 // markLoop marks what was confirmed: one UPDATE takes everything that came

@@ -102,6 +102,8 @@ type Verdict struct {
 	Attempt int
 	Class   Class
 	Reason  string
+	// Exchange is where it went.
+	Exchange string
 }
 
 // Failed sends a copy of d on its way, confirmed by the broker. After nil the
@@ -114,12 +116,13 @@ func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Ver
 	v := Verdict{Attempt: envelope.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
 	m := r.copyOf(d, v)
 	if v.Dead = v.Class.Fate() != Again || envelope.Attempt > len(r.Schedule); v.Dead {
-		m.Exchange = DeadExchange
+		m.Exchange, v.Exchange = DeadExchange, DeadExchange
 		return v, r.Publisher.Publish(ctx, m)
 	}
 	v.Delay = r.Schedule[envelope.Attempt-1]
 	v.Attempt++
-	m.Exchange = ExchangeFor(v.Delay)
+	v.Exchange = ExchangeFor(v.Delay)
+	m.Exchange = v.Exchange
 	m.Headers[rabbit.HeaderAttempt] = int64(v.Attempt)
 	return v, r.Publisher.Publish(ctx, m)
 }

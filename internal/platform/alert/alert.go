@@ -28,9 +28,25 @@ import (
 type Kind struct {
 	// Name is stored and published.
 	Name string
-	// Means is what the alert says, Remedy what a person does about it, and Ends
-	// what resolves it. They are a row of docs/production.md.
-	Means, Remedy, Ends string
+	// Means is what the alert says and Remedy what a person does about it.
+	Means, Remedy string
+	// Ends is what resolves it without being asked. Where nothing here sees each
+	// end of the trouble, a person may end it too.
+	Ends     string
+	ByPerson bool
+}
+
+// EndedBy is what resolves an alert of this kind, for people. With what the kind
+// means and what to do it is a row of docs/production.md.
+func (k Kind) EndedBy() string {
+	const person = "a person, with a reason: `POST /v1/ops/alerts/{id}/resolve`"
+	switch {
+	case !k.ByPerson:
+		return k.Ends
+	case k.Ends != "":
+		return k.Ends + "; or " + person
+	}
+	return person
 }
 
 // Money is the part of an alert's facts that names a difference of money: which

@@ -41,29 +41,29 @@ var about = []alert.Kind{provider.AlertContradiction, AlertAmount, AlertRefused,
 // Kinds of alerts that the webhook raises.
 var (
 	AlertUnknownCharge = alert.Kind{
-		Name:   "provider_unknown_charge",
-		Means:  "the provider names a charge that no attempt asked for and that names no payment; its id is the subject",
-		Remedy: "find out who uses the account; give it back at the provider",
-		Ends:   "a person, with a reason",
+		Name:     "provider_unknown_charge",
+		Means:    "the provider names a charge that no attempt asked for and that names no payment; its id is the subject",
+		Remedy:   "find out who uses the account; give it back at the provider",
+		ByPerson: true,
 	}
 	AlertAltered = alert.Kind{
-		Name:   "webhook_altered",
-		Means:  "a webhook came again under its id with another content; the first content counts",
-		Remedy: "ask the provider what it sent; a secret that leaked is to be changed",
-		Ends:   "a person, with a reason",
+		Name:     "webhook_altered",
+		Means:    "a webhook came again under its id with another content; the first content counts",
+		Remedy:   "ask the provider what it sent; a secret that leaked is to be changed",
+		ByPerson: true,
 	}
 	AlertUnreadable = alert.Kind{
-		Name:   "webhook_unreadable",
-		Means:  "the provider signs what this version cannot read; nothing is acknowledged, so it comes again",
-		Remedy: "its reason is in the facts: update the program",
-		Ends:   "a person, with a reason",
+		Name:     "webhook_unreadable",
+		Means:    "the provider signs what this version cannot read; nothing is acknowledged, so it comes again",
+		Remedy:   "its reason is in the facts: update the program",
+		ByPerson: true,
 	}
 	// AlertRefundContradiction is about a refund, which is its subject.
 	AlertRefundContradiction = alert.Kind{
-		Name:   "refund_contradiction",
-		Means:  "a refund's reservation was closed, and then the other outcome was reported",
-		Remedy: "compare the refund's saga with the provider's refund",
-		Ends:   "a person, with a reason",
+		Name:     "refund_contradiction",
+		Means:    "a refund's reservation was closed, and then the other outcome was reported",
+		Remedy:   "compare the refund's saga with the provider's refund",
+		ByPerson: true,
 	}
 )
 

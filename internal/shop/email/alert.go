@@ -13,8 +13,8 @@ var (
 	AlertFailed = alert.Kind{
 		Name:   "mail_failed",
 		Means:  "the mail server refused a mail for good",
-		Remedy: "reach the buyer in another way",
-		Ends:   "a person, with a reason",
+		Remedy: "have it sent again, to another address or to your own: `POST /v1/ops/alerts/{id}/send-mail`",
+		Ends:   "the mailer, when the mail is sent",
 	}
 	AlertAway = alert.Kind{
 		Name:   "mail_server_away",

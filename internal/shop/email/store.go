@@ -2,6 +2,8 @@ package email
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,8 +73,8 @@ WITH sent AS (
      SET status = 'sent', sent_at = coalesce(sent_at, clock_timestamp()), lease_until = NULL, last_error = NULL
    WHERE id = $1 AND lease_token = $2 AND status IN ('queued', 'sent')
   RETURNING message_id
-), no_longer_late AS (
-  `+alert.ResolveFrom("sent", "sent.message_id", AlertLate)+`
+), no_longer_owed AS (
+  `+alert.ResolveFrom("sent", "sent.message_id", AlertLate, AlertFailed)+`
 )
 SELECT count(*) FROM sent`)
 
@@ -102,7 +104,8 @@ func (m *Mailer) markDelayed(ctx context.Context, token uuid.UUID, mail queued, 
 		mail.ID, token, cause.Error(), m.delay(mail.Attempts).Microseconds())
 }
 
-// markFailed ends a mail that the server will never take; a person is told.
+// markFailed ends a mail that the server will never take; a person is told, by
+// one alert that holds the newest refusal.
 func (m *Mailer) markFailed(ctx context.Context, token uuid.UUID, mail queued, cause error) (marked bool, err error) {
 	return m.putDown(ctx, mail, cause, AlertFailed, true, markFailedSQL, mail.ID, token, cause.Error())
 }
@@ -114,11 +117,37 @@ func (m *Mailer) putDown(ctx context.Context, mail queued, cause error, kind ale
 		if err != nil || !marked || !raise {
 			return err
 		}
+		if kind == AlertFailed { // it is not late any more, and an earlier refusal is old news
+			if _, err := alert.Resolve(ctx, tx, mail.MessageID, AlertLate, AlertFailed); err != nil {
+				return err
+			}
+		}
 		return kind.Raise(ctx, tx, mail.MerchantID, mail.MessageID, map[string]any{
 			"payment_id": mail.PaymentID, "template": mail.Template, "attempts": mail.Attempts, "error": cause.Error(),
 		})
 	})
 	return marked && err == nil, err
+}
+
+// ErrNotFailed says that no mail of that name was refused for good.
+var ErrNotFailed = errors.New("no such mail was refused for good")
+
+const queueAgainSQL = `
+UPDATE emails
+   SET status = 'queued', recipient = coalesce(nullif($2::text, ''), recipient), attempts = 0, next_attempt_at = clock_timestamp(),
+       lease_token = NULL, lease_until = NULL
+ WHERE message_id = $1 AND status = 'failed'
+RETURNING recipient`
+
+// QueueAgain queues a mail that was refused for good, to another address unless
+// that is empty, and returns the address. It is the same mail: its Message-ID
+// stays. A second call is [ErrNotFailed] until it was refused again.
+func QueueAgain(ctx context.Context, tx postgres.Tx, messageID, address string) (to string, err error) {
+	err = tx.Get(ctx, &to, queueAgainSQL, messageID, address)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFailed
+	}
+	return to, err
 }
 
 // A second run finds the token gone and changes nothing. The tries are given

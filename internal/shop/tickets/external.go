@@ -16,10 +16,10 @@ import (
 
 // AlertUsed is about an order, which is its subject.
 var AlertUsed = alert.Kind{
-	Name:   "ticket_used",
-	Means:  "the money of an order went back at the provider, and tickets of it were used before",
-	Remedy: "find out who gave the money back; what was seen cannot be taken back",
-	Ends:   "a person, with a reason",
+	Name:     "ticket_used",
+	Means:    "the money of an order went back at the provider, and tickets of it were used before",
+	Remedy:   "find out who gave the money back; what was seen cannot be taken back",
+	ByPerson: true,
 }
 
 // afterExternal voids what is left of an order whose money went back at the

@@ -172,6 +172,20 @@ export const shop = {
         body,
       }),
     ),
+  resolveAlert: (alert_id: string, reason: string) =>
+    settle(
+      http.POST('/v1/ops/alerts/{alert_id}/resolve', {
+        params: { path: { alert_id } },
+        body: { reason },
+      }),
+    ),
+  sendAlertMail: (alert_id: string, reason: string) =>
+    settle(
+      http.POST('/v1/ops/alerts/{alert_id}/send-mail', {
+        params: { path: { alert_id } },
+        body: { reason },
+      }),
+    ),
   retrySaga: (saga_id: string) =>
     settle(http.POST('/v1/ops/sagas/{saga_id}/retry', { params: { path: { saga_id } } })),
   resolveSaga: (saga_id: string, body: SagaResolution) =>

@@ -547,6 +547,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/alerts/{alert_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End an alert whose end no program can see
+         * @description The owner's, or the operator's, who also has those that belong to no
+         *     sandbox. An alert of another kind is refused with what ends it. Should
+         *     the trouble come again, it is another alert.
+         */
+        post: operations["resolveAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/alerts/{alert_id}/send-mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a mail again that the mail server refused for good
+         * @description For an alert of the kind `mail_failed`. The mail keeps its Message-ID. The
+         *     alert resolves when the mail server has the mail; a second refusal raises
+         *     another.
+         */
+        post: operations["sendAlertMail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/sagas": {
         parameters: {
             query?: never;
@@ -1297,15 +1341,25 @@ export interface components {
             id: string;
             kind: string;
             subject: string;
-            /** @enum {string} */
-            state: "open" | "resolved";
+            state: components["schemas"]["AlertState"];
+            /** @description What resolves an alert of this kind. */
+            ends: string;
+            /** @description What can be done about it here and now. */
+            actions: components["schemas"]["AlertAction"][];
             facts: {
                 [key: string]: unknown;
             };
             raised_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             resolved_at: string | null;
+            /** @description `operator`, or the sandbox; null when the end of the trouble resolved it. */
+            resolved_by: string | null;
+            resolved_reason: string | null;
         };
+        /** @enum {string} */
+        AlertState: "open" | "resolved";
+        /** @enum {string} */
+        AlertAction: "resolve" | "send_mail";
         PaymentDecision: {
             /** @enum {string} */
             decision: "accept_provider" | "keep_ours";
@@ -1400,6 +1454,18 @@ export interface components {
              * @example the ledger reads schema 2 since today
              */
             reason: string;
+        };
+        SendMailRequest: {
+            /**
+             * @description Why. It is kept with the alert.
+             * @example the buyer gave another address on the phone
+             */
+            reason: string;
+            /**
+             * @description Another address; without it the mail goes to the one that it was for.
+             * @example a@example.org
+             */
+            email?: string;
         };
         Health: {
             /** @enum {string} */
@@ -1527,6 +1593,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description `alert-resolved`, also the second time; or `alert-ends-otherwise`, whose detail says what ends it. */
+        AlertConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /**
          * @description `dead-letter-closed`, `dead-letter-too-old` (apply or discard it),
          *     `dead-letter-still-replayable` (replay it), `dead-letter-unreadable` or
@@ -1581,6 +1657,7 @@ export interface components {
         PaymentId: components["schemas"]["PaymentId"];
         RefundId: components["schemas"]["RefundId"];
         SagaId: components["schemas"]["SagaId"];
+        AlertId: string;
         LetterId: string;
         /**
          * @description Names this intent: the same on every retry, another for another intent.
@@ -2440,6 +2517,8 @@ export interface operations {
     listAlerts: {
         parameters: {
             query?: {
+                /** @description Only alerts in this state. */
+                state?: components["schemas"]["AlertState"];
                 limit?: components["parameters"]["Limit"];
                 /** @description `next_cursor` of the page before. */
                 cursor?: components["parameters"]["Cursor"];
@@ -2459,6 +2538,66 @@ export interface operations {
                     "application/json": components["schemas"]["AlertList"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resolveAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: components["parameters"]["AlertId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Resolved, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["AlertConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    sendAlertMail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: components["parameters"]["AlertId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendMailRequest"];
+            };
+        };
+        responses: {
+            /** @description Queued; the alert says who decided and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["AlertConflict"];
             default: components["responses"]["Problem"];
         };
     };

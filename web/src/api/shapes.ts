@@ -30,6 +30,7 @@ export type SagaResolution = Shape['SagaResolution'];
 export type Table = Shape['Table'];
 export type EventType = Shape['EventType'];
 export type Alert = Shape['Alert'];
+export type AlertAction = Shape['AlertAction'];
 export type Queues = Shape['QueueList'];
 export type Process = Shape['Process'];
 export type DeadLetter = Shape['DeadLetter'];

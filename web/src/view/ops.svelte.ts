@@ -1,5 +1,14 @@
 import { shop } from '../api/client';
-import type { DeadLetter, DeadLetterAction, Problem, Process, Queues, Saga } from '../api/shapes';
+import type {
+  Alert,
+  AlertAction,
+  DeadLetter,
+  DeadLetterAction,
+  Problem,
+  Process,
+  Queues,
+  Saga,
+} from '../api/shapes';
 import { listen, type StreamState } from '../api/stream';
 import type { Decider, SagaEnd } from '../model/saga';
 import { emptySeries, push, rate, type Series } from '../model/series';
@@ -84,6 +93,15 @@ export class Ops implements Decider {
 
   async decide(letter: DeadLetter, action: DeadLetterAction, reason: string): Promise<boolean> {
     return this.#decided(shop.decideLetter(letter.id, action, reason));
+  }
+
+  /** What can be done at the alert itself: see its actions. */
+  async endAlert(alert: Alert, action: AlertAction, reason: string): Promise<boolean> {
+    return this.#decided(
+      action === 'resolve'
+        ? shop.resolveAlert(alert.id, reason)
+        : shop.sendAlertMail(alert.id, reason),
+    );
   }
 
   async settlePayment(

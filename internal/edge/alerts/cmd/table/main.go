@@ -1,4 +1,5 @@
-// Command table writes the kinds of alerts into a page of the documentation.
+// Command table writes the kinds of alerts, and what ends each, into a page of the
+// documentation, or prints them when the page is called -.
 package main
 
 import (
@@ -17,7 +18,11 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("usage: table PAGE.md")
+		return fmt.Errorf("usage: table PAGE.md | -")
+	}
+	if args[0] == "-" {
+		_, err := fmt.Print(alerts.Table())
+		return err
 	}
 	page, err := os.ReadFile(args[0])
 	if err != nil {

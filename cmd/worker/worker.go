@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
@@ -245,11 +246,19 @@ func (w *worker) workers() []actor {
 		{"saga timer", w.timer.Run},
 		{"reconciliation", w.books.Run},
 		{"saga decisions", w.decisions.Run},
+		{"deliveries", w.deliveries().Run},
 	}, w.beside...)
 	for _, c := range w.consumers {
 		all = append(all, actor{"consumer " + c.name, c.runner.Run})
 	}
 	return all
+}
+
+// deliveries watches over what was published, with the time of a whole retry
+// schedule for each event, and what the audit allows besides.
+func (w *worker) deliveries() delivery.Watch {
+	patience := w.schedule.Whole() + 30*time.Second
+	return delivery.Watch{DB: w.db, Patience: patience, Every: min(time.Minute, patience/4), Log: w.log}
 }
 
 // support shows and tells; it stays until the last worker is done.

@@ -3,6 +3,7 @@
 package alerts
 
 import (
+	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/retention"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
@@ -22,7 +23,8 @@ func Kinds() []alert.Kind {
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
 		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
 		retry.AlertDead, retry.AlertReturned, outbox.AlertUnroutable, outbox.AlertRefused,
-		retention.AlertOutbox, retention.AlertKept,
+		delivery.AlertNotApplied,
+		retention.AlertOutbox, retention.AlertKept, retention.AlertMissing,
 		email.AlertAway, email.AlertLate, email.AlertFailed,
 	}
 }

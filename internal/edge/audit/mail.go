@@ -128,21 +128,21 @@ func oneMail(ctx context.Context, p *pass) ([]violation, error) {
 	return found, nil
 }
 
-// delivery is what may exist once: a message in a mailbox.
-type delivery struct{ messageID, to string }
+// arrival is what may exist once: a message in a mailbox.
+type arrival struct{ messageID, to string }
 
 // served says whether each mail that a payment owes arrived once, at whom it was
 // meant for, and no other did.
 func served(owed []owedMail, arrived []Mail) bool {
-	copies := map[delivery]int{}
+	copies := map[arrival]int{}
 	for _, m := range arrived {
-		copies[delivery{m.MessageID, strings.ToLower(m.To)}]++
+		copies[arrival{m.MessageID, strings.ToLower(m.To)}]++
 	}
-	asked := map[delivery]bool{}
+	asked := map[arrival]bool{}
 	for _, o := range owed {
-		var d delivery
+		var d arrival
 		if o.MessageID != nil {
-			d = delivery{*o.MessageID, strings.ToLower(o.Recipient)}
+			d = arrival{*o.MessageID, strings.ToLower(o.Recipient)}
 			asked[d] = true
 		}
 		if o.Finished && !o.Alerted && copies[d] != 1 {

@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"strings"
-
-	"payonce/internal/shop/event"
-)
+import "payonce/internal/edge/delivery"
 
 // query is one text in the two forms that indexes serve: a merchant's rows, or
 // everybody's.
@@ -179,28 +175,9 @@ SELECT s.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') || ' at ' || 
   FROM seen s
   JOIN outbox_events e ON e.aggregate_id = ANY (ARRAY[s.id, s.order_id]
        || ARRAY(SELECT r.id FROM refunds r WHERE r.payment_id = s.id) || ARRAY(SELECT g.id FROM sagas g WHERE g.correlation_id = s.id))
-  JOIN (VALUES ` + bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
+  JOIN (VALUES ` + delivery.Bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
  WHERE e.published_at < clock_timestamp() - $3::float8 * interval '1 second'
-   AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.consumer = b.consumer AND i.event_id = e.event_id)
-   -- A person had it applied by its business key, past the inbox's memory.
-   AND NOT e.past_window
-   -- Open, given up by a person who said why, or sent again a moment ago.
-   AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.consumer = b.consumer AND d.event_id = e.event_id::text
-     AND (d.state = 'open' OR d.closed_at > clock_timestamp() - $3::float8 * interval '1 second'
-          OR d.state = 'discarded' AND EXISTS (SELECT FROM dead_letter_decisions w WHERE w.letter_id = d.id AND w.action = 'discard')))`
-
-// bindings lists who owes an inbox row for what. The lossy journal owes none.
-func bindings() string {
-	var rows []string
-	for _, c := range event.Consumers {
-		for _, kind := range c.Types {
-			if !c.Lossy {
-				rows = append(rows, "('"+c.Name+"', '"+kind+"')")
-			}
-		}
-	}
-	return strings.Join(rows, ", ")
-}
+   AND ` + delivery.NotApplied("$3::float8")
 
 // Each finished attempt is a state change that promises an event, and
 // payments.version counts those. An order begins with its own event; that it

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/alerts"
+	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/devstack/devtest"
@@ -42,7 +43,7 @@ var ends = map[string]func(e *edge, k alert.Kind){
 		}
 		e.raise(k, wire.PrefixSaga.ID(id))
 		var saga wire.Saga
-		e.decode(e.post("/v1/ops/sagas/"+wire.PrefixSaga.ID(id)+"/retry", "", ""), 202, &saga)
+		e.decode(e.post("/v1/ops/sagas/"+wire.PrefixSaga.ID(id)+"/resolve", "", `{"outcome":"compensated","reason":"a test"}`), 202, &saga)
 	},
 	"dead_letter": func(e *edge, _ alert.Kind) {
 		var letter wire.DeadLetter
@@ -58,7 +59,14 @@ var ends = map[string]func(e *edge, k alert.Kind){
 	"unroutable": byTheRelay,
 	"refused":    byTheRelay,
 
-	"outbox_age":     func(e *edge, k alert.Kind) { e.raise(k, "outbox_events"); e.sweep() },
+	"outbox_age":        func(e *edge, k alert.Kind) { e.raise(k, "outbox_events"); e.sweep() },
+	"partition_missing": func(e *edge, k alert.Kind) { e.raise(k, "outbox_events_20200102"); e.sweep() },
+	"event_not_applied": func(e *edge, k alert.Kind) {
+		e.raise(k, "ledger")
+		if err := (delivery.Watch{DB: e.db, Patience: time.Hour}).RunOnce(e.t.Context()); err != nil {
+			e.t.Fatal(err)
+		}
+	},
 	"partition_kept": func(e *edge, k alert.Kind) { e.raise(k, "outbox_events_20200102"); e.sweep() },
 
 	"mail_server_away": func(e *edge, k alert.Kind) { e.owedMail("queued"); e.raise(k, "mailer"); e.sendMails() },
@@ -185,7 +193,7 @@ func TestEachKindOfAlertHasWhatEndsIt(t *testing.T) {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t, func(o *httpapi.Options) {
-				o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+				o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
 			})
 			end, known := ends[k.Name]
 			switch {

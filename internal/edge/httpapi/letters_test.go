@@ -10,6 +10,7 @@ import (
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
+	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/shop/event"
 )
@@ -19,7 +20,7 @@ func withDesk(t *testing.T) (*edge, *int) {
 	t.Helper()
 	woken := 0
 	e := newEdge(t, func(o *httpapi.Options) {
-		o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+		o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
 		o.Wake = func() { woken++ }
 	})
 	return e, &woken

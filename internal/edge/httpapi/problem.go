@@ -12,9 +12,12 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"payonce/internal/edge/alerts"
+	"payonce/internal/edge/delivery"
+	"payonce/internal/edge/retention"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/idempotency"
+	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
@@ -122,6 +125,12 @@ func refusalOf(err error) *refusal {
 		return errNotFound
 	case errors.Is(err, retry.ErrClosed):
 		return no(wire.KindLetterClosed, "This dead letter is closed. GET it to read what was decided, by whom and why.")
+	case errors.Is(err, retry.ErrSent):
+		return no(wire.KindLetterSent, "No replay of this letter waits.")
+	case errors.Is(err, outbox.ErrQueue):
+		return no(wire.KindQueueUnavailable, "The consumer's queue is gone, or takes no messages at the moment. Nothing was sent.")
+	case errors.Is(err, delivery.ErrTooOld):
+		return no(wire.KindLetterTooOld, "The time begins before the replay limit.")
 	case errors.Is(err, retry.ErrTooOld):
 		return no(wire.KindLetterTooOld, "The event is past the replay limit. Apply it by its business key, or discard it.")
 	case errors.Is(err, retry.ErrReplayable):
@@ -130,7 +139,7 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindLetterUnreadable, "The message does not say which event it is. It can only be discarded.")
 	case errors.Is(err, retry.ErrNoBusinessKey):
 		return no(wire.KindLetterNoBusinessKey, "The consumer's effects have no business key. It can only be discarded.")
-	case postgres.Unavailable(err), postgres.Canceled(err), postgres.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case noDay(err), postgres.Unavailable(err), postgres.Canceled(err), postgres.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable(&checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err})
 	}
 	return no(wire.KindInternal, "Something is wrong on our side. Ask again with the same key; the request id finds this in our logs.")
@@ -155,6 +164,8 @@ func reused(e *idempotency.MismatchError) *refusal {
 func unavailable(e *checkout.UnavailableError) *refusal {
 	r := no(wire.KindUnavailable, "The database is away. Ask again with the same key.")
 	switch {
+	case noDay(e.Cause):
+		r = no(wire.KindUnavailable, "The database has no place for the events of today or tomorrow. The operator was alerted. Ask again with the same key.")
 	case errors.Is(e.Cause, provider.ErrNotSent):
 		r = no(wire.KindProviderUnavailable, "The provider could not be reached; nothing was sent and the card was not charged.")
 	case errors.Is(e.Cause, provider.ErrRefused):
@@ -162,6 +173,21 @@ func unavailable(e *checkout.UnavailableError) *refusal {
 	}
 	r.retryAfter, r.executed = e.RetryAfter, wire.ProblemExecuted(e.Executed)
 	return r
+}
+
+func noDay(err error) bool {
+	_, missing := postgres.NoPartition(err)
+	return missing
+}
+
+// alarm alerts the operator to a day without a partition, outside of the
+// transaction that failed of it.
+func (s *server) alarm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := retention.WatchDays(ctx, s.DB); err != nil {
+		s.Log.Warn("an alert cannot be written", "error", err)
+	}
 }
 
 // refuse writes a problem document and ends the chain.
@@ -172,6 +198,9 @@ func (s *server) refuse(c *gin.Context, err error) {
 	}
 	if r.kind.Status == http.StatusServiceUnavailable {
 		s.Log.Warn("unavailable", "request_id", requestID(c.Request.Context()), "route", c.FullPath(), "error", err)
+	}
+	if noDay(err) {
+		s.alarm(c.Request.Context())
 	}
 	if c.Writer.Written() {
 		c.Abort()

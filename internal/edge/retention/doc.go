@@ -14,10 +14,11 @@
 //
 // Two tables are cut into one partition a day by the time inside their UUIDv7
 // keys, outbox_events and consumer_inbox, so that forgetting is a DROP. A row
-// without a partition cannot be written, and a partition that is missing when
-// the second transaction of a capture wants to write its event would break it
-// after the charge: [MakeAhead] keeps thirty days in stock, made by every
-// migration and hourly by any worker; [DaysLeft] is what readiness asks.
+// without a partition cannot be written. So a capture asks in its first transaction
+// whether today and tomorrow are there, and is refused before the charge when they are
+// not; [WatchDays] alerts, and a worker makes what can be made within a minute.
+// [MakeAhead] keeps thirty days in stock, made by every migration and hourly by any
+// worker; [DaysLeft] is what readiness asks.
 //
 // A [Keeper] removes what is over. A day goes when its last event is older than
 // the window and none is unpublished, which is looked at under a lock that

@@ -143,13 +143,14 @@ func (k *Keeper) kept(ctx context.Context, table string, d dated, why string) er
 	})
 }
 
-// A second run finds no open alert.
-var endKept = postgres.Guarded("retention.end_kept", `
+const endKeptSQL = `
 UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE state = 'open' AND kind = $1 AND to_regclass(subject) IS NULL`)
+ WHERE state = 'open' AND kind = $1 AND to_regclass(subject) IS NULL`
 
 // gone ends the alerts about days that are gone, whoever dropped them.
 func (k *Keeper) gone(ctx context.Context) error {
-	_, err := endKept.Exec(ctx, k.cfg.DB, AlertKept.Name)
-	return err
+	return postgres.InTx(ctx, k.cfg.DB, func(tx postgres.Tx) error {
+		_, err := tx.Exec(ctx, endKeptSQL, AlertKept.Name)
+		return err
+	})
 }

@@ -100,6 +100,7 @@ func (k *Keeper) tasks() []task {
 	all := []task{
 		{"partitions", k.cfg.Days, k.partitions},
 		{"outbox_age", k.cfg.Rows, k.watchOutbox},
+		{"days", k.cfg.Rows, k.watchDays},
 	}
 	for _, r := range k.aged() {
 		all = append(all, task{r.table, k.cfg.Rows, func(ctx context.Context) error { return k.removeOld(ctx, r) }})

@@ -104,6 +104,12 @@ var (
 	KindLetterNoBusinessKey = Kind{"dead-letter-no-business-key", 409, "No business key",
 		"This consumer's effects are not unique by a key of the business. Applied past its dedupe window the event could have its effect twice.",
 		"Look whether the effect is there, and discard the letter."}
+	KindLetterSent = Kind{"dead-letter-sent", 409, "Nothing to take back",
+		"No replay of this letter waits: it has left for its queue, or none was asked for.",
+		"Read the letter. If the event dies again, it is open again; if the broker lost it, POST /v1/ops/events/resend."}
+	KindQueueUnavailable = Kind{"queue-unavailable", 409, "Queue not available",
+		"The consumer's queue is gone, or the broker takes no message for it: what is sent there would only wait. Nothing was sent.",
+		"Start a worker, which declares its queues, or look at the broker; GET /v1/ops/queues and the open alerts say what is wrong."}
 	KindNothingToResolve = Kind{"nothing-to-resolve", 409, "Nothing to resolve",
 		"Nothing about this payment waits for a person: there is no open alert, or somebody has decided before.",
 		"GET /v1/ops/alerts lists what is open."}
@@ -126,7 +132,7 @@ var (
 		"The provider rejected the request itself, so the card was not charged. That is a mistake of ours or of theirs, and somebody was told.",
 		"Ask again with the same key later."}
 	KindUnavailable = Kind{"unavailable", 503, "Temporarily unavailable",
-		"The database is away. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",
+		"The database is away, or has no place for what would have to be written: a day's partition is missing. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",
 		"In both cases ask again with the same key after Retry-After. That is safe; a new key is not needed."}
 	KindWebhookMalformed = Kind{"webhook-malformed", 400, "Webhook headers malformed",
 		"A webhook carries webhook-id, webhook-timestamp and webhook-signature, each once and in its form. Nothing was looked at and nothing was written.",
@@ -150,7 +156,7 @@ var Kinds = []Kind{KindNotFound, KindMethodNotAllowed, KindBodyTooLarge, KindUns
 	KindCrossSiteRequest, KindOperatorRequired, KindTooManyRequests, KindKeyMissing, KindKeyInvalid, KindInvalidRequest, KindKeyReused,
 	KindKeyInProgress, KindAmountMismatch, KindUnknownItem, KindAlreadyCaptured, KindNotCaptured, KindExceedsCaptured,
 	KindTicketUsed, KindTicketVoid, KindSagaNotStuck, KindSagaPastPivot, KindSagaContradicted, KindNeedsReview,
-	KindLetterClosed, KindLetterTooOld, KindLetterReplayable, KindLetterUnreadable, KindLetterNoBusinessKey,
+	KindLetterClosed, KindLetterTooOld, KindLetterReplayable, KindLetterUnreadable, KindLetterNoBusinessKey, KindLetterSent, KindQueueUnavailable,
 	KindNothingToResolve, KindStillApart, KindAlertResolved, KindAlertEndsOtherwise, KindDeclined, KindProviderUnavailable, KindProviderRefused,
 	KindUnavailable, KindWebhookMalformed, KindWebhookSignature, KindWebhookTimestamp, KindWebhookUnreadable, KindInternal}
 

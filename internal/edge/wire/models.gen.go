@@ -141,9 +141,10 @@ func (e AttemptOperation) Valid() bool {
 
 // Defines values for DeadLetterAction.
 const (
-	DeadLetterActionApply   DeadLetterAction = "apply"
-	DeadLetterActionDiscard DeadLetterAction = "discard"
-	DeadLetterActionReplay  DeadLetterAction = "replay"
+	DeadLetterActionApply    DeadLetterAction = "apply"
+	DeadLetterActionDiscard  DeadLetterAction = "discard"
+	DeadLetterActionReplay   DeadLetterAction = "replay"
+	DeadLetterActionTakeBack DeadLetterAction = "take_back"
 )
 
 // Valid indicates whether the value is a known member of the DeadLetterAction enum.
@@ -154,6 +155,8 @@ func (e DeadLetterAction) Valid() bool {
 	case DeadLetterActionDiscard:
 		return true
 	case DeadLetterActionReplay:
+		return true
+	case DeadLetterActionTakeBack:
 		return true
 	default:
 		return false
@@ -949,6 +952,35 @@ type Effects struct {
 	LedgerTransactions *int64 `json:"ledger_transactions"`
 	Mails              *int64 `json:"mails"`
 	Tickets            *int64 `json:"tickets"`
+}
+
+// EventResend defines model for EventResend.
+type EventResend struct {
+	// Complete False when there are more; ask again for the same time.
+	Complete bool   `json:"complete"`
+	Consumer string `json:"consumer"`
+
+	// Queued How many events are on their way.
+	Queued int64 `json:"queued"`
+}
+
+// EventResendRequest defines model for EventResendRequest.
+type EventResendRequest struct {
+	// Consumer Whose queue; no other consumer gets anything.
+	//
+	// Example: ledger
+	Consumer string `json:"consumer"`
+
+	// From Events that were born from then on.
+	From Time `json:"from"`
+
+	// Reason Why. It is kept with the command.
+	//
+	// Example: the queue was purged by mistake
+	Reason string `json:"reason"`
+
+	// Until Up to then.
+	Until Time `json:"until"`
 }
 
 // EventType defines model for EventType.
@@ -1852,6 +1884,12 @@ type DiscardDeadLetterJSONRequestBody = DecisionRequest
 
 // ReplayDeadLetterJSONRequestBody defines body for ReplayDeadLetter for application/json ContentType.
 type ReplayDeadLetterJSONRequestBody = DecisionRequest
+
+// TakeBackDeadLetterJSONRequestBody defines body for TakeBackDeadLetter for application/json ContentType.
+type TakeBackDeadLetterJSONRequestBody = DecisionRequest
+
+// ResendEventsJSONRequestBody defines body for ResendEvents for application/json ContentType.
+type ResendEventsJSONRequestBody = EventResendRequest
 
 // ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
 type ResolvePaymentJSONRequestBody = PaymentDecision

@@ -77,7 +77,7 @@ func Admit(ctx context.Context, tx postgres.Tx, consumer string, events []uuid.U
 	}
 	var fresh []uuid.UUID
 	if err := tx.Select(ctx, &fresh, admit, consumer, pq.Array(texts)); err != nil {
-		if noPartition(err) {
+		if _, missing := postgres.NoPartition(err); missing {
 			return nil, errOutsideWindow
 		}
 		return nil, err
@@ -97,13 +97,6 @@ func Applied(ctx context.Context, tx postgres.Tx, consumer string, event uuid.UU
 // errOutsideWindow says that the inbox has no partition for an event's id. The
 // inbox has no default partition: what it cannot remember it must not admit.
 var errOutsideWindow = errors.New("the inbox has no partition for this event id")
-
-// noPartition recognises "no partition of relation found for row": a check
-// violation without a constraint's name.
-func noPartition(err error) bool {
-	var e *pq.Error
-	return errors.As(err, &e) && e.Code == "23514" && e.Constraint == ""
-}
 
 // outside names why the window does not hold an event.
 func outside(event uuid.UUID, now time.Time) error {

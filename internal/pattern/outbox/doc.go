@@ -19,7 +19,9 @@
 //   - the events of one aggregate leave in the order in which they committed:
 //     at most one of them is unconfirmed at any time;
 //   - an event that cannot be published holds back its own aggregate and no
-//     other, stays unpublished, and raises one alert for its route.
+//     other, stays unpublished, and raises one alert for its route; a replay, which
+//     goes to one queue and has no place in the order, holds back nothing and can be
+//     taken back ([TakeBack]) until it has left.
 //
 // # What is not promised
 //

@@ -7,8 +7,10 @@ import (
 )
 
 // lanes is the relay's memory: what it has read and not yet marked, one lane
-// for each aggregate. It decides what may be published next and holds no lock,
-// no clock and no connection, so that its rules can be tested by themselves:
+// for each aggregate, and one for each replay, which has no place in the order of
+// its aggregate's events and must not hold them back. It decides what may be
+// published next and holds no lock, no clock and no connection, so that its rules
+// can be tested by themselves:
 //
 //   - of one aggregate at most one event is unconfirmed, and they leave in the
 //     order of their versions;
@@ -16,9 +18,9 @@ import (
 //   - nothing leaves of a partition that is not owned, and a partition is gone
 //     when nothing of it is under way.
 type lanes struct {
-	byAggregate map[uuid.UUID]*lane
-	ready       []uuid.UUID        // aggregates whose next event may leave
-	known       map[int64]struct{} // seq of every row from its fetch to its mark
+	byAggregate map[uuid.UUID]*lane // or, for a replay, by its row; see [row.lane]
+	ready       []uuid.UUID         // lanes whose next event may leave
+	known       map[int64]struct{}  // seq of every row from its fetch to its mark
 	unconfirmed int
 
 	owned   [partitions]bool
@@ -130,7 +132,7 @@ func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps []int) {
 			continue // It was somebody else's while this was being read.
 		}
 		l.hints[r.Partition] = max(l.hints[r.Partition], r.Seq)
-		if _, twice := l.known[r.Seq]; twice || l.mustWait(r.AggregateID) {
+		if _, twice := l.known[r.Seq]; twice || l.mustWait(r.lane()) {
 			continue
 		}
 		if !fromStart && !l.isNext(r) {
@@ -174,17 +176,17 @@ func (l *lanes) isNext(r row) bool {
 }
 
 func (l *lanes) enqueue(r row) bool {
-	ln := l.byAggregate[r.AggregateID]
+	ln := l.byAggregate[r.lane()]
 	if ln == nil {
 		ln = &lane{partition: r.Partition}
-		l.byAggregate[r.AggregateID] = ln
+		l.byAggregate[r.lane()] = ln
 	}
 	if len(ln.waiting) >= laneLength {
 		return false
 	}
 	ln.waiting = append(ln.waiting, r)
 	if !ln.busy && len(ln.waiting) == 1 {
-		l.ready = append(l.ready, r.AggregateID)
+		l.ready = append(l.ready, r.lane())
 	}
 	l.known[r.Seq] = struct{}{}
 	l.under[r.Partition]++
@@ -214,14 +216,14 @@ func (l *lanes) next() (row, bool) {
 // until it is marked.
 func (l *lanes) confirmed(r row) {
 	l.unconfirmed--
-	delete(l.held, r.AggregateID)
-	ln := l.byAggregate[r.AggregateID]
+	delete(l.held, r.lane())
+	ln := l.byAggregate[r.lane()]
 	ln.busy = false
 	if len(ln.waiting) > 0 {
-		l.ready = append(l.ready, r.AggregateID)
+		l.ready = append(l.ready, r.lane())
 		return
 	}
-	delete(l.byAggregate, r.AggregateID)
+	delete(l.byAggregate, r.lane())
 }
 
 // failed forgets the aggregate's events: they are unpublished rows that a later
@@ -229,19 +231,21 @@ func (l *lanes) confirmed(r row) {
 func (l *lanes) failed(r row, wait bool) {
 	l.unconfirmed--
 	l.forget(r)
-	for _, w := range l.byAggregate[r.AggregateID].waiting {
+	for _, w := range l.byAggregate[r.lane()].waiting {
 		l.forget(w)
 	}
-	delete(l.byAggregate, r.AggregateID)
-	l.recent.forget(r.AggregateID)
-	l.tainted[r.AggregateID] = struct{}{}
+	delete(l.byAggregate, r.lane())
+	if !r.isReplay() {
+		l.recent.forget(r.AggregateID)
+	}
+	l.tainted[r.lane()] = struct{}{}
 	if !wait || !l.owned[r.Partition] {
 		return
 	}
-	h := l.held[r.AggregateID]
+	h := l.held[r.lane()]
 	if h == nil {
 		h = &hold{partition: r.Partition}
-		l.held[r.AggregateID] = h
+		l.held[r.lane()] = h
 	}
 	h.ticks = holdTicks << h.strikes
 	h.strikes = min(h.strikes+1, mostStrikes)

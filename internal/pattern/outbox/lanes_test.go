@@ -285,3 +285,36 @@ func TestAfterTheHintAnAggregateOfUnknownPastWaitsForAScanFromTheStart(t *testin
 		t.Errorf("a scan from the start took %d of 2", taken)
 	}
 }
+
+// A replay goes to one queue, which may be gone; the payment's own events go on.
+func TestAReplayThatIsRefusedWaitsAloneAndHoldsBackNoEventOfItsAggregate(t *testing.T) {
+	t.Parallel()
+	l := ownAll()
+	replay := row{RowID: uuid.New(), AggregateID: aggregate(1), AggregateVersion: 1, Seq: 1}
+	replay.Destination.String, replay.Destination.Valid = "gone", true
+	own := row{RowID: uuid.New(), AggregateID: aggregate(1), AggregateVersion: 1, Seq: 2}
+	other := replay
+	other.RowID, other.Seq, other.Destination.String = uuid.New(), 3, "there"
+	if taken, _ := l.accept([]row{replay, own, other}, true); taken != 3 {
+		t.Fatalf("%d rows taken", taken)
+	}
+	for range 3 {
+		r, ok := l.next()
+		switch {
+		case !ok:
+			t.Fatal("one holds back another before anything was refused")
+		case r.Seq == replay.Seq:
+			l.failed(r, true)
+		default:
+			l.confirmed(r)
+		}
+	}
+	_, held := l.beginFetch()
+	if len(held) != 1 || held[0] != replay.RowID {
+		t.Errorf("held back: %v, want the replay alone", held)
+	}
+	next := row{RowID: uuid.New(), AggregateID: aggregate(1), AggregateVersion: 2, Seq: 4}
+	if taken, _ := l.accept([]row{next}, false); taken != 1 {
+		t.Error("the aggregate's next event is held back by the replay")
+	}
+}

@@ -51,6 +51,8 @@ VALUES ($1, $2, $3, clock_timestamp())
 ON CONFLICT (queue) DO UPDATE
   SET ready = excluded.ready, consumers = excluded.consumers, sampled_at = excluded.sampled_at`
 
+const forgetSample = `DELETE FROM queue_samples WHERE queue = $1`
+
 func (s Sampler) sample(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Every)
 	defer cancel()
@@ -68,7 +70,10 @@ func (s Sampler) sample(ctx context.Context) error {
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
 		for _, queue := range s.Queues {
 			depth, seen := depths[queue]
-			if !seen {
+			if !seen { // It is gone, and so is its sample: see [Takes].
+				if _, err := tx.Exec(ctx, forgetSample, queue); err != nil {
+					return err
+				}
 				continue
 			}
 			if _, err := tx.Exec(ctx, writeSample, queue, depth.Ready, depth.Consumers); err != nil {

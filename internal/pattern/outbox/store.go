@@ -34,6 +34,15 @@ type row struct {
 
 func (r row) isReplay() bool { return r.Destination.Valid }
 
+// lane is what the event waits in line with: its aggregate's events, or nothing,
+// when it is a replay.
+func (r row) lane() uuid.UUID {
+	if r.isReplay() {
+		return r.RowID
+	}
+	return r.AggregateID
+}
+
 // route is where the event goes: everybody bound for its type, or one queue.
 func (r row) route() (exchange, key string) {
 	if r.isReplay() {
@@ -86,7 +95,7 @@ CROSS JOIN LATERAL (
     -- Read before, not marked yet. A subquery is hashed; an array that comes as a
     -- parameter is searched from its beginning for every row (23 ms, now 2).
     AND seq NOT IN (SELECT unnest($4::bigint[]))
-    AND aggregate_id <> ALL ($5::uuid[]) -- held back
+    AND CASE WHEN destination IS NULL THEN aggregate_id ELSE row_id END <> ALL ($5::uuid[]) -- held back
   ORDER BY seq
   LIMIT $3
 ) AS e

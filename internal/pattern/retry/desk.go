@@ -40,6 +40,8 @@ const (
 	Apply Action = "apply"
 	// Discard gives the event up.
 	Discard Action = "discard"
+	// TakeBack takes a replay back that has not left yet.
+	TakeBack Action = "take_back"
 )
 
 // Why a letter cannot be decided as asked.
@@ -49,6 +51,7 @@ var (
 	ErrTooOld        = errors.New("the event is too old to be replayed: the inbox will have forgotten it")
 	ErrReplayable    = errors.New("the inbox still knows the event: replay it")
 	ErrUnreadable    = errors.New("the message does not say which event it is; it can only be discarded")
+	ErrSent          = errors.New("no replay of this letter waits: it was sent, or none was asked for")
 	ErrNoBusinessKey = errors.New("this consumer's effects have no business key; applying twice would double them")
 )
 
@@ -140,6 +143,11 @@ type Desk struct {
 	// Resend writes the event in the decision's transaction, to be published to
 	// the one consumer's queue. outbox.Append with a destination is one.
 	Resend func(ctx context.Context, tx postgres.Tx, r Resend) error
+	// Takes says why the consumer's queue would not take the event now, which
+	// refuses the decision; nil means that nobody is asked. outbox.Takes is one.
+	Takes func(ctx context.Context, tx postgres.Tx, consumer string) error
+	// Withdraw removes what Resend wrote, and returns false when it has left.
+	Withdraw func(ctx context.Context, tx postgres.Tx, r Resend) (bool, error)
 	// Limit is how old an event may be and still be replayed, counted from its
 	// own time; within it the inbox still knows the event.
 	Limit time.Duration
@@ -234,6 +242,11 @@ func (d Desk) Decide(ctx context.Context, w Whose, id uuid.UUID, a Action, why D
 			r, err := l.resend()
 			if err != nil {
 				return err
+			}
+			if d.Takes != nil {
+				if err := d.Takes(ctx, tx, l.Consumer); err != nil {
+					return err
+				}
 			}
 			r.PastWindow = a == Apply
 			state, number = Replayed, r.ReplayNo

@@ -35,6 +35,17 @@ func Violated(err error) string {
 	return ""
 }
 
+// NoPartition says whether a table that is cut into days has no place for a row,
+// and names the table or the day: the write met none, or was refused because one
+// is missing (days_are_there). Either way nothing was written.
+func NoPartition(err error) (table string, missing bool) {
+	e := serverError(err)
+	if e == nil || e.Code != "PD001" && (e.Code != "23514" || e.Constraint != "") {
+		return "", false
+	}
+	return e.Table, true
+}
+
 // UniqueViolation says whether the write met a row that is already there.
 func UniqueViolation(err error) bool { return code(err) == "23505" }
 

@@ -94,7 +94,10 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 		return res, false, notExecuted(err)
 	}
 	a, err := s.claim(ctx, d)
+	_, noDay := postgres.NoPartition(err)
 	switch {
+	case noDay:
+		return res, false, notExecuted(err)
 	case idempotency.Taken(err):
 		return res, false, nil
 	case errors.Is(err, errNotClaimable):

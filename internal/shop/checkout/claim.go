@@ -33,6 +33,8 @@ WITH p AS (
      -- or an attempt may have reached the provider; then the caller has asked about
      -- all up to this number.
      AND (attempt_no = $17::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = $1::uuid AND t.status <> 'not_sent'))
+     -- And the outcome's event must find its day, or the charge would stand alone.
+     AND days_are_there()
   RETURNING id AS subject_id, attempt_no AS subject_no, id, attempt_no, merchant_id, amount_minor, currency, order_id,
             status, version, refunded_minor, captured_at, created_at
 ), a AS (

@@ -26,6 +26,11 @@ func Resend(ctx context.Context, tx postgres.Tx, r retry.Resend) error {
 	})
 }
 
+// Withdraw removes what [Resend] wrote, and returns false when it has left.
+func Withdraw(ctx context.Context, tx postgres.Tx, r retry.Resend) (bool, error) {
+	return outbox.TakeBack(ctx, tx, r.Consumer, r.AggregateID, r.EventID, r.ReplayNo)
+}
+
 // ByBusinessKey says whether every effect of a consumer is unique for ever by a
 // key of the business, so that an event which its inbox has forgotten may be
 // applied once more.

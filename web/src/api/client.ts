@@ -158,13 +158,15 @@ export const shop = {
   deadLetters: () => settle(http.GET('/v1/ops/dead-letters', { params: { query: { limit: 20 } } })),
   deadLetter: (letter_id: string) =>
     settle(http.GET('/v1/ops/dead-letters/{letter_id}', { params: { path: { letter_id } } })),
-  decideLetter: (letter_id: string, action: DeadLetterAction, reason: string) =>
-    settle(
-      http.POST(`/v1/ops/dead-letters/{letter_id}/${action}`, {
+  decideLetter: (letter_id: string, action: DeadLetterAction, reason: string) => {
+    const verb = action === 'take_back' ? 'take-back' : action;
+    return settle(
+      http.POST(`/v1/ops/dead-letters/{letter_id}/${verb}`, {
         params: { path: { letter_id } },
         body: { reason },
       }),
-    ),
+    );
+  },
   resolvePayment: (payment_id: string, body: PaymentDecision) =>
     settle(
       http.POST('/v1/ops/payments/{payment_id}/resolve', {

@@ -739,6 +739,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/dead-letters/{letter_id}/take-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back a replay that has not left yet
+         * @description For a replay that waits, because its queue is gone or takes no messages.
+         *     Nothing is sent, and the letter is open again. A replay that has left is
+         *     refused with `dead-letter-sent`.
+         */
+        post: operations["takeBackDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/events/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a consumer's events of a time again
+         * @description For events that the broker confirmed and lost. What the consumer has applied
+         *     is left out, and what waits for a person as a dead letter; the others go to
+         *     its queue alone, under their own ids, so that twice is once. The operator's.
+         */
+        post: operations["resendEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/dead-letters/{letter_id}/discard": {
         parameters: {
             query?: never;
@@ -1389,7 +1433,7 @@ export interface components {
         /** @enum {string} */
         DeadLetterState: "open" | "replayed" | "discarded" | "applied";
         /** @enum {string} */
-        DeadLetterAction: "replay" | "apply" | "discard";
+        DeadLetterAction: "replay" | "apply" | "discard" | "take_back";
         DeadLetter: {
             /** @example dlt_019a1c0d4f8a7c3e9b21d65f0a7e4c11 */
             id: string;
@@ -1454,6 +1498,38 @@ export interface components {
              * @example the ledger reads schema 2 since today
              */
             reason: string;
+        };
+        EventResendRequest: {
+            /**
+             * @description Whose queue; no other consumer gets anything.
+             * @example ledger
+             */
+            consumer: string;
+            /**
+             * Format: date-time
+             * @description Events that were born from then on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Up to then.
+             */
+            until: string;
+            /**
+             * @description Why. It is kept with the command.
+             * @example the queue was purged by mistake
+             */
+            reason: string;
+        };
+        EventResend: {
+            consumer: string;
+            /**
+             * Format: int64
+             * @description How many events are on their way.
+             */
+            queued: number;
+            /** @description False when there are more; ask again for the same time. */
+            complete: boolean;
         };
         SendMailRequest: {
             /**
@@ -1606,7 +1682,8 @@ export interface components {
         /**
          * @description `dead-letter-closed`, `dead-letter-too-old` (apply or discard it),
          *     `dead-letter-still-replayable` (replay it), `dead-letter-unreadable` or
-         *     `dead-letter-no-business-key` (discard it).
+         *     `dead-letter-no-business-key` (discard it), `queue-unavailable` (its consumer's
+         *     queue is gone or takes nothing) or `dead-letter-sent` (nothing to take back).
          */
         LetterConflict: {
             headers: {
@@ -2792,6 +2869,71 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["LetterConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    takeBackDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                letter_id: components["parameters"]["LetterId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Taken back, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetter"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["LetterConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resendEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventResendRequest"];
+            };
+        };
+        responses: {
+            /** @description In the outbox, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventResend"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            /** @description `dead-letter-too-old`: the time begins before the replay limit; or `queue-unavailable`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };

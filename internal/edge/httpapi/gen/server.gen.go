@@ -62,6 +62,12 @@ type ServerInterface interface {
 	// ReplayDeadLetter Send the event again, to the one consumer that could not apply it
 	// (POST /v1/ops/dead-letters/{letter_id}/replay)
 	ReplayDeadLetter(c *gin.Context, letterID LetterID)
+	// TakeBackDeadLetter Take back a replay that has not left yet
+	// (POST /v1/ops/dead-letters/{letter_id}/take-back)
+	TakeBackDeadLetter(c *gin.Context, letterID LetterID)
+	// ResendEvents Send a consumer's events of a time again
+	// (POST /v1/ops/events/resend)
+	ResendEvents(c *gin.Context)
 	// ResolvePayment Decide about a payment on which we and the provider disagree
 	// (POST /v1/ops/payments/{payment_id}/resolve)
 	ResolvePayment(c *gin.Context, paymentID PaymentID)
@@ -481,6 +487,44 @@ func (siw *ServerInterfaceWrapper) ReplayDeadLetter(c *gin.Context) {
 	}
 
 	siw.Handler.ReplayDeadLetter(c, letterID)
+}
+
+// TakeBackDeadLetter operation middleware
+func (siw *ServerInterfaceWrapper) TakeBackDeadLetter(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "letter_id" -------------
+	var letterID LetterID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "letter_id", c.Param("letter_id"), &letterID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter letter_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TakeBackDeadLetter(c, letterID)
+}
+
+// ResendEvents operation middleware
+func (siw *ServerInterfaceWrapper) ResendEvents(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResendEvents(c)
 }
 
 // ResolvePayment operation middleware
@@ -1451,6 +1495,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/ops/dead-letters/:letter_id", wrapper.GetDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/replay", wrapper.ReplayDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/apply", wrapper.ApplyDeadLetter)
+	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/take-back", wrapper.TakeBackDeadLetter)
+	router.POST(options.BaseURL+"/v1/ops/events/resend", wrapper.ResendEvents)
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/discard", wrapper.DiscardDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/payments/:payment_id/resolve", wrapper.ResolvePayment)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
@@ -2447,6 +2493,183 @@ type ReplayDeadLetterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReplayDeadLetterdefaultApplicationProblemPlusJSONResponse) VisitReplayDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackDeadLetterRequestObject struct {
+	LetterID LetterID `json:"letter_id"`
+	Body     *TakeBackDeadLetterJSONRequestBody
+}
+
+type TakeBackDeadLetterResponseObject interface {
+	VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error
+}
+
+type TakeBackDeadLetter202JSONResponse DeadLetter
+
+func (response TakeBackDeadLetter202JSONResponse) VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackDeadLetter400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBackDeadLetter400ApplicationProblemPlusJSONResponse) VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackDeadLetter404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBackDeadLetter404ApplicationProblemPlusJSONResponse) VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackDeadLetter409ApplicationProblemPlusJSONResponse struct {
+	LetterConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBackDeadLetter409ApplicationProblemPlusJSONResponse) VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackDeadLetterdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response TakeBackDeadLetterdefaultApplicationProblemPlusJSONResponse) VisitTakeBackDeadLetterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEventsRequestObject struct {
+	Body *ResendEventsJSONRequestBody
+}
+
+type ResendEventsResponseObject interface {
+	VisitResendEventsResponse(w http.ResponseWriter) error
+}
+
+type ResendEvents202JSONResponse EventResend
+
+func (response ResendEvents202JSONResponse) VisitResendEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ResendEvents400ApplicationProblemPlusJSONResponse) VisitResendEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEvents409ApplicationProblemPlusJSONResponse Problem
+
+func (response ResendEvents409ApplicationProblemPlusJSONResponse) VisitResendEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ResendEventsdefaultApplicationProblemPlusJSONResponse) VisitResendEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4848,6 +5071,12 @@ type StrictServerInterface interface {
 	// ReplayDeadLetter Send the event again, to the one consumer that could not apply it
 	// (POST /v1/ops/dead-letters/{letter_id}/replay)
 	ReplayDeadLetter(ctx context.Context, request ReplayDeadLetterRequestObject) (ReplayDeadLetterResponseObject, error)
+	// TakeBackDeadLetter Take back a replay that has not left yet
+	// (POST /v1/ops/dead-letters/{letter_id}/take-back)
+	TakeBackDeadLetter(ctx context.Context, request TakeBackDeadLetterRequestObject) (TakeBackDeadLetterResponseObject, error)
+	// ResendEvents Send a consumer's events of a time again
+	// (POST /v1/ops/events/resend)
+	ResendEvents(ctx context.Context, request ResendEventsRequestObject) (ResendEventsResponseObject, error)
 	// ResolvePayment Decide about a payment on which we and the provider disagree
 	// (POST /v1/ops/payments/{payment_id}/resolve)
 	ResolvePayment(ctx context.Context, request ResolvePaymentRequestObject) (ResolvePaymentResponseObject, error)
@@ -5428,6 +5657,92 @@ func (sh *strictHandler) ReplayDeadLetter(ctx *gin.Context, letterID LetterID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReplayDeadLetterResponseObject); ok {
 		if err := validResponse.VisitReplayDeadLetterResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TakeBackDeadLetter operation middleware
+func (sh *strictHandler) TakeBackDeadLetter(ctx *gin.Context, letterID LetterID) {
+	var request TakeBackDeadLetterRequestObject
+
+	request.LetterID = letterID
+
+	var body TakeBackDeadLetterJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TakeBackDeadLetter(ctx, request.(TakeBackDeadLetterRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TakeBackDeadLetter")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TakeBackDeadLetterResponseObject); ok {
+		if err := validResponse.VisitTakeBackDeadLetterResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResendEvents operation middleware
+func (sh *strictHandler) ResendEvents(ctx *gin.Context) {
+	var request ResendEventsRequestObject
+
+	var body ResendEventsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendEvents(ctx, request.(ResendEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResendEventsResponseObject); ok {
+		if err := validResponse.VisitResendEventsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

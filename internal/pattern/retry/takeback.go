@@ -1,0 +1,56 @@
+package retry
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"payonce/internal/platform/postgres"
+)
+
+const reopenLetter = `
+UPDATE dead_letters SET state = 'open', closed_at = NULL
+WHERE id = $1 AND state = 'replayed'
+RETURNING ` + letterColumns
+
+// TakeBack takes a replay back that has not left yet: the event is not sent, and the
+// letter is open again with its alert, all in one transaction with the decision. A
+// replay that has left is [ErrSent].
+func (d Desk) TakeBack(ctx context.Context, w Whose, id uuid.UUID, why Decision) (Letter, error) {
+	var open Letter
+	err := postgres.InTx(ctx, d.DB, func(tx postgres.Tx) error {
+		var l Letter
+		if err := tx.Get(ctx, &l, lockLetter, id, w.All, w.Scope); err != nil {
+			return noLetter(err)
+		}
+		if l.State != Replayed {
+			return fmt.Errorf("%w: the letter is %s", ErrSent, l.State)
+		}
+		r, err := l.resend()
+		if err != nil {
+			return err
+		}
+		r.ReplayNo = l.ReplayNo // the one that was sent, not the next
+		if waited, err := d.Withdraw(ctx, tx, r); err != nil || !waited {
+			return orSent(err)
+		}
+		if err := tx.Get(ctx, &open, reopenLetter, id); err != nil {
+			return err
+		}
+		if err := d.note(ctx, tx, open, TakeBack, why); err != nil {
+			return err
+		}
+		return raiseDead(ctx, tx, letter{
+			scope: l.Scope.UUID, consumer: l.Consumer, eventKey: l.EventID, kind: l.Type, class: Class(l.Class), reason: l.Reason, attempts: l.Attempts,
+		})
+	})
+	return open, err
+}
+
+func orSent(err error) error {
+	if err != nil {
+		return err
+	}
+	return ErrSent
+}

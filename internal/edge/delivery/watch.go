@@ -155,7 +155,7 @@ func (l *look) again(ctx context.Context) error {
 	if err := l.tx.Select(ctx, &rows, againSQL, l.patience, pq.Array(l.waiting)); err != nil {
 		return err
 	}
-	l.waiting = nil
+	l.waiting = []string{} // never NULL in SQL
 	return l.judge(ctx, rows)
 }
 

@@ -1,7 +1,8 @@
 -- +goose Up
 -- An alert whose end no program can see is resolved by a person, and keeps who that
 -- was and why.
-ALTER TABLE alerts ADD COLUMN resolved_by text, ADD COLUMN resolved_why text;
+ALTER TABLE alerts ADD COLUMN resolved_by text;
+ALTER TABLE alerts ADD COLUMN resolved_why text;
 ALTER TABLE alerts ADD CONSTRAINT alerts_resolved_with_reason CHECK
   ((resolved_by IS NULL) = (resolved_why IS NULL) AND (resolved_by IS NULL OR state = 'resolved'));
 CREATE INDEX alerts_open ON alerts (id) WHERE state = 'open';

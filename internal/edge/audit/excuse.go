@@ -122,14 +122,15 @@ func (f fact) unmatchedRefunds(ours []refundFact) (apart []part) {
 
 // namedSQL is a column: the money that open alerts about a payment name. An alert
 // about a stuck saga names its refund; one about an object that is none of ours
-// names the payment as its reference.
+// names the payment as its reference, or the charge that money went back of.
 const namedSQL = `
        coalesce((
          SELECT jsonb_agg(n.facts)
            FROM (SELECT a.facts FROM alerts a WHERE a.state = 'open' AND a.subject = s.name
                  UNION ALL
                  SELECT a.facts FROM alerts a
-                  WHERE a.state = 'open' AND a.kind IN ('provider_unknown_charge', 'provider_unknown_refund') AND a.facts->>'reference' = s.name
+                  WHERE a.state = 'open' AND a.kind IN ('provider_unknown_charge', 'provider_unknown_refund') 
+                    AND (a.facts->>'reference' = s.name OR a.facts->>'provider_charge' = s.provider_charge_id)
                  UNION ALL
                  SELECT CASE a.kind WHEN 'saga_stuck'
                           THEN jsonb_build_object('object', 'ref_' || replace(r.id::text, '-', ''), 'amount_minor', r.amount_minor, 'currency', r.currency)

@@ -96,7 +96,7 @@ UNION
 -- if it had one, whoever decided so.
 SELECT s.merchant_id, booked.name
   FROM seen s
-  JOIN refunds r ON r.payment_id = s.id AND r.status <> 'pending'
+  JOIN refunds r ON r.payment_id = s.id AND r.status <> 'pending' AND r.provider_refund_id IS NULL
  CROSS JOIN LATERAL (
    SELECT 'ref_' || replace(r.id::text, '-', '') AS name
  ) AS booked

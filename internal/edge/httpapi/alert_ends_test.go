@@ -36,7 +36,7 @@ var ends = map[string]func(e *edge, k alert.Kind){
 		if r := e.post("/v1/refunds", uuid.NewString(), `{"payment_id":"`+p.ID+`","reason":"test"}`); r.Status != 202 {
 			e.t.Fatal(r.Body)
 		}
-		e.exec(`UPDATE sagas SET state = 'stuck'`)
+		e.exec(`UPDATE sagas SET state = 'stuck', position = 0`)
 		var id uuid.UUID
 		if err := e.db.Get(e.t.Context(), &id, `SELECT id FROM sagas`); err != nil {
 			e.t.Fatal(err)

@@ -124,7 +124,7 @@ func stepTone(s wire.SagaStepStatus) screen.Tone {
 		return screen.Good
 	case wire.SagaStepStatusFailed:
 		return screen.Bad
-	case wire.SagaStepStatusStarted:
+	case wire.SagaStepStatusStarted, wire.SagaStepStatusWaiting:
 		return screen.Open
 	case wire.SagaStepStatusPending, wire.SagaStepStatusSkipped:
 	}

@@ -120,11 +120,11 @@ func (r *run) activity(a wire.Activity) string {
 
 func kindTone(k wire.ActivityKind) screen.Tone {
 	switch k {
-	case wire.ActivityKindCommitted, wire.ActivityKindApplied, wire.ActivityKindMailSent, wire.ActivityKindProcessUp:
+	case wire.ActivityKindCommitted, wire.ActivityKindApplied, wire.ActivityKindMailSent, wire.ActivityKindProcessUp, wire.ActivityKindRecovered:
 		return screen.Good
 	case wire.ActivityKindReplayed, wire.ActivityKindWaited, wire.ActivityKindMatched, wire.ActivityKindAbsorbed:
 		return screen.Soft
-	case wire.ActivityKindDead, wire.ActivityKindRejected, wire.ActivityKindReturned, wire.ActivityKindProcessDown:
+	case wire.ActivityKindDead, wire.ActivityKindRejected, wire.ActivityKindReturned, wire.ActivityKindProcessDown, wire.ActivityKindInterrupted:
 		return screen.Bad
 	case wire.ActivityKindRetried:
 		return screen.Open

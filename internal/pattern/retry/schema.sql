@@ -41,6 +41,8 @@ CREATE TABLE alerts (
   facts        jsonb       NOT NULL,
   state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
   raised_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-  resolved_at  timestamptz
+  resolved_at  timestamptz,
+  resolved_by  text,
+  resolved_why text
 );
 CREATE UNIQUE INDEX alerts_open_once ON alerts (kind, subject) WHERE state = 'open';

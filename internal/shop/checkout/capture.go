@@ -176,6 +176,7 @@ func (s *Service) outcome(ctx context.Context, d *delivery, a idempotency.Answer
 		kind = observe.Rejected
 	case Recovered:
 		kind = observe.Recovered
+	case Executed, Replayed, Waited, Matched:
 	}
 	if out.Replayed && fate != Recovered {
 		// A twin with this very key was faster: its answer is what this key has.

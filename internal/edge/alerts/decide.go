@@ -13,6 +13,7 @@ import (
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
+	"payonce/internal/shop/event"
 )
 
 // Whose limits a look to the alerts of one merchant; All is the operator, who
@@ -159,7 +160,7 @@ RETURNING ` + columns
 // SendMailAgain queues the mail of an alert again, to another address unless that
 // is empty. The alert stays open until the mail server has the mail; a second
 // refusal raises it anew. Who decided and why is written into its facts.
-func SendMailAgain(ctx context.Context, db *postgres.DB, w Whose, id uuid.UUID, address string, d Decision) (Alert, error) {
+func SendMailAgain(ctx context.Context, db *postgres.DB, w Whose, id uuid.UUID, address event.Address, d Decision) (Alert, error) {
 	return decide(ctx, db, w, id, SendMail, func(tx postgres.Tx, a Alert) (Alert, error) {
 		to, err := email.QueueAgain(ctx, tx, a.Subject, address)
 		if errors.Is(err, email.ErrNotFailed) {

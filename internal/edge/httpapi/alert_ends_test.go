@@ -272,7 +272,7 @@ func TestAMailThatWasRefusedForGoodIsSentAgainToAnotherAddressAndItsAlertEndsThe
 		t.Fatalf("%+v", list)
 	}
 	path := "/v1/ops/alerts/" + list.Data[0].ID + "/send-mail"
-	e.problem(e.post(path, "", `{"reason":"the buyer called","email":"no address"}`), 400, "invalid-request")
+	e.problem(e.post(path, "", `{"reason":"the buyer called","email":"foo..bar@example.org"}`), 400, "invalid-request")
 	var a wire.Alert
 	e.decode(e.post(path, "", because), 202, &a)
 	e.problem(e.post(path, "", because), 409, "alert-resolved")

@@ -9,7 +9,9 @@ import (
 	"payonce/internal/edge/alerts"
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
+	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
+	"payonce/internal/shop/event"
 )
 
 // ListAlerts is GET /v1/ops/alerts.
@@ -62,9 +64,12 @@ func (s *server) SendAlertMail(ctx context.Context, r gen.SendAlertMailRequestOb
 	if !ok {
 		return nil, errNotFound
 	}
-	address := ""
+	var address event.Address
 	if r.Body.Email != nil {
-		address = *r.Body.Email
+		var err error
+		if address, err = event.ParseAddress(*r.Body.Email); err != nil {
+			return nil, misplaced([]strictjson.Violation{{Pointer: "/email", Detail: err.Error()}})
+		}
 	}
 	who := caller.From(ctx)
 	a, err := alerts.SendMailAgain(ctx, s.DB, alertsOf(who), id, address, alerts.Decision{Who: nameOf(who), Why: r.Body.Reason})

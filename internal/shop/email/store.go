@@ -11,6 +11,7 @@ import (
 
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
 )
 
 // leasePatience bounds how long taking mails may take.
@@ -142,7 +143,7 @@ RETURNING recipient`
 // QueueAgain queues a mail that was refused for good, to another address unless
 // that is empty, and returns the address. It is the same mail: its Message-ID
 // stays. A second call is [ErrNotFailed] until it was refused again.
-func QueueAgain(ctx context.Context, tx postgres.Tx, messageID, address string) (to string, err error) {
+func QueueAgain(ctx context.Context, tx postgres.Tx, messageID string, address event.Address) (to event.Address, err error) {
 	err = tx.Get(ctx, &to, queueAgainSQL, messageID, address)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFailed

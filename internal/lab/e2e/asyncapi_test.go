@@ -133,6 +133,7 @@ func TestPublishedMessagesFitTheirDescription(t *testing.T) {
 	_, err = b.Do(t.Context(), http.MethodPost, "/v1/tickets/"+ticket+"/check-in", "", nil)
 	require.NoError(t, err)
 	b.Ends(b.MustRefund(used, "used", 0))
+	house.RefundByHand(b.Bought("tok_ok"))
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()

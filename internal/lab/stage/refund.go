@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/platform/postgres"
 )
 
@@ -86,6 +87,18 @@ func (b *Buyer) Ends(refund string) Saga {
 func (s *Stage) RefundsAtProvider(refund string) []map[string]any {
 	s.T.Helper()
 	return s.world(s.T, "/v1/refunds?reference="+url.QueryEscape(refund))
+}
+
+// RefundByHand gives a purchase's money back at the provider, past the shop.
+func (s *Stage) RefundByHand(c Checkout) {
+	s.T.Helper()
+	charges := s.world(s.T, "/v1/charges?reference="+url.QueryEscape(c.PaymentID))
+	require.Len(s.T, charges, 1)
+	r, err := s.World().Send(context.Background(), client.Request{Method: http.MethodPost, Path: "/v1/refunds", Key: "by-hand-" + c.PaymentID, Body: map[string]any{
+		"charge_id": charges[0]["id"], "reference": "by-hand", "amount_minor": c.AmountMinor,
+	}})
+	require.NoError(s.T, err)
+	require.Equal(s.T, http.StatusCreated, r.Status, "%s", r.Body)
 }
 
 // Exec plays somebody with a hand in the shop's database: time that passes, a

@@ -174,7 +174,7 @@ func absorbedWords(a wire.Absorbed) string {
 		}
 	}
 	if len(found) == 0 {
-		return "No twins so far: nothing had to be absorbed."
+		return "Nothing had to be absorbed so far."
 	}
 	return "Twins absorbed: " + strings.Join(found, ", ") + "."
 }

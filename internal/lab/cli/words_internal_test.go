@@ -39,7 +39,7 @@ func TestTheSentencesAreThoseOfThePage(t *testing.T) {
 	} {
 		require.Contains(t, page(t, "verdict.ts"), sentence)
 	}
-	for _, words := range []string{"by their key", "by the payment itself", "by a consumer's inbox", "by the provider's key", "No twins so far: nothing had to be absorbed.", "balanced ledger transaction"} {
+	for _, words := range []string{"by their key", "by the payment itself", "by a consumer's inbox", "by the provider's key", "Nothing had to be absorbed so far.", "balanced ledger transaction"} {
 		require.Contains(t, page(t, "proof.ts"), words)
 	}
 	for _, fate := range fates {

@@ -164,7 +164,9 @@ func TestAProviderThatHoldsASecondChargeTurnsThatCheckRedAndNoOther(t *testing.T
 		return r
 	}
 	require.Eventually(t, func() bool { return read().PaymentID != nil }, 30*time.Second, 50*time.Millisecond)
-	// Planted: somebody charges the same payment under a key of his own.
+	// Planted, once the payment is captured: before that, a charge which no attempt
+	// made would keep the capture back.
+	require.Eventually(t, func() bool { return b.Get("/v1/payments/"+*r.PaymentID).Field("status") == "captured" }, 30*time.Second, 50*time.Millisecond)
 	charged, err := s.World().Send(t.Context(), client.Request{
 		Method: http.MethodPost, Path: "/v1/charges", Key: "planted-" + *r.PaymentID,
 		Body: map[string]any{"reference": *r.PaymentID, "amount_minor": 8400, "currency": "EUR", "token": "tok_ok"},

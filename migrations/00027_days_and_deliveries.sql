@@ -16,7 +16,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION days_are_there() RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
--- Whoever is about to do what cannot be undone asks first whether its event will
+-- A transaction that is about to do what cannot be undone asks first whether its event will
 -- have a place, now and past midnight. True, or the error of a missing partition,
 -- with its name.
 DECLARE

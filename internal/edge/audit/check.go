@@ -20,7 +20,7 @@ var checks = []check{
 	},
 	{
 		id: "charge_matches", kind: Liveness, query: "factsSQL", sql: factsSQL, find: chargeMatches,
-		statement: "Every charge and every refund at the provider, whoever made it, belongs to a captured payment and a refund of the same amount, or went back as a whole, and the reverse, or an open alert names it.",
+		statement: "Every charge and every refund at the provider, ours or made by hand, belongs to a captured payment and a refund of the same amount, or went back as a whole, and the reverse, or an open alert names it.",
 	},
 	inSQL("stored_outcome", Safety, "storedOutcomeSQL", storedOutcomeSQL,
 		"Every completed key's stored answer names a state that its payment has or passed through."),

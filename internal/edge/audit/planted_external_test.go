@@ -24,7 +24,7 @@ var externalFaults = map[string]planted{
 		plant: run(`UPDATE ledger_transactions SET business_key = 'planted' WHERE payment_id = $1 AND business_key = ` + externalKey),
 		heal:  run(`UPDATE ledger_transactions SET business_key = ` + externalKey + ` WHERE payment_id = $1 AND business_key = 'planted'`),
 	},
-	"a refund in the ledger that nobody made": {
+	"a refund in the ledger that was never made": {
 		red: []string{"ledger_once", "ledger_zero"}, names: thePayment,
 		plant: run(`INSERT INTO ledger_transactions (id, merchant_id, business_key, kind, payment_id, event_id)
   SELECT uuid_v7(), merchant_id, 'planted', kind, payment_id, event_id FROM ledger_transactions WHERE payment_id = $1 AND kind = 'refund_external'`),

@@ -93,7 +93,7 @@ SELECT a.merchant_id, 'pay_' || replace(t.payment_id::text, '-', '')
    AND NOT EXISTS (SELECT FROM payments p WHERE p.id = t.payment_id AND p.merchant_id = t.merchant_id)
 UNION
 -- A refund that went through is settled, one that did not has its hold released,
--- if it had one, whoever decided so.
+-- if it had one, also when a person decided so.
 SELECT s.merchant_id, booked.name
   FROM seen s
   JOIN refunds r ON r.payment_id = s.id AND r.status <> 'pending' AND r.provider_refund_id IS NULL

@@ -4,7 +4,7 @@
 // # The problem
 //
 // A confirm says that the broker has a message on disk, and then the disk, a purged
-// queue or an operator loses it. The outbox has it marked, so nobody sends it again.
+// queue or an operator loses it. The outbox has it marked, so no relay sends it again.
 //
 // # The promise
 //

@@ -84,7 +84,7 @@ func alertsOf(who caller.Caller) alerts.Whose {
 	return alerts.Whose{Merchant: who.Merchant, All: who.Operator}
 }
 
-// nameOf is how whoever decides is written down.
+// nameOf is how the person who decides is written down.
 func nameOf(who caller.Caller) string {
 	if who.Operator {
 		return "operator"

@@ -25,7 +25,7 @@ type Config struct {
 	Every    time.Duration // 0 means an hour
 	// Limit bounds a turn, the listing included; 0 means five minutes.
 	Limit time.Duration
-	// Wake hurries the relay after commits; nil means nobody.
+	// Wake hurries the relay after commits; nil means that no relay is hurried.
 	Wake func()
 	Log  *slog.Logger
 	Now  func() time.Time
@@ -103,7 +103,7 @@ const endTurnSQL = `
 UPDATE reconciliation_turns SET lease_until = clock_timestamp(), due_at = clock_timestamp() + $2 * interval '1 second'
  WHERE name = 'provider' AND holder = $1`
 
-// RunOnce takes the turn if it is due and nobody has it, and says whether it did.
+// RunOnce takes the turn if it is due and free, and says whether it did.
 func (j *Job) RunOnce(ctx context.Context) (took bool, err error) {
 	defer telemetry.Caught(&err)
 	n, err := j.exec(ctx, takeTurnSQL, (j.cfg.Limit + time.Minute).Seconds())

@@ -153,7 +153,7 @@ func TestWhatNoMessageToldIsFoundAndBookedOrAlertedOnce(t *testing.T) {
 	require.EqualValues(t, 4, j.Stats().Turns)
 }
 
-// The refund that nobody told of stands behind more charges and refunds than a
+// The refund of which no message came stands behind more charges and refunds than a
 // page of the provider's lists holds.
 func TestBothListsAreReadToTheirEndAndGoBackToTheBeginningOfYesterday(t *testing.T) {
 	t.Parallel()

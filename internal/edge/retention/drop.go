@@ -147,7 +147,7 @@ const endKeptSQL = `
 UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
  WHERE state = 'open' AND kind = $1 AND to_regclass(subject) IS NULL`
 
-// gone ends the alerts about days that are gone, whoever dropped them.
+// gone ends the alerts about days that are gone, also when another process dropped them.
 func (k *Keeper) gone(ctx context.Context) error {
 	return postgres.InTx(ctx, k.cfg.DB, func(tx postgres.Tx) error {
 		_, err := tx.Exec(ctx, endKeptSQL, AlertKept.Name)

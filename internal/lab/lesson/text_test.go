@@ -35,7 +35,7 @@ func TestThereAreSixteenLessonsInTheirOrderEachWithItsText(t *testing.T) {
 	require.Len(t, files, len(sixteen)+1, "a text without a lesson is read by nobody")
 }
 
-// Whoever always says A is right no more often than by chance: 16 lessons, mostly of 3 options.
+// A visitor who always says A is right no more often than by chance: 16 lessons, mostly of 3 options.
 func TestTheTruthStandsAtEachOfThreePlacesAndAtNoneInMoreThanHalfOfTheLessons(t *testing.T) {
 	t.Parallel()
 	all, err := All()

@@ -17,7 +17,7 @@ var ofSagas = []mutant{
 		pkg:  "./internal/pattern/saga", test: "TestARefusalUpToThePivotUndoesWhatWasDoneInReverse",
 	},
 	{
-		name: "late-do-accepted", breaks: "a command that arrives after its undo acts, and nobody undoes it",
+		name: "late-do-accepted", breaks: "a command that arrives after its undo acts, and is never undone",
 		file: "internal/pattern/saga/participant.go",
 		old:  "		case k.Undid != nil: // 2\n			return refused",
 		new:  "		case k.Undid != nil: // 2\n			return acts",

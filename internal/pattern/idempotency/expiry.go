@@ -8,7 +8,7 @@ import (
 
 // expired is the one rule of a key's end: its answer is older than its lifetime.
 // A key that runs has no end, however long the run takes: its outcome is still
-// to come, and whoever takes a running key for absent runs the operation twice.
+// to come, and a caller who takes a running key for absent runs the operation twice.
 // Such a row is absent to every reader, gives way to every claim, and goes with
 // the next [RemoveExpired].
 const expired = `(idempotency_keys.status = 'completed' AND idempotency_keys.expires_at <= clock_timestamp())`

@@ -61,7 +61,7 @@ func (r *Runner) returned(ctx context.Context, cause error) {
 	}
 }
 
-// routed ends the alert about a route that took a message, whoever raised it: a
+// routed ends the alert about a route that took a message, also one that another process raised: a
 // route is asked about once in a process's life, and again after each return.
 func (r *Runner) routed(ctx context.Context, v retry.Verdict, queue string) {
 	route := v.Exchange + "/" + queue

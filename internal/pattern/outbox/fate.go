@@ -133,7 +133,7 @@ func (e *engine) look(ctx context.Context) {
 	e.heardOf <- failing
 }
 
-// knownFailing reads which routes have an open alert, whoever raised it.
+// knownFailing reads which routes have an open alert, of this relay or of another.
 func knownFailing(ctx context.Context, db *postgres.DB) (map[string]bool, error) {
 	routes, err := alert.Open(ctx, db, AlertUnroutable, AlertRefused)
 	failing := map[string]bool{}

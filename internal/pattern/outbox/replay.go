@@ -15,7 +15,7 @@ import (
 var ErrQueue = errors.New("the queue is gone, or takes no messages at the moment")
 
 // The sampler forgets a queue that is gone, so one without a sample while others
-// have fresh ones is not there. When all are old nobody knows, and what is sent
+// have fresh ones is not there. When all are old it is not known, and what is sent
 // waits in the outbox for the broker to come back.
 const takesSQL = `
 SELECT (EXISTS (SELECT FROM queue_samples WHERE queue = $1)
@@ -23,7 +23,7 @@ SELECT (EXISTS (SELECT FROM queue_samples WHERE queue = $1)
    AND NOT EXISTS (SELECT FROM alerts WHERE state = 'open' AND kind IN ($2, $3) AND subject = '/' || $1::text)`
 
 // Takes says with [ErrQueue] that a replay to a queue would wait, as far as is known
-// here: nobody asks the broker.
+// here: the broker is not asked.
 func Takes(ctx context.Context, tx postgres.Tx, queue string) error {
 	var takes bool
 	if err := tx.Get(ctx, &takes, takesSQL, queue, AlertUnroutable.Name, AlertRefused.Name); err != nil {

@@ -144,7 +144,7 @@ type Desk struct {
 	// the one consumer's queue. outbox.Append with a destination is one.
 	Resend func(ctx context.Context, tx postgres.Tx, r Resend) error
 	// Takes says why the consumer's queue would not take the event now, which
-	// refuses the decision; nil means that nobody is asked. outbox.Takes is one.
+	// refuses the decision; nil means that none is asked. outbox.Takes is one.
 	Takes func(ctx context.Context, tx postgres.Tx, consumer string) error
 	// Withdraw removes what Resend wrote, and returns false when it has left.
 	Withdraw func(ctx context.Context, tx postgres.Tx, r Resend) (bool, error)

@@ -50,6 +50,6 @@
 // A charge counts as its amount less its refunds ([provider.Hold]): one that was
 // wholly given back is not alive, whatever it is compared with. A charge for a
 // payment that no attempt asked for marks the payment, so that the next attempt
-// asks first ([Notices]); a refund that nobody here asked for is taken from the
+// asks first ([Notices]); a refund that was not asked for here is taken from the
 // payment as it is ([Service.TakeRefund]).
 package checkout

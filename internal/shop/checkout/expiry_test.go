@@ -17,7 +17,7 @@ import (
 	"payonce/internal/shop/provider"
 )
 
-// A key outlives its time as long as nobody knows what became of its charge.
+// A key outlives its time as long as it is not known what became of its charge.
 func TestAKeyThatExpiresInDoubtStillHasOneAttemptAndGetsItsAnswer(t *testing.T) {
 	t.Parallel()
 	looks := map[string]func(s *shop){

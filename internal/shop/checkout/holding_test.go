@@ -218,7 +218,7 @@ func TestADeclinedChargeThatNoAttemptAskedForStopsNobody(t *testing.T) {
 	require.Equal(t, 0, s.count(`SELECT count(*) FROM alerts`))
 }
 
-// unlisted is a provider whose list nobody may ask for.
+// unlisted is a provider whose list must not be asked for.
 func unlisted(c provider.Charger) provider.Charger {
 	return charging{Charger: c, byReference: func(context.Context, string, provider.Charger) ([]provider.Charge, error) {
 		return nil, provider.ErrInDoubt

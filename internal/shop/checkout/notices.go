@@ -66,8 +66,8 @@ const askNowSQL = `
 UPDATE payment_attempts SET next_ask_at = clock_timestamp()
  WHERE payment_id = $1 AND attempt_no = $2 AND status IN ('sending', 'in_doubt') AND next_ask_at > clock_timestamp()`
 
-// Hear compares what the provider says of a charge with what is stored, whoever
-// brings it: a message, or the reconciliation.
+// Hear compares what the provider says of a charge with what is stored, however
+// that came: by a message, or by the reconciliation.
 func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharge) error {
 	c := provider.Charge{
 		ID: e.ChargeID, Reference: e.Reference, IdempotencyKey: e.ProviderKey, Amount: e.Amount,

@@ -2,7 +2,7 @@ package provider
 
 import "context"
 
-// Holding is a charge that succeeded, with what has gone back of it. Whoever asks
+// Holding is a charge that succeeded, with what has gone back of it. A caller who asks
 // whether the provider has our money looks at what is left and not at the charge:
 // one that was wholly given back is not alive.
 type Holding struct {

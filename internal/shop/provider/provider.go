@@ -108,7 +108,7 @@ type Charger interface {
 	// never what became of an attempt. An error is always ErrInDoubt, and then no
 	// charge is returned: a part of the list is not the list (ErrIncomplete).
 	ChargesByReference(ctx context.Context, reference string) ([]Charge, error)
-	// RefundsOfCharge lists every refund ever asked for of a charge, whoever asked.
+	// RefundsOfCharge lists every refund ever asked for of a charge, by us or by hand.
 	// An error is always ErrInDoubt, and then no refund is returned.
 	RefundsOfCharge(ctx context.Context, chargeID string) ([]Refund, error)
 }
@@ -145,7 +145,7 @@ type Refunder interface {
 	RefundByKey(ctx context.Context, key string) (r Refund, found bool, err error)
 }
 
-// Statement lists what happened at the provider since a moment, whoever did it.
+// Statement lists what happened at the provider since a moment, ours or made by hand.
 // An error is always ErrInDoubt, and then nothing is returned: a part of the list
 // is not the list.
 type Statement interface {

@@ -63,7 +63,7 @@ func TestWhatTheProviderSaysIsYesNoOrNothing(t *testing.T) {
 			if c.class != "" {
 				require.Error(t, err)
 				require.Equal(t, c.class, retry.ClassOf(err))
-				require.Empty(t, replies(t, db), "nobody knows, so nobody says")
+				require.Empty(t, replies(t, db), "it is not known, so it is not said")
 				return
 			}
 			require.NoError(t, err)

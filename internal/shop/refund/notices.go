@@ -47,8 +47,8 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 
 const toldOfSQL = `SELECT ` + columns + ` FROM refunds WHERE id = $1`
 
-// Hear compares what the provider says of a refund with what is stored, whoever
-// brings it: a message, or the reconciliation.
+// Hear compares what the provider says of a refund with what is stored, however
+// that came: by a message, or by the reconciliation.
 func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefund) error {
 	moved := e.Status == string(provider.Succeeded)
 	var r Refund

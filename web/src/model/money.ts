@@ -36,7 +36,7 @@ export function amountOf(typed: string, currency: string): number | null | undef
   return minor > 0 ? minor : undefined;
 }
 
-/** Two amounts as they may be typed, for whoever typed something else: "42 or 12.50", "42 or 1250". */
+/** Two amounts as they may be typed, for a person who typed something else: "42 or 12.50", "42 or 1250". */
 export function amountExample(currency: string): string {
   const places = digitsOf(currency);
   return places === 0 ? '42 or 1250' : `42 or 12.${'5'.padEnd(places, '0')}`;

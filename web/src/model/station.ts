@@ -166,7 +166,7 @@ export class Tally {
     }
   }
 
-  /** A commit names the key that opened the attempt, whoever finished it. */
+  /** A commit names the key that opened the attempt, also when another one finished it. */
   #commit(event: Activity): void {
     count(this.#of.postgres, 'in', 'out');
     const received = this.#received.get(event.key_suffix ?? '');

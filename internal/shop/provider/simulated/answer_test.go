@@ -75,7 +75,7 @@ func TestACancelThatSpeaksOfAnotherKeyProvesNothing(t *testing.T) {
 	}
 }
 
-// A provider may turn away for longer whoever comes before it said.
+// A provider may turn away for longer a caller who comes before it said.
 func TestTheNextTryComesNoEarlierThanRetryAfterSays(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -74,9 +74,9 @@ func TestARefundMadeAtTheProviderIsBookedAsWhatItIsAndTheRestCanBeRefunded(t *te
 				h.mustBe(s, status, int(back), good)
 				require.Equal(t, i+1, h.count(`SELECT count(*) FROM refunds WHERE status = 'succeeded' AND provider_refund_id IS NOT NULL AND reason = 'made_at_provider'`))
 				require.Equal(t, i+1, h.count(`SELECT count(*) FROM ledger_transactions WHERE kind = 'refund_external'`))
-				told := h.mails("refunded")
-				require.Len(t, told, i+1)
-				require.Equal(t, back == 8400, strings.Contains(told[i], "no longer valid"))
+				sent := h.mails("refunded")
+				require.Len(t, sent, i+1)
+				require.Equal(t, back == 8400, strings.Contains(sent[i], "no longer valid"))
 				mustBeProven(t, h.impatient(), s)
 			}
 			if back < 8400 {

@@ -48,7 +48,7 @@ func listening(t *testing.T) *house {
 	}))
 	h = openIn(t, world.Options{Webhooks: world.Webhooks{URL: door.URL, Secrets: [][]byte{secret}, Shuffle: 20 * time.Millisecond}})
 	t.Cleanup(door.Close)
-	// What is told of a refund is heard when the refund is over.
+	// The consumer gets a message about a refund when the refund is over.
 	h.silent = []string{event.TypeProviderRefundSucceeded, event.TypeProviderRefundFailed}
 	return h
 }
@@ -70,7 +70,7 @@ func (h *house) hear(verifier *webhook.Verifier, r *http.Request) error {
 	if _, err := h.ReceiveNotice(r.Context(), m, notice); err != nil || notice.Charge == nil {
 		return err
 	}
-	// What is told of a charge is heard before the answer to it may arrive.
+	// The consumer gets a message about a charge, perhaps before its answer arrives.
 	var rows []unpublished
 	types := pq.Array([]string{event.TypeProviderChargeSucceeded, event.TypeProviderChargeFailed})
 	if err := h.db.Select(r.Context(), &rows, unpublishedSQL+` AND type = ANY ($1) ORDER BY seq`, types); err != nil {

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -90,11 +89,13 @@ func (w Watch) Run(ctx context.Context) error {
 func (w Watch) RunOnce(ctx context.Context) error {
 	return postgres.InTx(ctx, w.DB, func(tx postgres.Tx) error {
 		l := look{tx: tx, patience: w.Patience.Seconds()}
-		err := l.begin(ctx)
-		if errors.Is(err, sql.ErrNoRows) {
+		switch err := l.begin(ctx); {
+		case errors.Is(err, sql.ErrNoRows):
 			return nil
+		case err != nil:
+			return err
 		}
-		return errors.Join(err, l.rest(ctx, err))
+		return l.rest(ctx)
 	})
 }
 
@@ -106,10 +107,7 @@ type look struct {
 	waiting  []string
 }
 
-func (l *look) rest(ctx context.Context, begun error) error {
-	if begun != nil {
-		return nil
-	}
+func (l *look) rest(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{l.again, l.onward, l.settle, l.tell} {
 		if err := step(ctx); err != nil {
 			return err
@@ -227,12 +225,6 @@ const summarySQL = `
 SELECT consumer, count(*) AS events, min(row_id::text) AS first, max(row_id::text) AS last
   FROM missed_events GROUP BY consumer ORDER BY consumer`
 
-const factsSQL = `UPDATE alerts SET facts = $3::jsonb WHERE state = 'open' AND kind = $1 AND subject = $2`
-
-const endSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE state = 'open' AND kind = $1 AND subject NOT IN (SELECT consumer FROM missed_events)`
-
 // tell keeps one alert for each consumer that missed events, and ends the others.
 func (l *look) tell(ctx context.Context) error {
 	var all []struct {
@@ -249,25 +241,11 @@ func (l *look) tell(ctx context.Context) error {
 			"consumer": c.Consumer, "events": c.Events,
 			"from": born(c.First).Format(time.RFC3339), "until": born(c.Last).Add(time.Second).Format(time.RFC3339),
 		}
-		if err := AlertNotApplied.Raise(ctx, l.tx, uuid.Nil, c.Consumer, facts); err != nil {
-			return err
-		}
-		if err := l.renew(ctx, c.Consumer, facts); err != nil {
+		if err := AlertNotApplied.Keep(ctx, l.tx, uuid.Nil, c.Consumer, facts); err != nil {
 			return err
 		}
 	}
-	_, err := l.tx.Exec(ctx, endSQL, AlertNotApplied.Name)
-	return err
-}
-
-// renew writes what an open alert has to say now.
-func (l *look) renew(ctx context.Context, consumer string, facts map[string]any) error {
-	text, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
-	_, err = l.tx.Exec(ctx, factsSQL, AlertNotApplied.Name, consumer, string(text))
-	return err
+	return AlertNotApplied.ResolveWhere(ctx, l.tx, `subject NOT IN (SELECT consumer FROM missed_events)`)
 }
 
 // born is when a row came into being, which its UUIDv7 says, in whole seconds.

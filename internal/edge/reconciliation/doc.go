@@ -1,4 +1,4 @@
-// Package reconciliation finds what no message told: it lists what happened at
+// Package reconciliation finds what no message said: it lists what happened at
 // the provider yesterday and today (UTC), ours or made by hand, and gives what our books
 // do not agree with to the same code that hears the provider's messages. So a
 // webhook that was lost is found within one turn, and a charge or a refund that a

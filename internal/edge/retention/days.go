@@ -21,10 +21,6 @@ var AlertMissing = alert.Kind{
 
 const missingDaysSQL = `SELECT part FROM missing_days() AS part`
 
-const endMissingSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE state = 'open' AND kind = $1 AND subject <> ALL ($2)`
-
 // WatchDays raises an alert for each partition of today and tomorrow that is
 // missing, ends those about partitions that are there, and returns the missing.
 func WatchDays(ctx context.Context, db *postgres.DB) (missing []string, err error) {
@@ -37,8 +33,7 @@ func WatchDays(ctx context.Context, db *postgres.DB) (missing []string, err erro
 		}
 	}
 	return missing, postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, endMissingSQL, AlertMissing.Name, pq.Array(append([]string{}, missing...)))
-		return err
+		return AlertMissing.ResolveWhere(ctx, tx, `subject <> ALL ($2)`, pq.Array(append([]string{}, missing...)))
 	})
 }
 

@@ -143,14 +143,9 @@ func (k *Keeper) kept(ctx context.Context, table string, d dated, why string) er
 	})
 }
 
-const endKeptSQL = `
-UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp()
- WHERE state = 'open' AND kind = $1 AND to_regclass(subject) IS NULL`
-
 // gone ends the alerts about days that are gone, also when another process dropped them.
 func (k *Keeper) gone(ctx context.Context) error {
 	return postgres.InTx(ctx, k.cfg.DB, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, endKeptSQL, AlertKept.Name)
-		return err
+		return AlertKept.ResolveWhere(ctx, tx, `to_regclass(subject) IS NULL`)
 	})
 }

@@ -31,18 +31,12 @@ func (p Decisions) Run(ctx context.Context) error {
 	if p.Every == 0 {
 		p.Every = time.Second
 	}
-	tick := time.NewTicker(p.Every)
-	defer tick.Stop()
-	for {
+	regularly(ctx, p.Every, func() {
 		if _, err := p.RunOnce(ctx); err != nil && ctx.Err() == nil {
 			p.Log.Warn("pending decisions", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
+	return nil
 }
 
 // RunOnce asks outside about each decision whose time has come and returns how
@@ -53,20 +47,7 @@ func (p Decisions) RunOnce(ctx context.Context) (n int, err error) {
 	if err := p.DB.Select(ctx, &ids, pendingSQL, p.Definition.Name); err != nil {
 		return 0, err
 	}
-	var errs []error
-	for _, id := range ids {
-		ended, err := p.one(ctx, id)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if ended {
-			n++
-		}
-	}
-	if n > 0 && p.Wake != nil {
-		p.Wake()
-	}
-	return n, errors.Join(errs...)
+	return each(ctx, ids, p.one, p.Wake)
 }
 
 func (p Decisions) one(ctx context.Context, id uuid.UUID) (ended bool, err error) {

@@ -32,17 +32,25 @@ func (t Timer) Run(ctx context.Context) error {
 	if t.Every == 0 {
 		t.Every = time.Second
 	}
-	tick := time.NewTicker(t.Every)
-	defer tick.Stop()
-	for {
+	regularly(ctx, t.Every, func() {
 		if n, err := t.RunOnce(ctx); err != nil && ctx.Err() == nil {
 			t.Log.Warn("saga timer", "error", err)
 		} else if n > 0 {
 			t.Log.Info("asked again where no answer came", "sagas", n)
 		}
+	})
+	return nil
+}
+
+// regularly looks at once and then every so often, until ctx ends.
+func regularly(ctx context.Context, every time.Duration, look func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		look()
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
@@ -58,18 +66,24 @@ func (t Timer) RunOnce(ctx context.Context) (n int, err error) {
 	if err := t.DB.Select(ctx, &due, dueSQL, t.Definition.Name, t.Batch); err != nil {
 		return 0, err
 	}
+	return each(ctx, due, t.one, t.Wake)
+}
+
+// each does one thing for each saga, counts where it did something, and wakes when
+// it did. One that fails does not keep the others from it.
+func each(ctx context.Context, ids []uuid.UUID, one func(context.Context, uuid.UUID) (bool, error), wake func()) (n int, err error) {
 	var errs []error
-	for _, id := range due {
-		moved, err := t.one(ctx, id)
+	for _, id := range ids {
+		done, err := one(ctx, id)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if moved {
+		if done {
 			n++
 		}
 	}
-	if n > 0 && t.Wake != nil {
-		t.Wake()
+	if n > 0 && wake != nil {
+		wake()
 	}
 	return n, errors.Join(errs...)
 }

@@ -64,6 +64,19 @@ ON CONFLICT (kind, subject) WHERE state = 'open' DO NOTHING`
 // Raise raises an alert unless the same one is open. The zero merchant means that
 // only the operator sees it. Facts is any value that is an object in JSON.
 func (k Kind) Raise(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, subject string, facts any) error {
+	return k.put(ctx, tx, raiseSQL, merchant, subject, facts)
+}
+
+const keepSQL = `
+INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, $3, $4, $5::jsonb)
+ON CONFLICT (kind, subject) WHERE state = 'open' DO UPDATE SET facts = excluded.facts`
+
+// Keep is Raise, and gives an alert that is open the facts of now.
+func (k Kind) Keep(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, subject string, facts any) error {
+	return k.put(ctx, tx, keepSQL, merchant, subject, facts)
+}
+
+func (k Kind) put(ctx context.Context, tx postgres.Tx, query string, merchant uuid.UUID, subject string, facts any) error {
 	text, err := json.Marshal(facts)
 	if err != nil {
 		return err
@@ -72,7 +85,7 @@ func (k Kind) Raise(ctx context.Context, tx postgres.Tx, merchant uuid.UUID, sub
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, raiseSQL, id, uuid.NullUUID{UUID: merchant, Valid: merchant != uuid.Nil}, k.Name, subject, string(text))
+	_, err = tx.Exec(ctx, query, id, uuid.NullUUID{UUID: merchant, Valid: merchant != uuid.Nil}, k.Name, subject, string(text))
 	return err
 }
 
@@ -97,6 +110,14 @@ var resolveAlone = postgres.Guarded("alert.resolve", resolveSQL)
 // ResolveAlone ends what is open about a subject, outside any transaction.
 func ResolveAlone(ctx context.Context, db *postgres.DB, subject string, kinds ...Kind) error {
 	_, err := resolveAlone.Exec(ctx, db, subject, pq.Array(names(kinds)))
+	return err
+}
+
+// ResolveWhere ends each open alert of the kind for whose subject a condition in
+// SQL holds. The condition's arguments count from $2.
+func (k Kind) ResolveWhere(ctx context.Context, tx postgres.Tx, condition string, args ...any) error {
+	_, err := tx.Exec(ctx, `UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp() WHERE state = 'open' AND kind = $1 AND `+condition,
+		append([]any{k.Name}, args...)...)
 	return err
 }
 

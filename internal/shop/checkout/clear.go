@@ -90,10 +90,8 @@ func (s *Service) foundNone(ctx context.Context, p Payment) error {
 // not be listed to their end: whether it holds money is unknown.
 func (s *Service) unlisted(ctx context.Context, a attempt, why error) error {
 	s.Log.Error("the provider's charges of a payment cannot be listed to their end", "payment", PaymentRef(a.PaymentID), "error", why)
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return AlertUnlisted.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
-			"attempt_no": a.No, "amount_minor": a.AmountMinor, "currency": a.Currency,
-		})
+	return AlertUnlisted.RaiseAlone(ctx, s.DB, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
+		"attempt_no": a.No, "amount_minor": a.AmountMinor, "currency": a.Currency,
 	})
 }
 

@@ -168,10 +168,8 @@ func (s *Service) overdue(ctx context.Context, a attempt) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		return AlertInDoubt.Raise(ctx, tx, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
-			"attempt_no": a.No, "asked": a.Asked, "object": a.ProviderKey, "amount_minor": a.AmountMinor, "currency": a.Currency,
-		})
+	return AlertInDoubt.RaiseAlone(ctx, s.DB, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
+		"attempt_no": a.No, "asked": a.Asked, "object": a.ProviderKey, "amount_minor": a.AmountMinor, "currency": a.Currency,
 	})
 }
 

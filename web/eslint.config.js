@@ -3,7 +3,7 @@ import globals from 'globals';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['dist/', 'test-results/', 'pictures/', 'src/api/*schema.ts'] },
+  { ignores: ['dist/', '.svelte-check/', 'test-results/', 'pictures/', 'src/api/*schema.ts'] },
   ts.configs.strict,
   svelte.configs.recommended,
   {

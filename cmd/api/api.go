@@ -89,7 +89,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),
 		Books: gateway, Mailbox: mailbox, Webhooks: webhooks, ReadNotice: simulated.ReadNotice,
-		Letters: retry.Desk{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
+		Letters: retry.Desk{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
 		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, RecordingTTL: cfg.RecordingTTL, Production: cfg.Mode == config.Production,
 		Pages: web.FS(), Lab: lab, Registry: metrics(gateway), Log: log,
 		Ready: []telemetry.Check{

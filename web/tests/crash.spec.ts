@@ -2,6 +2,7 @@ import type { Page } from '@playwright/test';
 import type { Activity } from '../src/api/shapes.ts';
 import { duration } from '../src/model/time.ts';
 import { kill, run } from './demo.ts';
+import { storedEvents } from './journal.ts';
 import { listens, said, track, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test } from './visitor.ts';
 
@@ -75,11 +76,7 @@ test(
 async function asStored(page: Page): Promise<void> {
   const href = await page.getByRole('link', { name: 'whole story' }).getAttribute('href');
   const id = href?.split('/').at(-1) ?? '';
-  const stored = async () =>
-    page.evaluate(async (payment) => {
-      const answer = await fetch(`/v1/payments/${payment}/activity?limit=100`);
-      return ((await answer.json()) as { data: Activity[] }).data;
-    }, id);
+  const stored = () => storedEvents(page, id);
   const ofCapture = ({ operation }: Activity) => operation === 'capture';
   const began = ({ kind }: Activity) => kind === 'attempt.received' || kind === 'interrupted';
   await expect

@@ -1,5 +1,7 @@
 import type { Page } from '@playwright/test';
+import { tellEvent } from '../src/model/story.ts';
 import { kill, run } from './demo.ts';
+import { storedEvents } from './journal.ts';
 import { fits, sizes } from './look.ts';
 import { listens, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test, type Visitor } from './visitor.ts';
@@ -76,28 +78,48 @@ test('every token is an event that the journal holds, also those of a refund', a
   await expect(visitor.node('saga')).toContainText(/[5-9] in · [5-9] out/);
   await expect(page.getByText(/^live/).first()).toBeVisible({ timeout: 20_000 });
   const href = await page.getByRole('link', { name: 'whole story' }).getAttribute('href');
-  const stored = await page.evaluate(
-    async (payment) => {
-      const ids: { id: string; node: string }[] = [];
-      for (let cursor = ''; ;) {
-        const more = cursor === '' ? '' : `&cursor=${cursor}`;
-        const answer = await fetch(`/v1/payments/${payment}/activity?limit=100${more}`);
-        const body = (await answer.json()) as {
-          data: { id: string; node: string }[];
-          next_cursor: string | null;
-        };
-        ids.push(...body.data);
-        if (body.next_cursor === null) return ids;
-        cursor = body.next_cursor;
-      }
-    },
-    (href ?? '').replace('/payments/', ''),
-  );
+  const stored = await storedEvents(page, (href ?? '').replace('/payments/', ''));
   const seen = await page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen]);
   expect(seen.length).toBeGreaterThan(15);
   const known = new Map(stored.map(({ id, node }) => [id, node]));
   expect(seen.filter((id) => !known.has(id))).toEqual([]);
   expect(seen.map((id) => known.get(id))).toContain('saga');
+});
+
+test.describe('a decline first', () => {
+  test.use({ failuresExpected: true });
+
+  test('each line of the list is its stored event: what a second attempt caused is no second delivery', async ({
+    visitor,
+  }) => {
+    const { page } = visitor;
+    await visitor.open();
+    await visitor.card('Declined');
+    await visitor.pay.click();
+    await expect(visitor.verdict).toContainText('You were not charged.');
+    await visitor.card('Works');
+    await visitor.pay.click();
+    await visitor.oneOfEverything();
+    const href = await page.getByRole('link', { name: 'on its own page' }).getAttribute('href');
+    const payment = (href ?? '').split('payment=').at(-1) ?? '';
+    await watch(page, payment);
+
+    const stored = new Map((await storedEvents(page, payment)).map((e) => [e.id, tellEvent(e)]));
+    const lines = page.getByTestId('event');
+    await expect(lines.filter({ hasText: 'got “payment.captured”' })).toHaveCount(3);
+    const shown = await lines.evaluateAll((rows) =>
+      rows.map((row) => ({
+        id: row.getAttribute('data-event') ?? '',
+        said: row.querySelector('.text')?.textContent,
+      })),
+    );
+    expect(shown.map(({ said }) => said)).toEqual(
+      shown.map(({ id }) => {
+        const line = stored.get(id);
+        return line && `${line.who}${line.whole ? ':' : ''} ${line.text}`;
+      }),
+    );
+  });
 });
 
 test('stepping back shows the counts as they were, End shows them as they are', async ({

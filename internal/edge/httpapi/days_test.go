@@ -90,6 +90,9 @@ func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing
 	e.exec(`UPDATE alerts SET state = 'resolved' WHERE kind = 'refused'`)
 	var letter wire.DeadLetter
 	e.decode(e.post(path+"/replay", "", because), 202, &letter)
+	if len(letter.Actions) != 1 || letter.Actions[0] != "take_back" {
+		t.Errorf("a replay that waits can be taken back: %v", letter.Actions)
+	}
 	// Then the queue goes, and the relay says so.
 	e.exec(`INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'unroutable', '/ledger', '{}')`)
 	e.decode(e.post(path+"/take-back", "", because), 202, &letter)
@@ -105,6 +108,11 @@ func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing
 	}
 	var detail wire.DeadLetterDetail
 	e.decode(e.get(path), 200, &detail)
+	var list wire.DeadLetterList
+	e.decode(e.get("/v1/ops/dead-letters?state=replayed"), 200, &list)
+	if len(list.Data) != 1 || len(list.Data[0].Actions)+len(detail.Letter.Actions) != 0 {
+		t.Errorf("one that has left cannot: %v, %v", list.Data, detail.Letter.Actions)
+	}
 	if d := detail.Decisions; len(d) != 3 || d[1].Action != "take_back" || d[1].Reason != "the bug is fixed" {
 		t.Errorf("%+v", d)
 	}

@@ -37,15 +37,13 @@ func (s *server) ListDeadLetters(ctx context.Context, r gen.ListDeadLettersReque
 	if err != nil {
 		return nil, err
 	}
-	list := gen.ListDeadLetters200JSONResponse{Data: []wire.DeadLetter{}}
+	list := gen.ListDeadLetters200JSONResponse{}
 	if list.ForeignOpen, err = s.Letters.ForeignOpen(ctx, mine); err != nil {
 		return nil, err
 	}
 	letters, list.NextCursor = cut(p, letters, func(l retry.Letter) uuid.UUID { return l.ID })
-	for _, l := range letters {
-		list.Data = append(list.Data, s.letterView(l))
-	}
-	return list, nil
+	list.Data, err = s.letterViews(ctx, letters...)
+	return list, err
 }
 
 // GetDeadLetter is GET /v1/ops/dead-letters/{letter_id}.
@@ -63,7 +61,11 @@ func (s *server) GetDeadLetter(ctx context.Context, r gen.GetDeadLetterRequestOb
 	if err != nil {
 		return nil, err
 	}
-	detail := gen.GetDeadLetter200JSONResponse{Letter: s.letterView(l), Headers: l.Headers(), Decisions: []wire.DeadLetterDecision{}}
+	views, err := s.letterViews(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	detail := gen.GetDeadLetter200JSONResponse{Letter: views[0], Headers: l.Headers(), Decisions: []wire.DeadLetterDecision{}}
 	if text := string(l.Payload); utf8.ValidString(text) {
 		detail.Payload = &text
 	}
@@ -147,10 +149,23 @@ func (s *server) decide(ctx context.Context, letter string, action retry.Action,
 	if action == retry.Replay || action == retry.Apply {
 		s.Wake()
 	}
-	return s.letterView(l), nil
+	views, err := s.letterViews(ctx, l)
+	if err != nil {
+		return wire.DeadLetter{}, err
+	}
+	return views[0], nil
 }
 
-func (s *server) letterView(l retry.Letter) wire.DeadLetter {
+func (s *server) letterViews(ctx context.Context, letters ...retry.Letter) ([]wire.DeadLetter, error) {
+	waits, err := s.Letters.Waits(ctx, letters...)
+	views := make([]wire.DeadLetter, len(letters))
+	for i, l := range letters {
+		views[i] = s.letterView(l, waits[l.ID])
+	}
+	return views, err
+}
+
+func (s *server) letterView(l retry.Letter, waits bool) wire.DeadLetter {
 	v := wire.DeadLetter{
 		ID: wire.PrefixLetter.ID(l.ID), State: wire.DeadLetterState(l.State), Consumer: l.Consumer, EventID: eventName(l.EventID),
 		Type: l.Type, Class: l.Class, Reason: l.Reason, Attempts: l.Attempts, ReplayNo: l.ReplayNo,
@@ -166,7 +181,7 @@ func (s *server) letterView(l retry.Letter) wire.DeadLetter {
 	if l.ClosedAt.Valid {
 		v.ClosedAt = wire.AtOrNull(&l.ClosedAt.Time)
 	}
-	for _, a := range s.Letters.Possible(l) {
+	for _, a := range s.Letters.Possible(l, waits) {
 		v.Actions = append(v.Actions, wire.DeadLetterAction(a))
 	}
 	return v

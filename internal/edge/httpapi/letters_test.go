@@ -20,7 +20,7 @@ func withDesk(t *testing.T) (*edge, *int) {
 	t.Helper()
 	woken := 0
 	e := newEdge(t, func(o *httpapi.Options) {
-		o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+		o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
 		o.Wake = func() { woken++ }
 	})
 	return e, &woken
@@ -82,7 +82,7 @@ func TestADeadLetterIsReplayedOnceWithItsReasonAndTheSecondTimeIs409(t *testing.
 	}
 	var letter wire.DeadLetter
 	e.decode(e.post(path+"/replay", "", because), 202, &letter)
-	if letter.State != "replayed" || letter.ReplayNo != 1 || letter.ClosedAt == nil || len(letter.Actions) != 0 || *woken != 1 {
+	if letter.State != "replayed" || letter.ReplayNo != 1 || letter.ClosedAt == nil || len(letter.Actions) != 1 || *woken != 1 {
 		t.Errorf("%+v, woken %d times", letter, *woken)
 	}
 	for _, verb := range []string{"replay", "apply", "discard"} {

@@ -853,7 +853,7 @@ type Currency = string
 
 // DeadLetter defines model for DeadLetter.
 type DeadLetter struct {
-	// Actions What can be done about it now; empty when it is closed.
+	// Actions What can be done about it now. A closed letter has none, but for a replay that has not left yet.
 	Actions  []DeadLetterAction `json:"actions"`
 	Attempts int                `json:"attempts"`
 

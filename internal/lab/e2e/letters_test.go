@@ -271,7 +271,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 	require.ErrorIs(t, p.decide(l, retry.Replay), retry.ErrTooOld)
 	require.Zero(t, p.booked(old.AggregateID))
 
-	require.Equal(t, []retry.Action{retry.Apply, retry.Discard}, p.desk.Possible(l))
+	require.Equal(t, []retry.Action{retry.Apply, retry.Discard}, p.desk.Possible(l, false))
 	require.NoError(t, p.decide(l, retry.Apply))
 	p.eventually("it is booked", func() bool { return p.booked(old.AggregateID) == 1 })
 	p.eventually("and counted, which comes after the commit", func() bool { return p.ledger.Counts().Applied == 1 })

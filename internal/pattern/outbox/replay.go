@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
@@ -38,6 +39,24 @@ func Takes(ctx context.Context, tx postgres.Tx, queue string) error {
 const takeBackSQL = `
 DELETE FROM outbox_events
  WHERE aggregate_id = $1 AND event_id = $2 AND destination = $3 AND replay_no = $4 AND published_at IS NULL`
+
+const waitingSQL = `
+SELECT event_id, destination, replay_no FROM outbox_events
+ WHERE published_at IS NULL AND destination IS NOT NULL AND event_id = ANY ($1::uuid[])`
+
+// Waiting is a replay that has not left yet: [TakeBack] can remove it.
+type Waiting struct {
+	EventID uuid.UUID `db:"event_id"`
+	Queue   string    `db:"destination"`
+	Replay  int       `db:"replay_no"`
+}
+
+// Replays lists those of some events that have not left yet.
+func Replays(ctx context.Context, db *postgres.DB, events []uuid.UUID) ([]Waiting, error) {
+	var waiting []Waiting
+	err := db.Select(ctx, &waiting, waitingSQL, pq.Array(events))
+	return waiting, err
+}
 
 const waitsSQL = `SELECT EXISTS (SELECT FROM outbox_events WHERE published_at IS NULL AND destination = $1)`
 

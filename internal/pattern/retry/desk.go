@@ -148,6 +148,9 @@ type Desk struct {
 	Takes func(ctx context.Context, tx postgres.Tx, consumer string) error
 	// Withdraw removes what Resend wrote, and returns false when it has left.
 	Withdraw func(ctx context.Context, tx postgres.Tx, r Resend) (bool, error)
+	// Waiting names of some replays those that have not left yet; nil means that
+	// none is known to wait.
+	Waiting func(ctx context.Context, db *postgres.DB, replays []Resend) ([]Resend, error)
 	// Limit is how old an event may be and still be replayed, counted from its
 	// own time; within it the inbox still knows the event.
 	Limit time.Duration
@@ -168,9 +171,13 @@ type Whose struct {
 	All   bool
 }
 
-// Possible lists what can be done about a letter now.
-func (d Desk) Possible(l Letter) []Action {
-	if l.State != Open {
+// Possible lists what can be done about a letter now. That its replay waits says
+// [Desk.Waits].
+func (d Desk) Possible(l Letter, waits bool) []Action {
+	switch {
+	case l.State == Replayed && waits:
+		return []Action{TakeBack}
+	case l.State != Open:
 		return nil
 	}
 	var possible []Action

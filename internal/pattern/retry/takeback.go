@@ -48,6 +48,37 @@ func (d Desk) TakeBack(ctx context.Context, w Whose, id uuid.UUID, why Decision)
 	return open, err
 }
 
+// Waits says of some letters, by their ids, whose replay has not left yet: that one
+// can be taken back.
+func (d Desk) Waits(ctx context.Context, letters ...Letter) (map[uuid.UUID]bool, error) {
+	type replay struct {
+		event    uuid.UUID
+		consumer string
+		number   int
+	}
+	sent, waits := map[replay]uuid.UUID{}, map[uuid.UUID]bool{}
+	var asked []Resend
+	for _, l := range letters {
+		r, err := l.resend()
+		if l.State != Replayed || err != nil {
+			continue
+		}
+		r.ReplayNo = l.ReplayNo // the one that was sent, not the next
+		sent[replay{r.EventID, r.Consumer, r.ReplayNo}] = l.ID
+		asked = append(asked, r)
+	}
+	if len(asked) == 0 || d.Waiting == nil {
+		return waits, nil
+	}
+	waiting, err := d.Waiting(ctx, d.DB, asked)
+	for _, r := range waiting {
+		if letter, ok := sent[replay{r.EventID, r.Consumer, r.ReplayNo}]; ok {
+			waits[letter] = true
+		}
+	}
+	return waits, err
+}
+
 func orSent(err error) error {
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
@@ -29,6 +31,20 @@ func Resend(ctx context.Context, tx postgres.Tx, r retry.Resend) error {
 // Withdraw removes what [Resend] wrote, and returns false when it has left.
 func Withdraw(ctx context.Context, tx postgres.Tx, r retry.Resend) (bool, error) {
 	return outbox.TakeBack(ctx, tx, r.Consumer, r.AggregateID, r.EventID, r.ReplayNo)
+}
+
+// Waiting names of some replays those that have not left yet.
+func Waiting(ctx context.Context, db *postgres.DB, replays []retry.Resend) ([]retry.Resend, error) {
+	ids := make([]uuid.UUID, len(replays))
+	for i, r := range replays {
+		ids[i] = r.EventID
+	}
+	rows, err := outbox.Replays(ctx, db, ids)
+	waiting := make([]retry.Resend, len(rows))
+	for i, row := range rows {
+		waiting[i] = retry.Resend{EventID: row.EventID, Consumer: row.Queue, ReplayNo: row.Replay}
+	}
+	return waiting, err
 }
 
 // ByBusinessKey says whether every effect of a consumer is unique for ever by a

@@ -1461,7 +1461,7 @@ export interface components {
             last_failed_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             closed_at: string | null;
-            /** @description What can be done about it now; empty when it is closed. */
+            /** @description What can be done about it now. A closed letter has none, but for a replay that has not left yet. */
             actions: components["schemas"]["DeadLetterAction"][];
         };
         DeadLetterList: {

@@ -19,7 +19,7 @@ dev: .payonce/bin ## The demo, with the page served from its sources by Vite
 .payonce/bin:
 	@mkdir -p $@
 
-test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign, a dozen mutants
+test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign
 	@exec scripts/test
 
 prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, a ten-minute campaign

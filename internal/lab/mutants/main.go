@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"slices"
@@ -29,7 +28,6 @@ import (
 var flags struct {
 	Only      []string      `help:"Names of the mutants to run; all when empty." placeholder:"NAME"`
 	Canonical bool          `help:"The bugs of the design's list, under their names there, and those that a campaign catches."`
-	Sample    int           `help:"Only so many, drawn anew each time: for runs that have no time for all." placeholder:"N"`
 	Timeout   time.Duration `help:"How long one mutant's test may run." default:"3m"`
 	List      bool          `help:"Only list them."`
 }
@@ -71,10 +69,6 @@ func chosen() (list []quarry) {
 	}
 	for _, m := range rest {
 		list = append(list, quarry{m.name, m})
-	}
-	if n := flags.Sample; n > 0 && n < len(list) {
-		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		list = list[:n]
 	}
 	if len(flags.Only) == 0 {
 		return list

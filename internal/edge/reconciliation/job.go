@@ -83,7 +83,7 @@ func (j *Job) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if _, err := j.RunOnce(ctx); err != nil && ctx.Err() == nil {
-			j.cfg.Log.Error("the provider's books could not be compared", "error", err)
+			j.cfg.Log.Warn("the provider's books could not be compared; they are again within a minute", "error", err)
 		}
 		select {
 		case <-ctx.Done():

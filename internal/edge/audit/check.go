@@ -27,7 +27,7 @@ var checks = []check{
 	inSQL("ledger_zero", Safety, "ledgerZeroSQL", ledgerZeroSQL,
 		"Each ledger transaction and the whole book sum to zero per currency."),
 	inSQL("ledger_once", Liveness, "ledgerOnceSQL", ledgerOnceSQL,
-		"Each captured payment has exactly one capture transaction in the ledger, and no other payment has one; each refund has exactly one settlement, or a released hold, or, made at the provider, one transaction of its amount."),
+		"Each captured payment has exactly one capture transaction in the ledger, and no other payment has one; each refund has exactly one settlement, or a released hold, or, made at the provider, one transaction of its amount; nothing is held for no refund, or for one that has ended."),
 	{
 		id: "one_mail", kind: Liveness, query: "mailsOwedSQL", sql: mailsOwedSQL, find: oneMail,
 		statement: "Each receipt, each notice and each refund's outcome has exactly one message in the mailbox.",

@@ -46,5 +46,6 @@
 // tickets_once wants that it had its alert (ticket_used, whose subject is the
 // order), open or resolved.
 //
-// Every check is tested by planting what it looks for.
+// Every check is tested by planting what it looks for: docs/invariants.md is the list
+// of planted faults, each with the invariants that turn red for it.
 package audit

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"net/smtp"
 	"slices"
 	"testing"
 	"time"
@@ -62,8 +61,13 @@ func open(t *testing.T) *house {
 
 func openIn(t *testing.T, options world.Options) *house {
 	t.Helper()
+	return openOn(t, devtest.Postgres(t), options)
+}
+
+func openOn(t *testing.T, db *postgres.DB, options world.Options) *house {
+	t.Helper()
 	w := worldtest.Start(t, options)
-	h := &house{t: t, db: devtest.Postgres(t), world: w, books: simulated.New(simulated.Config{URL: w.URL})}
+	h := &house{t: t, db: db, world: w, books: simulated.New(simulated.Config{URL: w.URL})}
 	h.Service = checkout.New(checkout.Config{
 		DB:       h.db,
 		Keys:     &idempotency.Keys{DB: h.db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
@@ -301,15 +305,6 @@ func (h *house) count(query string, args ...any) (n int) {
 	return n
 }
 
-// event is the name of the payment's one event of a type.
-func (h *house) event(s sale, kind string) uuid.UUID {
-	h.t.Helper()
-	var id uuid.UUID
-	require.NoError(h.t, h.db.Get(context.Background(), &id,
-		`SELECT event_id FROM outbox_events WHERE correlation_id = $1 AND type = $2`, s.payment, kind))
-	return id
-}
-
 // charge lets the provider charge once more, under a key of its own.
 func (h *house) charge(reference string) {
 	h.t.Helper()
@@ -319,13 +314,6 @@ func (h *house) charge(reference string) {
 	})
 	require.NoError(h.t, err)
 	require.Equal(h.t, http.StatusCreated, got.Status)
-}
-
-// mail sends a message to the buyer under a Message-ID of its own.
-func (h *house) mail(text string) {
-	h.t.Helper()
-	raw := "From: tickets@payonce.example\r\nTo: " + buyer + "\r\nSubject: again\r\nMessage-ID: <planted@payonce>\r\n\r\n" + text + "\r\n"
-	require.NoError(h.t, smtp.SendMail(h.world.SMTPAddr, nil, "tickets@payonce.example", []string{buyer}, []byte(raw)))
 }
 
 // impatient audits without grace or cache: everything was delivered before.
@@ -355,4 +343,16 @@ func invariant(t *testing.T, r audit.Report, id string) audit.Result {
 	}
 	t.Fatalf("no invariant is called %s", id)
 	return audit.Result{}
+}
+
+func mustBeProven(t *testing.T, auditor *audit.Auditor, s sale) {
+	t.Helper()
+	all, err := auditor.CheckAll(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, red(all))
+	require.True(t, all.Proven(), "%+v", all)
+	own, err := auditor.Check(t.Context(), s.merchant)
+	require.NoError(t, err)
+	require.Empty(t, red(own))
+	require.True(t, own.Proven(), "%+v", own)
 }

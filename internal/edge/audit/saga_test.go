@@ -118,15 +118,20 @@ func TestARefusalAtEachStepEndsAllDoneOrAllUndoneWithEveryInvariantTrue(t *testi
 			require.Equal(t, saga.Compensated, now.State)
 			require.Equal(t, c.failure, *now.Failure)
 			require.Equal(t, 0, h.count(`SELECT count(*) FROM tickets WHERE status = 'void'`))
+			h.exec(`DELETE FROM ledger_entries WHERE transaction_id IN (SELECT id FROM ledger_transactions WHERE business_key = $1)`, elsewhere)
+			h.exec(`DELETE FROM ledger_transactions WHERE business_key = $1`, elsewhere)
 			h.proven()
 		})
 	}
 }
 
-// holdElsewhere books a hold that nobody reserved: the book's own bound is met.
+// elsewhere is the key of the hold below.
+var elsewhere = "refund_hold:" + event.RefundName(uuid.Max)
+
+// holdElsewhere books a hold of no refund: the book's own bound is met.
 func (h *house) holdElsewhere(s sale) {
 	h.t.Helper()
-	data, err := json.Marshal(event.Refund{RefundID: uuid.New(), MerchantID: s.merchant, PaymentID: s.payment, Amount: money.Of(1, "EUR")})
+	data, err := json.Marshal(event.Refund{RefundID: uuid.Max, MerchantID: s.merchant, PaymentID: s.payment, Amount: money.Of(1, "EUR")})
 	require.NoError(h.t, err)
 	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: "hold_funds", Direction: saga.Do, Attempt: 1, Data: data})
 	require.NoError(h.t, err)

@@ -119,12 +119,22 @@ SELECT s.merchant_id, 'ref_' || replace(r.id::text, '-', '')
        JOIN ledger_entries e ON e.transaction_id = t.id JOIN ledger_accounts a ON a.id = e.account_id AND a.code = 'provider_clearing'
       WHERE t.payment_id = s.id AND t.kind = 'refund_external' AND t.business_key = 'refund_external:ref_' || replace(r.id::text, '-', '')), 0)
 UNION
--- And nothing is booked for one that is not there.
+-- Nothing is booked for one that is not there.
 SELECT s.merchant_id, s.name
   FROM seen s
-  JOIN ledger_transactions t ON t.payment_id = s.id AND t.kind = 'refund_external'
- WHERE NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = s.id AND r.provider_refund_id IS NOT NULL
-                      AND t.business_key = 'refund_external:ref_' || replace(r.id::text, '-', ''))`
+  JOIN ledger_transactions t ON t.payment_id = s.id AND t.kind IN ('refund_hold', 'refund_settle', 'refund_release', 'refund_external')
+ WHERE NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = s.id AND (r.provider_refund_id IS NOT NULL) = (t.kind = 'refund_external')
+                      AND t.business_key = t.kind || ':ref_' || replace(r.id::text, '-', ''))
+UNION
+-- And nothing is held once every refund has ended: a hold went or came back whole.
+SELECT s.merchant_id, s.name
+  FROM seen s
+  JOIN ledger_transactions t ON t.payment_id = s.id
+  JOIN ledger_entries e ON e.transaction_id = t.id
+  JOIN ledger_accounts a ON a.id = e.account_id AND a.code = 'refunds_held'
+ WHERE NOT s.young AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = s.id AND r.status = 'pending')
+ GROUP BY s.merchant_id, s.name
+HAVING sum(e.amount_minor) <> 0`
 
 // Lines and seats are counted from 1. A seat that is owed and a ticket that is
 // there must meet, seat by seat: equal numbers could hide one too many of one

@@ -30,7 +30,7 @@ RETURNING event_id`,
 		file: "internal/edge/audit/excuse.go",
 		old:  `(n.Object == p.object || n.Object == p.alias) && n.AmountMinor == p.amount && n.Currency == p.currency`,
 		new:  `n.Object != ""`,
-		pkg:  "./internal/edge/audit", test: "TestAnAlertOrADeadLetterHoldsADifferenceOnlyWhileItIsOpen",
+		pkg:  "./internal/edge/audit", test: "TestEveryPlantedFaultTurnsExactlyItsInvariantsRed",
 	},
 	{
 		name: "unconditional-finalise", breaks: "a holder that slept through its lease overwrites the truth",

@@ -56,7 +56,7 @@ var ofSagas = []mutant{
 		file: "internal/edge/audit/refunds.go",
 		old:  "     OR EXISTS (SELECT FROM ledger_transactions t",
 		new:  "     OR g.resolved_by IS NULL AND EXISTS (SELECT FROM ledger_transactions t",
-		pkg:  "./internal/edge/audit", test: "TestEveryPlantedFaultOfARefundTurnsItsChecksRedAndHealedAllAreGreen",
+		pkg:  "./internal/edge/audit", test: "TestEveryPlantedFaultTurnsExactlyItsInvariantsRed",
 	},
 	{
 		name: "no-version-guard", breaks: "two orchestrators that read the same saga both advance it",

@@ -54,6 +54,13 @@ var planted = []struct {
 	{"retry importing inbox, the friendship the wrong way round", "sibling",
 		"internal/pattern/retry/planted.go", importing("retry", "payonce/internal/pattern/inbox")},
 
+	{"a new question for a list of the provider", "listing",
+		"internal/shop/checkout/planted.go", "package checkout\n\nfunc f(p provider.Charger) { p.ChargesByReference(nil, \"\") }\n"},
+	{"a new question for what the provider holds", "listing",
+		"internal/edge/httpapi/planted.go", "package httpapi\n\nfunc f(p provider.Lister) { provider.Alive(nil, p, \"\") }\n"},
+	{"a list of the provider that is handed on", "listing",
+		"internal/edge/audit/planted.go", "package audit\n\nvar each = books.EachRefund\n"},
+
 	{"the provider's adapter in the business", "adapter",
 		"internal/shop/checkout/planted.go", importing("checkout", "payonce/internal/shop/provider/simulated")},
 	{"the provider's adapter at the edge", "adapter",

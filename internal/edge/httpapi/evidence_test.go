@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/wire"
 	"payonce/internal/platform/observe"
+	"payonce/internal/shop/provider"
 )
 
 func TestTwentyClicksAreTwentyAttemptsAndOneCharge(t *testing.T) {
@@ -155,6 +157,43 @@ func TestWithoutAMailboxMailsAreUnknownAndNotNone(t *testing.T) {
 	e.decode(e.get("/v1/payments/"+o.Payment.ID+"/proof"), 200, &p)
 	if p.Effects.Mails != nil || p.CountedBy.Mails != nil || p.Complete || *p.Effects.Charges != 0 || *p.Expected.Charges != 0 {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// partial is a provider of whose lists one cannot be read to its end.
+type partial struct {
+	provider.Books
+	charges, refunds bool
+}
+
+func (p partial) ChargesByReference(ctx context.Context, reference string) ([]provider.Charge, error) {
+	charges, err := p.Books.ChargesByReference(ctx, reference)
+	if p.charges {
+		return nil, provider.ErrIncomplete
+	}
+	return append(charges, provider.Charge{ID: "ch_other", Status: provider.Succeeded}), err
+}
+
+func (p partial) RefundsOfCharge(ctx context.Context, charge string) ([]provider.Refund, error) {
+	if p.refunds {
+		return nil, provider.ErrIncomplete
+	}
+	return p.Books.RefundsOfCharge(ctx, charge)
+}
+
+func TestAProofWithoutTheProvidersWholeListCountsNoCharges(t *testing.T) {
+	t.Parallel()
+	for _, part := range []partial{{charges: true}, {refunds: true}} {
+		e := newEdge(t, func(o *httpapi.Options) { part.Books = o.Books; o.Books = part })
+		o := e.order()
+		if r := e.capture(o.Payment, "k", "tok_ok"); r.Status != 200 {
+			t.Fatal(r)
+		}
+		var p wire.Proof
+		e.decode(e.get("/v1/payments/"+o.Payment.ID+"/proof"), 200, &p)
+		if p.Effects.Charges != nil || p.CountedBy.Charges != nil || p.Complete || *p.Expected.Charges != 1 {
+			t.Errorf("got %+v", p)
+		}
 	}
 }
 

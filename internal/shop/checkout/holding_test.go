@@ -158,6 +158,31 @@ func TestAChargeThatWentBackBeforeItWasKnownIsNotCaptured(t *testing.T) {
 	require.Zero(t, s.held(payment))
 }
 
+func TestAChargeIsNotCapturedWhileItIsUnknownWhatWentBackOfIt(t *testing.T) {
+	t.Parallel()
+	partial := true
+	s := open(t, charger(func(c provider.Charger) provider.Charger {
+		return charging{Charger: c, refunds: func(ctx context.Context, charge string, real provider.Charger) ([]provider.Refund, error) {
+			if partial {
+				return nil, provider.ErrIncomplete
+			}
+			return real.RefundsOfCharge(ctx, charge)
+		}}
+	}))
+	payment := s.payment()
+	s.died(payment, "K", "tok_ok", true)
+	s.leaseEnds(payment)
+	_, err := checkout.Sweeper{Service: s.Service}.RunOnce(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, checkout.InDoubt, s.state(payment))
+	require.Equal(t, 0, s.events(payment, "payment.captured"))
+	partial = false
+	r, err := s.capture(payment, "K", "tok_ok")
+	require.NoError(t, err)
+	require.Equal(t, 200, r.Answer.Status)
+	require.Equal(t, 1, s.charges(payment, "succeeded"))
+}
+
 func TestAFirstAttemptAsksWhenTheProviderToldOfAChargeThatNoAttemptAskedFor(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

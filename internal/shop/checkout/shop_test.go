@@ -179,6 +179,7 @@ type charging struct {
 	byKey  func(ctx context.Context, key string, real provider.Charger) (provider.Charge, bool, error)
 
 	byReference func(ctx context.Context, reference string, real provider.Charger) ([]provider.Charge, error)
+	refunds     func(ctx context.Context, charge string, real provider.Charger) ([]provider.Refund, error)
 }
 
 func (c charging) Charge(ctx context.Context, r provider.Request) (provider.Charge, error) {
@@ -200,6 +201,13 @@ func (c charging) ChargesByReference(ctx context.Context, reference string) ([]p
 		return c.Charger.ChargesByReference(ctx, reference)
 	}
 	return c.byReference(ctx, reference, c.Charger)
+}
+
+func (c charging) RefundsOfCharge(ctx context.Context, charge string) ([]provider.Refund, error) {
+	if c.refunds == nil {
+		return c.Charger.RefundsOfCharge(ctx, charge)
+	}
+	return c.refunds(ctx, charge, c.Charger)
 }
 
 // hold stops the next charge on its way out until it is let go, and then

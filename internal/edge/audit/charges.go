@@ -44,7 +44,9 @@ func chargeMatches(ctx context.Context, p *pass) ([]violation, error) {
 	}
 	strays, err := p.strays(ctx)
 	for _, c := range strays {
-		found = append(found, violation{Name: c.ID + " for " + c.Reference})
+		if !c.named {
+			found = append(found, violation{Name: c.ID + " for " + c.Reference})
+		}
 	}
 	return found, err
 }
@@ -78,6 +80,15 @@ func booksAgree(ctx context.Context, p *pass) ([]violation, error) {
 	if p.scope.newest != 0 || busy {
 		return found, nil
 	}
+	strays, err := p.strays(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range strays {
+		if c.named {
+			explained[c.Amount.Currency] += c.LeftMinor()
+		}
+	}
 	totals, err := p.totals(ctx, explained)
 	return append(found, totals...), err
 }
@@ -89,7 +100,7 @@ SELECT e.currency, sum(e.amount_minor)::bigint AS minor
  GROUP BY e.currency`
 
 // totals names the currencies in which provider and ledger differ by more than
-// the payments explain.
+// the payments and the strays of which a person was told explain.
 func (p *pass) totals(ctx context.Context, explained map[string]int64) ([]violation, error) {
 	var booked []struct {
 		Currency string `db:"currency"`

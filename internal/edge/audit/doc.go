@@ -42,6 +42,8 @@
 // its key, a refund by its id or its reference) with its amount and its currency,
 // the mail, or the saga. An alert about another object of the same payment, or
 // over another amount, excuses nothing; nor does one that is resolved too early.
+// A charge of no payment is held by the alert about it alone
+// (provider_unknown_charge).
 // A used ticket of which nothing is paid any more cannot be taken back:
 // tickets_once wants that it had its alert (ticket_used, whose subject is the
 // order), open or resolved.

@@ -25,11 +25,13 @@ func refundPart(r provider.Refund) part {
 	return part{object: r.ID, alias: r.Reference, amount: r.Amount.AmountMinor, minor: -r.Amount.AmountMinor, currency: r.Amount.Currency}
 }
 
-// excused says whether an open alert names the object with its amount and its
-// currency. An alert about anything else, or about another amount, excuses
-// nothing.
-func (f fact) excused(p part) bool {
-	return slices.ContainsFunc(f.named, func(n alert.Money) bool {
+// excused says whether an open alert about the payment names the part.
+func (f fact) excused(p part) bool { return p.namedBy(f.named) }
+
+// namedBy says whether an alert names the object with its amount and its currency.
+// An alert about anything else, or about another amount, excuses nothing.
+func (p part) namedBy(named []alert.Money) bool {
+	return slices.ContainsFunc(named, func(n alert.Money) bool {
 		return (n.Object == p.object || n.Object == p.alias) && n.AmountMinor == p.amount && n.Currency == p.currency
 	})
 }

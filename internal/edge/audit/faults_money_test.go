@@ -14,7 +14,7 @@ type faultsOf struct {
 
 // faults is the list: docs/invariants.md has it as a table.
 var faults = []faultsOf{
-	{captured, join(ofCharges, ofAlerts, ofTheLedger, ofMails, ofTickets, ofEvents, ofAnswers)},
+	{captured, join(ofCharges, ofAlerts, ofStrays, ofTheLedger, ofMails, ofTickets, ofEvents, ofAnswers)},
 	{refunded, join(ofRefunds, ofSagas, ofDecisions, ofUsedTickets)},
 	{byHand, ofExternalRefunds},
 }
@@ -135,6 +135,20 @@ var ofAlerts = []fault{
 	unbookedNamed("names another amount", `UPDATE alerts SET facts = facts || '{"amount_minor": 1001}'`, "charge_matches", "books_agree"),
 	unbookedNamed("is about another charge", `UPDATE alerts SET facts = facts || '{"provider_charge": "ch_other"}'`, "charge_matches", "books_agree"),
 	unbookedNamed("was resolved by a person", `UPDATE alerts SET `+resolved, "charge_matches", "books_agree"),
+}
+
+func strayNamed(what, change string, red ...string) fault {
+	return fault{what: "a charge names no payment, and an alert " + what, red: red, names: noName, onlyAll: true, world: strayCharge(noName), plant: stmts(alertStray, change)}
+}
+
+const alertStray = `INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'provider_unknown_charge', 'ch_planted', '{"object": "ch_planted", "amount_minor": 8400, "currency": "EUR"}')`
+
+var ofStrays = []fault{
+	strayNamed("names it", `SELECT 1`),
+	strayNamed("names another charge", `UPDATE alerts SET facts = facts || '{"object": "ch_other"}'`, "charge_matches", "books_agree"),
+	strayNamed("names another amount", `UPDATE alerts SET facts = facts || '{"amount_minor": 8401}'`, "charge_matches", "books_agree"),
+	strayNamed("of another kind names it", `UPDATE alerts SET kind = 'provider_contradiction'`, "charge_matches", "books_agree"),
+	strayNamed("was resolved by a person", `UPDATE alerts SET `+resolved, "charge_matches", "books_agree"),
 }
 
 const (

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 )
 
@@ -11,11 +12,13 @@ const (
 	stayed   = `(SELECT id FROM refunds WHERE payment_id = $1 AND status = 'failed')`
 	named    = `'ref_' || replace(` + wentBack + `::text, '-', '')`
 
-	noSettle    = `UPDATE ledger_transactions SET business_key = 'planted' WHERE payment_id = $1 AND business_key = 'refund_settle:' || ` + named
-	aCentMore   = `UPDATE ledger_entries SET amount_minor = amount_minor + sign(amount_minor) WHERE transaction_id = (SELECT id FROM ledger_transactions WHERE business_key = `
-	byPerson    = `UPDATE sagas SET resolved_by = 'op', resolved_why = 'seen' WHERE subject_id = `
-	stuck       = `UPDATE sagas SET state = 'stuck', finished_at = NULL WHERE subject_id = ` + wentBack
-	alertStuck  = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'saga_stuck', 'saga_' || replace(saga_id::text, '-', ''), '{}' FROM refunds WHERE id = `
+	noSettle   = `UPDATE ledger_transactions SET business_key = 'planted' WHERE payment_id = $1 AND business_key = 'refund_settle:' || ` + named
+	aCentMore  = `UPDATE ledger_entries SET amount_minor = amount_minor + sign(amount_minor) WHERE transaction_id = (SELECT id FROM ledger_transactions WHERE business_key = `
+	byPerson   = `UPDATE sagas SET resolved_by = 'op', resolved_why = 'seen' WHERE subject_id = `
+	stuck      = `UPDATE sagas SET state = 'stuck', finished_at = NULL WHERE subject_id = ` + wentBack
+	alertStuck = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'saga_stuck', 'saga_' || replace(saga_id::text, '-', ''), '{}' FROM refunds WHERE id = `
+	alertBack  = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'provider_contradiction', 'ref_' || replace(id::text, '-', ''),
+  jsonb_build_object('object', 'ref_' || replace(id::text, '-', ''), 'amount_minor', 6400, 'currency', 'EUR') FROM refunds WHERE id = ` + stayed
 	nothingPaid = `UPDATE payments SET status = 'refunded' WHERE id = $1`
 	voidOther   = `UPDATE tickets SET status = 'void', voided_by = ` + wentBack + ` WHERE payment_id = $1 AND number = 2`
 	alertUsed   = `INSERT INTO alerts (id, kind, subject, facts) SELECT uuid_v7(), 'ticket_used', 'ord_' || replace(order_id::text, '-', ''), '{}' FROM payments WHERE id = $1`
@@ -51,6 +54,13 @@ func madeTwice(w *told, a scene) {
 	}
 }
 
+// madeAfterAll is the refund that failed, of which the money went back all the same.
+func madeAfterAll(what string, red []string, plant ...string) fault {
+	return fault{what: "the money of a refund that failed went back" + what, red: red, plant: plant, world: func(w *told, a scene) {
+		w.refunds = append(w.refunds, provider.Refund{ID: "re_planted", ChargeID: a.charge, Reference: a.stayed, Amount: money.Of(6400, "EUR"), Status: provider.Succeeded})
+	}}
+}
+
 var ofRefunds = []fault{
 	{what: "the provider does not know a refund that succeeded", red: of("charge_matches", "books_agree"), world: notMade},
 	{what: "the provider made a refund of ours twice", red: of("charge_matches", "books_agree"), world: madeTwice},
@@ -59,7 +69,11 @@ var ofRefunds = []fault{
 		what: "the provider made a refund of ours in another currency", red: of("charge_matches", "books_agree"),
 		world: itsRefunds(func(r *provider.Refund, _ scene) { r.Amount.Currency = "USD" }),
 	},
-	{what: "money went back for a refund that failed", red: of("charge_matches"), world: ofTheOther},
+	{what: "the provider has the name of a refund that failed for one that succeeded", red: of("charge_matches"), world: ofTheOther},
+	madeAfterAll("", of("charge_matches", "books_agree")),
+	madeAfterAll(", and an alert about the refund names it", nil, alertBack),
+	madeAfterAll(", and an alert about the refund names another amount", of("charge_matches", "books_agree"), alertBack, `UPDATE alerts SET facts = facts || '{"amount_minor": 6401}'`),
+	madeAfterAll(", and an alert names it that is about another refund", of("charge_matches", "books_agree"), alertBack, `UPDATE alerts SET subject = 'ref_other'`),
 	{
 		what: "more was asked for than was captured", red: of("refund_bound", "charge_matches"),
 		plant: stmts(`UPDATE refunds SET amount_minor = 8401 WHERE id = ` + wentBack),

@@ -218,9 +218,37 @@ func alive(charges []provider.Holding) (some []provider.Holding) {
 
 const knownSQL = `SELECT id FROM payments WHERE id = ANY ($1::uuid[])`
 
+// stray is a charge of no payment of ours; an open alert may name it.
+type stray struct {
+	provider.Holding
+	named bool
+}
+
+const namedStraysSQL = `
+SELECT coalesce(jsonb_agg(facts), '[]')::text FROM alerts WHERE state = 'open' AND kind = 'provider_unknown_charge' AND facts ? 'object'`
+
 // strays are charges that name no payment of ours and are alive. Only a look at
 // everything can see them.
-func (p *pass) strays(ctx context.Context) ([]provider.Holding, error) {
+func (p *pass) strays(ctx context.Context) (all []stray, _ error) {
+	charges, err := p.strayCharges(ctx)
+	if err != nil || len(charges) == 0 {
+		return nil, err
+	}
+	var text string
+	if err := p.DB.Get(ctx, &text, namedStraysSQL); err != nil {
+		return nil, err
+	}
+	var named []alert.Money
+	if err := json.Unmarshal([]byte(text), &named); err != nil {
+		return nil, err
+	}
+	for _, c := range charges {
+		all = append(all, stray{c, chargePart(c.Charge, c.LeftMinor()).namedBy(named)})
+	}
+	return all, nil
+}
+
+func (p *pass) strayCharges(ctx context.Context) ([]provider.Holding, error) {
 	if p.outside.provider != nil || p.scope.newest != 0 {
 		return nil, p.outside.provider
 	}

@@ -88,6 +88,14 @@ var questions = map[string]func(context.Context, *simulated.Client) (int, error)
 		err = c.EachRefund(ctx, func(provider.Refund) error { n++; return nil })
 		return n, err
 	},
+	"charges since a day": func(ctx context.Context, c *simulated.Client) (int, error) {
+		all, err := c.ChargesSince(ctx, time.Time{})
+		return len(all), err
+	},
+	"refunds since a day": func(ctx context.Context, c *simulated.Client) (int, error) {
+		all, err := c.RefundsSince(ctx, time.Time{})
+		return len(all), err
+	},
 }
 
 func TestEveryQuestionReadsAllPagesAndCountsEachRowOnce(t *testing.T) {

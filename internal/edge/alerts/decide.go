@@ -28,6 +28,7 @@ type Alert struct {
 	ID          uuid.UUID      `db:"id"`
 	Kind        string         `db:"kind"`
 	Subject     string         `db:"subject"`
+	Merchant    uuid.NullUUID  `db:"merchant_id"`
 	State       string         `db:"state"`
 	Facts       []byte         `db:"facts"`
 	RaisedAt    time.Time      `db:"raised_at"`
@@ -88,7 +89,7 @@ func (e *EndsOtherwiseError) Error() string {
 	return "what ends an alert of the kind " + e.Kind.Name + ": " + e.Kind.EndedBy()
 }
 
-const columns = `id, kind, subject, state, facts, raised_at, resolved_at, resolved_by, resolved_why`
+const columns = `id, kind, subject, merchant_id, state, facts, raised_at, resolved_at, resolved_by, resolved_why`
 
 const listSQL = `
 SELECT ` + columns + ` FROM alerts

@@ -248,7 +248,7 @@ func TestAPersonEndsOnlyWhatNoProgramCanSeeTheEndOfOnceAndWithAReason(t *testing
 		t.Errorf("%d alerts are open, want one of each kind", len(list.Data))
 	}
 	for _, a := range list.Data {
-		if a.State != "open" || a.Ends == "" {
+		if a.State != "open" || a.Ends == "" || a.MerchantID == nil || *a.MerchantID != wire.PrefixMerchant.ID(e.merchant()) {
 			t.Errorf("%+v", a)
 		}
 	}

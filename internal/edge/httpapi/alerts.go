@@ -104,6 +104,10 @@ func alertView(a alerts.Alert) wire.Alert {
 	if k, known := a.KindOf(); known {
 		v.Ends = k.EndedBy()
 	}
+	if a.Merchant.Valid {
+		merchant := wire.PrefixMerchant.ID(a.Merchant.UUID)
+		v.MerchantID = &merchant
+	}
 	if a.ResolvedBy.Valid {
 		v.ResolvedBy, v.ResolvedReason = &a.ResolvedBy.String, &a.ResolvedWhy.String
 	}

@@ -713,6 +713,9 @@ type Alert struct {
 	ID    string                 `json:"id"`
 	Kind  string                 `json:"kind"`
 
+	// MerchantID The sandbox whose trouble it is; null for an alert of no sandbox, which only the operator sees.
+	MerchantID *string `json:"merchant_id"`
+
 	// RaisedAt RFC 3339, UTC, milliseconds.
 	//
 	// Example: 2026-11-23T20:15:42.317Z

@@ -1385,6 +1385,8 @@ export interface components {
             id: string;
             kind: string;
             subject: string;
+            /** @description The sandbox whose trouble it is; null for an alert of no sandbox, which only the operator sees. */
+            merchant_id: string | null;
             state: components["schemas"]["AlertState"];
             /** @description What resolves an alert of this kind. */
             ends: string;

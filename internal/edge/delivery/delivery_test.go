@@ -175,3 +175,25 @@ func TestAConsumersLostEventsAreSentAgainToItAloneUnderTheirOwnIds(t *testing.T)
 	require.Zero(t, n, "what is applied is not sent")
 	require.Equal(t, 3, h.count(`SELECT count(*) FROM event_resends WHERE who = 'operator' AND why = 'purged'`))
 }
+
+// What a look costs must not grow with what is missed times what was applied: the
+// more a broker lost, the less could the alert be kept up to date, or ended.
+func TestALookIsDoneAlsoWhenAThousandEventsAreMissedBesideALongInbox(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const missed = 1_000
+	h.exec(`
+INSERT INTO consumer_inbox (consumer, event_id)
+SELECT 'ledger', uuid_v7() FROM generate_series(1, 50000)`)
+	h.exec(`
+INSERT INTO outbox_events (row_id, event_id, aggregate_type, aggregate_id, aggregate_version, type, payload, partition_no, published_at)
+SELECT e.id, e.id, 'payment', gen_random_uuid(), 1, 'payment.captured', '', 0, clock_timestamp() - interval '20 minutes'
+  FROM generate_series(1, $1) AS n, LATERAL (SELECT uuid_v7() AS id WHERE n > 0) AS e`, missed)
+	h.exec(`INSERT INTO missed_events (consumer, row_id, event_id) SELECT 'ledger', row_id, event_id FROM outbox_events`)
+	h.exec(`ANALYZE`)
+	h.look()
+	require.Equal(t, map[string]int{"ledger": missed}, h.alerts())
+	h.exec(`INSERT INTO consumer_inbox (consumer, event_id) SELECT 'ledger', event_id FROM missed_events`)
+	h.look()
+	require.Empty(t, h.alerts())
+}

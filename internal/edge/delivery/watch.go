@@ -209,11 +209,19 @@ func (l *look) judge(ctx context.Context, rows []seen) error {
 	return err
 }
 
+// What is still missed is found for all of them at once: asked one by one, each may
+// have a whole day's table read for it.
 var settledSQL = `
+WITH b AS MATERIALIZED (
+  SELECT consumer, row_id FROM missed_events ORDER BY row_id LIMIT $2
+), still AS MATERIALIZED (
+  SELECT b.consumer, b.row_id FROM b JOIN outbox_events e ON e.row_id = b.row_id
+   WHERE ` + NotApplied("$1::float8") + `
+)
 DELETE FROM missed_events m
- WHERE (m.consumer, m.row_id) IN (SELECT consumer, row_id FROM missed_events ORDER BY row_id LIMIT $2)
-   AND NOT EXISTS (SELECT FROM outbox_events e, LATERAL (SELECT m.consumer) AS b (consumer)
-     WHERE e.row_id = m.row_id AND ` + NotApplied("$1::float8") + `)`
+ USING b
+ WHERE m.consumer = b.consumer AND m.row_id = b.row_id
+   AND NOT EXISTS (SELECT FROM still s WHERE s.consumer = b.consumer AND s.row_id = b.row_id)`
 
 // settle forgets what was applied meanwhile.
 func (l *look) settle(ctx context.Context) error {

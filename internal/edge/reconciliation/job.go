@@ -25,6 +25,9 @@ type Config struct {
 	Every    time.Duration // 0 means an hour
 	// Limit bounds a turn, the listing included; 0 means five minutes.
 	Limit time.Duration
+	// Lease is how long a worker that was killed in the middle keeps the turn from the
+	// others; 0 means half a minute. One that lives renews it.
+	Lease time.Duration
 	// Wake hurries the relay after commits; nil means that no relay is hurried.
 	Wake func()
 	Log  *slog.Logger
@@ -46,6 +49,9 @@ func New(cfg Config) *Job {
 	}
 	if cfg.Limit == 0 {
 		cfg.Limit = 5 * time.Minute
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 30 * time.Second
 	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
@@ -98,6 +104,9 @@ INSERT INTO reconciliation_turns AS t (name, holder, lease_until) VALUES ('provi
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
  WHERE t.lease_until <= clock_timestamp() AND t.due_at <= clock_timestamp()`
 
+const renewTurnSQL = `
+UPDATE reconciliation_turns SET lease_until = clock_timestamp() + $2 * interval '1 second' WHERE name = 'provider' AND holder = $1`
+
 // A worker that lost its lease ends nothing.
 const endTurnSQL = `
 UPDATE reconciliation_turns SET lease_until = clock_timestamp(), due_at = clock_timestamp() + $2 * interval '1 second'
@@ -106,13 +115,15 @@ UPDATE reconciliation_turns SET lease_until = clock_timestamp(), due_at = clock_
 // RunOnce takes the turn if it is due and free, and says whether it did.
 func (j *Job) RunOnce(ctx context.Context) (took bool, err error) {
 	defer telemetry.Caught(&err)
-	n, err := j.exec(ctx, takeTurnSQL, (j.cfg.Limit + time.Minute).Seconds())
+	n, err := j.exec(ctx, takeTurnSQL, j.cfg.Lease.Seconds())
 	if err != nil || n == 0 {
 		return false, err
 	}
 	limited, cancel := context.WithTimeout(ctx, j.cfg.Limit)
 	defer cancel()
+	over := j.keep(limited)
 	err = j.compare(limited)
+	over()
 	next := j.cfg.Every
 	if err != nil {
 		j.failures.Add(1)
@@ -124,6 +135,29 @@ func (j *Job) RunOnce(ctx context.Context) (took bool, err error) {
 	// Asked to end in the middle: the turn is given back.
 	_, ended := j.exec(context.WithoutCancel(ctx), endTurnSQL, next.Seconds())
 	return true, errors.Join(err, ended)
+}
+
+// keep renews the lease until over is called. While the database is away it runs
+// out: then another worker does the same, which harms nothing.
+func (j *Job) keep(ctx context.Context) (over func()) {
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(j.cfg.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := j.exec(ctx, renewTurnSQL, j.cfg.Lease.Seconds()); err != nil && ctx.Err() == nil {
+				j.cfg.Log.Warn("the turn to compare the provider's books was not renewed", "error", err)
+			}
+		}
+	}()
+	return func() { stop(); <-done }
 }
 
 func (j *Job) exec(ctx context.Context, query string, seconds float64) (n int64, err error) {

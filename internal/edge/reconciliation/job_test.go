@@ -213,6 +213,42 @@ func TestOneWorkerHasTheTurnAndTheNextOneComesWhenItIsDue(t *testing.T) {
 	require.False(t, took, "due in an hour")
 }
 
+// A turn of minutes is under way, and its worker may be killed at any moment.
+func TestAWorkerThatWasKilledKeepsTheTurnForItsLeaseAndOneThatLivesRenewsIt(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	config := reconciliation.Config{DB: s.db, Provider: s.books,
+		Charges: checkout.Notices{Service: s.Service}, Refunds: refund.Notices{Payments: s.Service}}
+	begin := func(lease time.Duration) (end func()) {
+		asked, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		busy := config
+		busy.Provider, busy.Lease, busy.Every = held{s.books, asked, goOn}, lease, time.Millisecond
+		go func() { _, err := reconciliation.New(busy).RunOnce(context.Background()); done <- err }()
+		<-asked
+		return func() { close(goOn); require.NoError(t, <-done) }
+	}
+	end := begin(0)
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM reconciliation_turns
+		WHERE lease_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '30 seconds'`), "killed now, it would hold the turn for so long")
+	end()
+
+	require.Eventually(t, func() bool {
+		return s.count(`SELECT count(*) FROM reconciliation_turns WHERE due_at <= clock_timestamp()`) == 1
+	},
+		10*time.Second, time.Millisecond)
+	end = begin(3 * time.Second)
+	var first time.Time
+	require.NoError(t, s.db.Get(t.Context(), &first, `SELECT lease_until FROM reconciliation_turns`))
+	require.Eventually(t, func() bool {
+		return s.count(`SELECT count(*) FROM reconciliation_turns WHERE lease_until > $1`, first) == 1
+	},
+		10*time.Second, 20*time.Millisecond, "the one that lives renews it")
+	took, err := reconciliation.New(config).RunOnce(t.Context())
+	require.NoError(t, err)
+	require.False(t, took)
+	end()
+}
+
 // held is a provider that answers when it is let go.
 type held struct {
 	provider.Statement

@@ -34,9 +34,11 @@ export class Purchase {
   otherCard = $state(false);
   /** This visitor's payments that may have been charged or not. */
   #undecided = $state.raw<Payment[]>([]);
+  /** Those that were charged after this tab had left them undecided: the page has not said so yet. */
+  #charged = $state.raw<Payment[]>([]);
   /** Those that another charge would stand beside, and that the visitor has not accepted. */
   readonly beside = $derived(
-    this.#undecided.filter(
+    [...this.#undecided, ...this.#charged].filter(
       ({ id }) => id !== this.payment?.id && !this.checkout.beside.includes(id),
     ),
   );
@@ -82,6 +84,7 @@ export class Purchase {
   /** Goes on with a payment that is undecided, instead of making another one. */
   async finish(payment: Payment): Promise<void> {
     this.#left.delete(payment.id);
+    this.#charged = this.#charged.filter(({ id }) => id !== payment.id);
     this.order = null;
     this.payment = null;
     this.told.opened();
@@ -175,13 +178,19 @@ export class Purchase {
       return false;
     }
     const found = [...listed.body.data];
-    for (const id of this.#left) {
+    const charged: Payment[] = [];
+    // Also what the page shows as undecided, and what is decided by now.
+    for (const id of new Set([...this.#left, ...this.beside.map((shown) => shown.id)])) {
+      if (found.some((listed) => listed.id === id)) continue;
       const left = await this.#ask((signal) => shop.payment(id, signal));
       if (left.kind !== 'ok') return false;
+      const { status } = left.body;
       // Sent and not heard of yet: it may still arrive.
-      if (left.body.status === 'requires_capture') found.push(left.body);
-      else this.#left.delete(id);
+      if (status === 'requires_capture') found.push(left.body);
+      else if (mayCharge.includes(status)) this.#left.delete(id);
+      else if (!model.undecided(status)) charged.push(left.body);
     }
+    this.#charged = charged;
     this.#found(found);
     return true;
   }

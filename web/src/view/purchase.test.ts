@@ -1,0 +1,73 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import { Purchase } from './purchase.svelte';
+
+const shop = vi.hoisted(() => ({
+  undecided: vi.fn(),
+  placeOrder: vi.fn(),
+  capture: vi.fn(),
+  payment: vi.fn(),
+  order: vi.fn(),
+}));
+vi.mock('../api/client', () => ({ shop }));
+
+const headers = new Headers();
+const ok = (body: unknown, status = 200) => ({ kind: 'ok', status, body, headers });
+const payment = (id: string, status: string) => ({
+  id,
+  order_id: `ord_${id}`,
+  status,
+  amount_minor: 8400,
+  currency: 'EUR',
+  created_at: '2026-11-23T20:15:42.317Z',
+});
+const told = { opened: () => {}, placed: () => {}, settled: () => {} };
+
+beforeEach(() => {
+  for (const f of Object.values(shop)) f.mockReset();
+  shop.undecided.mockResolvedValue(ok({ data: [] }));
+});
+
+test.each([
+  ['captured', true],
+  ['declined', false],
+])(
+  'a payment that was left undecided and is %s by the next Pay: asked about is %s',
+  async (status, asked) => {
+    let orders = 0;
+    shop.placeOrder.mockImplementation(() => {
+      const id = `pay_${++orders}`;
+      return Promise.resolve(
+        ok({ id: `ord_${id}`, payment: payment(id, 'requires_capture') }, 201),
+      );
+    });
+    shop.capture.mockImplementationOnce(() => new Promise(() => {})); // never heard of
+    shop.capture.mockResolvedValue(ok(payment('pay_2', 'captured')));
+    const purchase = new Purchase(told);
+    void purchase.pay();
+    await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
+    purchase.choose({ quantity: 1 });
+    shop.payment.mockResolvedValue(ok(payment('pay_1', status)));
+
+    await purchase.pay();
+    expect(purchase.asked).toBe(asked);
+    expect(orders).toBe(asked ? 1 : 2);
+    if (!asked) return;
+    expect(purchase.beside.map(({ id }) => id)).toEqual(['pay_1']);
+    await purchase.pay(); // asked again, not forgotten
+    expect(orders).toBe(1);
+    await purchase.payBoth();
+    expect(orders).toBe(2);
+    expect(purchase.beside).toEqual([]);
+  },
+);
+
+test('a payment that the page shows as undecided and that is captured by the next Pay is asked about', async () => {
+  const purchase = new Purchase(told);
+  shop.undecided.mockResolvedValueOnce(ok({ data: [payment('pay_0', 'in_doubt')] }));
+  await purchase.lookBeside();
+  expect(purchase.beside.map(({ id }) => id)).toEqual(['pay_0']);
+  shop.payment.mockResolvedValue(ok(payment('pay_0', 'captured')));
+  await purchase.pay();
+  expect(purchase.asked).toBe(true);
+  expect(shop.placeOrder).not.toHaveBeenCalled();
+});

@@ -73,6 +73,13 @@ var ofSagas = []mutant{
 		pkg:  "./internal/edge/audit", test: "TestTwoHalvesEndWithTicketsVoidWhenNothingIsLeftAndOnlyThen",
 	},
 	{
+		name: "undecided-is-due", breaks: "a step is sent although its condition cannot be known yet",
+		file: "internal/pattern/saga/machine.go",
+		old:  "	case Wait:\n		s.State = Waiting\n		t.Status, t.changed = Awaiting, true\n		return move{wait: t}\n",
+		new:  "	case Wait:\n",
+		pkg:  "./internal/pattern/saga", test: "TestAStepWaitsHoweverLongUntilASignalAfterWhichItsConditionIsDecided",
+	},
+	{
 		name: "signal-that-wakes-none", breaks: "a refund that waits learns of the earlier one's end at its deadline only",
 		file: "internal/pattern/saga/orchestrator.go",
 		old:  "AND merchant_id = $3 AND state = 'waiting' ORDER BY id`",

@@ -73,7 +73,7 @@ func knownCards() (cards []string) {
 
 func newBuyer(m *market, no int, seed uint64) *buyer {
 	return &buyer{
-		market: m, no: no, rng: rand.New(rand.NewPCG(seed, uint64(no))), //nolint:gosec // chance that can be repeated
+		market: m, no: no, rng: chance(seed, uint64(no)), //nolint:gosec // a small number
 		client: client.New("", "", client.Options{Timeout: patience, Idle: 8, Longest: longestAnswer}),
 	}
 }
@@ -141,6 +141,7 @@ func (b *buyer) rest() {
 type basket struct {
 	order, payment, currency string
 	amount                   int64
+	request                  string // for the order
 }
 
 // buy is one checkout from the order to its outcome, with the manners of real
@@ -191,7 +192,7 @@ func (b *buyer) order() (basket, bool) {
 		if err := json.Unmarshal([]byte(e.Body), &placed); err != nil {
 			return basket{}, false
 		}
-		return basket{order: placed.ID, payment: placed.Payment.ID, amount: placed.AmountMinor, currency: placed.Currency}, true
+		return basket{order: placed.ID, payment: placed.Payment.ID, amount: placed.AmountMinor, currency: placed.Currency, request: request}, true
 	}
 	return basket{}, false
 }
@@ -260,7 +261,7 @@ func (b *buyer) capture(ctx context.Context, k basket, key, card, why string, tr
 func (b *buyer) attempt(ctx context.Context, e Entry, path string) Entry {
 	e.Buyer, e.Merchant = b.no, b.merchant
 	e.Start = time.Since(b.began)
-	answer, err := b.send(ctx, e.API, client.Request{Method: http.MethodPost, Path: path, Key: e.Key, Raw: []byte(e.Request)})
+	answer, err := b.send(ctx, e.API, client.Request{Method: http.MethodPost, Path: path, Key: e.sent(), Raw: []byte(e.Request)})
 	e.End = time.Since(b.began)
 	if err != nil && e.End-e.Start >= patience {
 		b.silent.Store(e.API, time.Now().Add(restFrom))

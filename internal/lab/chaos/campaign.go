@@ -100,7 +100,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer c.tap.close()
-	c.director.tap = c.tap
+	c.director.tap, c.director.doors.tap = c.tap, c.tap
 	points, err := c.points(ctx)
 	if err != nil {
 		return err
@@ -119,6 +119,10 @@ func (c *campaign) run(ctx context.Context) (err error) {
 	}
 	defer hurry()
 
+	attending, leave := context.WithCancel(ctx)
+	defer leave()
+	c.director.doors.open(attending)
+
 	c.rage(ctx, plan)
 	closed()
 	if ctx.Err() != nil {
@@ -127,6 +131,8 @@ func (c *campaign) run(ctx context.Context) (err error) {
 	if err := c.converge(ctx, hurry); err != nil {
 		return err
 	}
+	leave()
+	c.director.doors.operators.Wait()
 	entries, err := log.close()
 	if err != nil {
 		return err
@@ -180,13 +186,15 @@ func (c *campaign) load(ctx context.Context, log *clientLog) (closed, hurry cont
 	}
 	c.market.hurry, hurry = context.WithCancel(ctx)
 	c.market.open, closed = context.WithCancel(c.market.hurry)
+	c.director.doors.market = c.market
 	for no := 1; no <= c.Buyers; no++ {
 		c.buyers.Go(newBuyer(c.market, no, c.Seed).run)
 	}
 	return closed, hurry, nil
 }
 
-// mop is how long the load goes on, at most, so that what is armed is reached.
+// mop is how long the load goes on, at most, so that what is armed is reached and
+// what went through the other doors comes to its end.
 // It ends as soon as nothing is: three lives of a worker that each carries a
 // dozen points take a minute on a machine that gives half of itself.
 const mop = 3 * time.Minute
@@ -198,7 +206,7 @@ func (c *campaign) rage(ctx context.Context, plan []Step) {
 		defer close(over)
 		c.director.perform(ctx, plan)
 		deadline := time.Now().Add(mop)
-		for c.director.pending() > 0 && ctx.Err() == nil && time.Now().Before(deadline) {
+		for c.director.pending()+int(c.director.doors.under.Load()) > 0 && ctx.Err() == nil && time.Now().Before(deadline) {
 			wait(ctx, 3*time.Second)
 			if err := c.director.nudge(ctx); err != nil && ctx.Err() == nil {
 				c.Say("not nudged: " + err.Error())
@@ -229,7 +237,7 @@ func (c *campaign) converge(ctx context.Context, hurry context.CancelFunc) error
 	}
 	c.report.Unreached = append(c.report.Unreached, left...)
 	served := make(chan struct{})
-	go func() { c.buyers.Wait(); close(served) }()
+	go func() { c.buyers.Wait(); c.director.doors.steps.Wait(); close(served) }()
 	time.AfterFunc(c.Patience, hurry)
 	took, err := c.settle(ctx, c.tap.conn, false, c.Patience, c.Say)
 	if ctx.Err() != nil {

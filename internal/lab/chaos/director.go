@@ -17,7 +17,8 @@ import (
 // director carries out a plan and counts what it did.
 type director struct {
 	*house
-	tap *tap
+	tap   *tap
+	doors *doors
 
 	effects sync.WaitGroup // faults that end by themselves
 	mu      sync.Mutex
@@ -30,7 +31,7 @@ type director struct {
 }
 
 func newDirector(h *house) *director {
-	return &director{house: h, done: map[string]int{}, crashes: map[string]int{}, failed: []string{}, held: map[string]bool{}}
+	return &director{house: h, doors: newDoors(h), done: map[string]int{}, crashes: map[string]int{}, failed: []string{}, held: map[string]bool{}}
 }
 
 // perform carries out the plan from its start until its end or ctx's.
@@ -41,6 +42,10 @@ func (d *director) perform(ctx context.Context, plan []Step) {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Until(began.Add(step.At))):
+		}
+		if step.door() {
+			d.doors.begin(func() { d.carryOut(ctx, step) })
+			continue
 		}
 		d.effects.Go(func() { d.carryOut(ctx, step) })
 	}
@@ -56,6 +61,9 @@ func (d *director) carryOut(ctx context.Context, s Step) {
 			d.failed = append(d.failed, fmt.Sprintf("%s: %v", s, err))
 		}
 		return
+	}
+	if s.door() {
+		return // which is counted where it ends
 	}
 	d.done[string(s.Kind)+" "+s.Target]++
 	if s.Kind == Crash {
@@ -92,6 +100,8 @@ func (d *director) inflict(ctx context.Context, s Step) error {
 		return d.mood(ctx, s)
 	case Poison:
 		return d.poison(ctx)
+	case Stubborn, Pair, Age, CheckIn, ByHand, Letter, Vanish:
+		return d.doors.pass(s)
 	}
 	return fmt.Errorf("there is no fault %q", s.Kind)
 }
@@ -109,7 +119,7 @@ func (d *director) pause(ctx context.Context, s Step) error {
 func (d *director) poison(ctx context.Context) error {
 	var err error
 	for range 6 {
-		if err = d.tap.poisonous(ctx); err == nil || ctx.Err() != nil {
+		if _, err = d.tap.poisonous(ctx); err == nil || ctx.Err() != nil {
 			break
 		}
 	}

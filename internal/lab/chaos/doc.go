@@ -9,6 +9,7 @@
 //	          whatever dies is started again
 //	links     every connection between a program and a service goes through a
 //	          proxy that can cut it, freeze it or slow it down
+//	doors     what moves money besides checkouts, by hand and by decision
 //	buyers    retrying clients; each writes down every attempt and every answer
 //	lift      all faults end; the clock of convergence starts
 //	quiet     nothing unpublished, unanswered, unsent, in doubt or in a queue

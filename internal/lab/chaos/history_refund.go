@@ -12,7 +12,7 @@ import (
 // failed one gives it back, and what is held never exceeds what was captured. A
 // request is accepted if its amount is free (without an amount: whatever is
 // free, unless nothing is) and refused otherwise; its key has that answer from
-// then on. Unknown requests did nothing, or one of the two.
+// then on. What was given back at the provider is booked when it is free. Unknown requests did nothing, or one of the two.
 type refundState struct {
 	held int64
 	// answers are those of the keys; see paymentState.
@@ -23,25 +23,29 @@ type refundInput struct {
 	key   string
 	total int64
 	asked int64 // 0: what is left
-	// back is the amount that a failed refund gives back, at any time; read is
-	// the last look.
-	back int64
-	read bool
+	// back is the amount that a failed refund gives back, at any time; hand is one
+	// that was given back at the provider, booked at any time after that, when it is
+	// free; read is the last look.
+	back, hand int64
+	read       bool
 }
 
 type refundOutput struct {
 	known    bool
 	accepted bool
-	amount   int64 // of an accepted one; of the last look, what is held
-	body     string
+	amount   int64  // of an accepted one; of the last look, what is held
+	body     string // of a refusal; of an accepted one its id
 }
 
 func refundStep(s refundState, in refundInput, out refundOutput) []refundState {
 	switch {
 	case in.read && s.held == out.amount:
 		return []refundState{s}
-	case in.read, in.back > s.held:
+	case in.read, in.back > s.held, in.hand > 0 && in.hand > in.total-s.held:
 		return nil
+	case in.hand > 0:
+		s.held += in.hand
+		return []refundState{s}
 	case in.back > 0:
 		s.held -= in.back
 		return []refundState{s}
@@ -98,7 +102,8 @@ var refundModel = porcupine.NondeterministicModel{
 }
 
 // refundHistories sorts the refunds by payment. What a failed refund held is
-// free again at some time after its first request began.
+// free again at some time after its first request began. What was given back at the
+// provider is held from its booking on, and was not asked for before it was made.
 func refundHistories(log []Entry, truth Truth) map[string][]porcupine.Operation {
 	type name struct{ payment, key string }
 	unknown, began := map[name]Entry{}, map[string]int64{}
@@ -114,7 +119,7 @@ func refundHistories(log []Entry, truth Truth) map[string][]porcupine.Operation 
 			histories[e.Payment] = append(histories[e.Payment], refundOperation(e, truth))
 			continue
 		}
-		n := name{e.Payment, e.Key}
+		n := name{e.Payment, e.sent()}
 		if first, known := unknown[n]; !known || e.Start < first.Start {
 			unknown[n] = e
 		}
@@ -122,9 +127,20 @@ func refundHistories(log []Entry, truth Truth) map[string][]porcupine.Operation 
 	for n, e := range unknown {
 		histories[n.payment] = append(histories[n.payment], refundOperation(e, truth))
 	}
+	for payment, refunds := range truth.Refunds {
+		if _, asked := histories[payment]; !asked && slices.ContainsFunc(refunds, func(r RefundTruth) bool { return r.External != "" }) {
+			histories[payment] = nil // the last look adds what was made by hand
+		}
+	}
 	for payment := range histories {
 		held := int64(0)
 		for _, r := range truth.Refunds[payment] {
+			if r.External != "" {
+				histories[payment] = append(histories[payment], porcupine.Operation{
+					Input: refundInput{hand: r.Amount, total: truth.Payments[payment].Amount}, Output: refundOutput{},
+					Call: int64(truth.Hand[r.External].Began), Return: never,
+				})
+			}
 			if r.Status != "failed" {
 				held += r.Amount
 				continue
@@ -141,13 +157,14 @@ func refundHistories(log []Entry, truth Truth) map[string][]porcupine.Operation 
 }
 
 func refundOperation(e Entry, truth Truth) porcupine.Operation {
-	in := refundInput{key: e.Key, total: truth.Payments[e.Payment].Amount, asked: e.Asked}
+	// A refund knows its key for ever: in a second life of the key it is the same one.
+	in := refundInput{key: e.sent(), total: truth.Payments[e.Payment].Amount, asked: e.Asked}
 	if !e.Stored() {
 		return porcupine.Operation{Input: in, Output: refundOutput{}, Call: int64(e.Start), Return: never}
 	}
 	out := refundOutput{known: true, accepted: e.Status == 202, body: e.Body}
 	if out.accepted {
-		out.amount = e.Amount
+		out.amount, out.body = e.Amount, e.Refund
 	}
 	return porcupine.Operation{Input: in, Output: out, Call: int64(e.Start), Return: int64(e.End)}
 }

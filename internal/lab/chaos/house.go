@@ -43,13 +43,14 @@ type house struct {
 	keepers sync.WaitGroup
 	stop    context.CancelFunc
 	release func() // of the folder's lock
+	hand    *handbook
 }
 
 // open builds the programs, starts the services and raises the house. After an
 // error nothing runs.
 func open(ctx context.Context, o Options) (*house, error) {
 	h := &house{
-		dir: o.Dir, net: newNetwork(), programs: map[string]*part{}, apiURL: map[string]string{},
+		dir: o.Dir, net: newNetwork(), hand: newHandbook(), programs: map[string]*part{}, apiURL: map[string]string{},
 		secret: map[string]string{
 			"PAYONCE_SECRET": rand.Text() + rand.Text(), "PAYONCE_OPERATOR_TOKEN": "op_" + rand.Text(),
 			"PAYONCE_PROVIDER_KEY":   "sk_provider_" + rand.Text(),
@@ -226,7 +227,7 @@ func (h *house) add(ctx context.Context, name string, linked map[string]string) 
 	if h.front != nil {
 		settings.Webhooks = h.front.url + "/v1/webhooks/provider"
 	}
-	spec := settings.Spec(binary, listen, "PAYONCE_ARCHIVE_DIR="+filepath.Join(h.dir, "archive"))
+	spec := settings.Spec(binary, listen, "PAYONCE_ARCHIVE_DIR="+filepath.Join(h.dir, "archive"), "PAYONCE_RECONCILE=10s")
 	spec.Name, spec.LogFile = name, filepath.Join(h.dir, "log", name+".log")
 	h.programs[name] = &part{Program: program.New(spec, "http://"+listen, ready), logFile: spec.LogFile, deaths: map[string]int{}}
 	return nil

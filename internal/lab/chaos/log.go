@@ -13,11 +13,14 @@ import (
 // Entry is one attempt of a client and the answer that it got.
 type Entry struct {
 	Buyer     int    `json:"buyer"`
-	Operation string `json:"operation"` // order, capture, refund
+	Operation string `json:"operation"` // order, capture, refund, check-in
 	Payment   string `json:"payment,omitempty"`
 	Order     string `json:"order,omitempty"`
 	Merchant  string `json:"merchant"`
 	Key       string `json:"key"`
+	// Wire is the key as it was sent, where the log calls it otherwise: the shop has
+	// forgotten what it once answered under that key.
+	Wire string `json:"wire,omitempty"`
 	// Request is what was asked for, the key aside: two entries with one key and
 	// two requests are a reused key.
 	Request string `json:"request"`
@@ -40,6 +43,14 @@ type Entry struct {
 	Amount int64  `json:"amount,omitempty"`
 	Asked  int64  `json:"asked,omitempty"`
 	Body   string `json:"body,omitempty"`
+	Ticket string `json:"ticket,omitempty"` // of a check-in
+}
+
+func (e Entry) sent() string {
+	if e.Wire != "" {
+		return e.Wire
+	}
+	return e.Key
 }
 
 // Stored says whether an answer is one that the shop keeps under its key: from

@@ -51,6 +51,7 @@ func (r *Report) Markdown() string {
 	})
 	r.writeChecks(&b)
 	r.writeAttempts(&b)
+	r.writeDoors(&b)
 	r.writeFaults(&b)
 	return b.String()
 }
@@ -84,6 +85,19 @@ func (r *Report) writeAttempts(b *strings.Builder) {
 	table(b, []string{"fate", "attempts"}, counts(r.Fates))
 	b.WriteString("\nWhere repetitions were absorbed. Key and business key are counted in the clients' log; inbox and provider in the journal, which is bounded and lossy, so these two are least figures.\n\n")
 	table(b, []string{"absorbed by", "times"}, counts(r.Absorbed))
+}
+
+func (r *Report) writeDoors(b *strings.Builder) {
+	b.WriteString("\n## Other doors\n\nWhat was done besides checkouts, in the middle of the faults, and how each came to its end:\n\n")
+	var rows [][]string
+	for _, d := range r.Doors {
+		var ends []string
+		for _, how := range sorted(d.Ends) {
+			ends = append(ends, fmt.Sprintf("%d× %s", d.Ends[how], how))
+		}
+		rows = append(rows, []string{d.Name, fmt.Sprint(d.Times), strings.Join(ends, "; ")})
+	}
+	table(b, []string{"what was done", "times", "how it ended"}, rows)
 }
 
 func (r *Report) writeFaults(b *strings.Builder) {

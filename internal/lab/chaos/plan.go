@@ -85,10 +85,10 @@ var rhythm = []struct {
 	{Poison, 15 * time.Second, 3},
 }
 
-// Plan decides everything that will break. It is a pure function: the same
+// Plan decides everything that will break, and what goes through the other doors. It is a pure function: the same
 // arguments give the same plan. Every point is armed with every action.
 func Plan(seed uint64, length time.Duration, points, actions []string) []Step {
-	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) //nolint:gosec // chance that can be repeated
+	rng := chance(seed, 0x9e3779b97f4a7c15)
 	points, actions = slices.Sorted(slices.Values(points)), slices.Sorted(slices.Values(actions))
 	plan := arms(rng, length, points, actions)
 	for _, r := range rhythm {
@@ -102,8 +102,13 @@ func Plan(seed uint64, length time.Duration, points, actions []string) []Step {
 			plan = append(plan, draw(rng, r.kind, at, i))
 		}
 	}
+	plan = append(plan, doorSteps(seed, length)...)
 	slices.SortStableFunc(plan, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return plan
+}
+
+func chance(seed, of uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, of)) //nolint:gosec // chance that can be repeated
 }
 
 // deathEvery is how often some process is killed in the mean. What arming kills

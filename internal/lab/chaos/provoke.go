@@ -17,7 +17,8 @@ const agedSQL = `SELECT ensure_day_partitions('outbox_events', current_date - (6
 func (d *director) provoke(ctx context.Context, point string) error {
 	switch part, _, _ := strings.Cut(point, "."); part {
 	case "letters":
-		return d.tap.poisonous(ctx) // whose letters the collectors share
+		_, err := d.tap.poisonous(ctx) // whose letters the collectors share
+		return err
 	case "recovery": // whoever asks again finds an attempt in doubt
 		return d.behave(ctx, `{"outage":"hang","for_ms":1000}`)
 	case "retention":

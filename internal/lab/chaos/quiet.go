@@ -29,6 +29,7 @@ const unappliedSQL = `
 SELECT count(*)
   FROM outbox_events o JOIN unnest($1::text[], $2::text[]) AS b (consumer, type) ON b.type = o.type AND b.consumer = coalesce(o.destination, b.consumer)
  WHERE ($3::boolean OR o.aggregate_type <> 'provider_message')
+   AND NOT o.past_window -- a person had it applied by its business key
    AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.consumer = b.consumer AND i.event_id = o.event_id)
    AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.consumer = b.consumer AND d.event_id = o.event_id::text AND d.state = 'open')`
 
@@ -38,12 +39,13 @@ type restless struct {
 	Running     int `db:"running"`
 	Unsent      int `db:"unsent"`
 	unapplied   int
+	unended     int // of what was made by hand
 	sagas       int
 	queued      map[string]int
 }
 
 func (r restless) quiet() bool {
-	return r.Unpublished+r.Unfinished+r.Running+r.Unsent+r.unapplied+r.sagas+len(r.queued) == 0
+	return r.Unpublished+r.Unfinished+r.Running+r.Unsent+r.unapplied+r.unended+r.sagas+len(r.queued) == 0
 }
 
 func (r restless) String() string {
@@ -54,6 +56,7 @@ func (r restless) String() string {
 	}{
 		{r.Unpublished, "events unpublished"}, {r.Unfinished, "attempts unfinished"}, {r.Running, "keys running"},
 		{r.Unsent, "mails unsent"}, {r.unapplied, "events unapplied"}, {r.sagas, "sagas under way"},
+		{r.unended, "made by hand and not at an end"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
@@ -108,6 +111,9 @@ func (h *house) look(ctx context.Context, broker *rabbit.Conn, hints bool) (rest
 	}
 	var err error
 	if r.sagas, err = h.sagas(ctx); err != nil {
+		return r, err
+	}
+	if r.unended, err = h.unended(ctx, hints); err != nil {
 		return r, err
 	}
 	r.queued = map[string]int{}

@@ -45,6 +45,7 @@ type Report struct {
 	KillsInAll    int                       `json:"kills_in_all"`
 	OtherEndings  int                       `json:"other_endings"`
 	Interruptions int                       `json:"interruptions"`
+	Doors         []Door                    `json:"doors"` // the other doors to the money
 	Crashes       map[string]int            `json:"crashes"`
 
 	Poison      int             `json:"poison"` // events that no consumer could apply
@@ -113,6 +114,11 @@ func (r *Report) judge(promise time.Duration) {
 			if r.Fired[point][action] == 0 {
 				r.fail("crash points", point+" was never reached with "+action)
 			}
+		}
+	}
+	for _, door := range r.Doors {
+		if door.Times == 0 {
+			r.fail("other doors", door.Name+" never came to its end")
 		}
 	}
 	for _, step := range r.NotCarriedOut {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -27,6 +28,12 @@ type tap struct {
 	mu     sync.Mutex
 	copies map[uuid.UUID]int
 	poison map[uuid.UUID]bool // what the campaign itself published
+	taken  map[uuid.UUID]bool // of that, what the broker has confirmed
+	sample rabbit.Envelope    // of a captured payment
+
+	// calm is held while a queue is away: what the campaign itself publishes then
+	// would be lost, and be in no outbox.
+	calm sync.RWMutex
 }
 
 func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
@@ -38,7 +45,7 @@ func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tap{conn: conn, over: make(chan error, 1), scan: scan, copies: map[uuid.UUID]int{}, poison: map[uuid.UUID]bool{}}
+	t := &tap{conn: conn, over: make(chan error, 1), scan: scan, copies: map[uuid.UUID]int{}, poison: map[uuid.UUID]bool{}, taken: map[uuid.UUID]bool{}}
 	t.publisher = conn.Publisher(rabbit.PublisherConfig{})
 	if err := conn.Ready(ctx); err != nil {
 		conn.Close()
@@ -61,6 +68,9 @@ func (t *tap) hear(_ context.Context, batch []rabbit.Delivery) {
 		if !d.Redelivered || t.copies[e.EventID] == 0 { // its first delivery may have died on its way here
 			t.copies[e.EventID]++
 		}
+		if e.Type == event.TypePaymentCaptured && !t.poison[e.EventID] {
+			t.sample = e
+		}
 	}
 	t.mu.Unlock()
 	_ = rabbit.Ack(batch...) // stale after a reconnect: then it comes again, redelivered
@@ -68,21 +78,59 @@ func (t *tap) hear(_ context.Context, batch []rabbit.Delivery) {
 
 // poisonous publishes an event whose schema no consumer knows: each of them must
 // give it up at once, to the dead letters, and go on.
-func (t *tap) poisonous(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
+func (t *tap) poisonous(ctx context.Context) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return err
+		return id, err
 	}
-	t.mu.Lock()
-	t.poison[id] = true
-	t.mu.Unlock()
-	e := rabbit.Envelope{
+	return id, t.publish(ctx, rabbit.Envelope{
 		EventID: id, Type: event.TypePaymentCaptured, Source: "chaos", AggregateID: id, AggregateVersion: 1,
 		Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":99}`),
+	})
+}
+
+// longAgo is before what any inbox remembers.
+const longAgo = 45 * 24 * time.Hour
+
+var errNoSample = errors.New("no capture was heard of yet")
+
+// ancient publishes a copy of a captured payment's event under an id of long ago:
+// each consumer must refuse it, because its inbox may have forgotten it.
+func (t *tap) ancient(ctx context.Context) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, err
 	}
-	return t.publisher.Publish(ctx, e.Message(outbox.Exchange, e.Type))
+	ms := time.Now().Add(-longAgo).UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	t.mu.Lock()
+	e := t.sample
+	t.mu.Unlock()
+	if e.EventID == uuid.Nil {
+		return id, errNoSample
+	}
+	e.EventID, e.Attempt = id, 1
+	return id, t.publish(ctx, e)
+}
+
+// publish sends an event of the campaign's own, and remembers that it is.
+func (t *tap) publish(ctx context.Context, e rabbit.Envelope) error {
+	t.calm.RLock()
+	defer t.calm.RUnlock()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	t.mu.Lock()
+	t.poison[e.EventID] = true
+	t.mu.Unlock()
+	err := t.publisher.Publish(ctx, e.Message(outbox.Exchange, e.Type))
+	if err == nil {
+		t.mu.Lock()
+		t.taken[e.EventID] = true
+		t.mu.Unlock()
+	}
+	return err
 }
 
 // heard returns the copies of each event so far, without the poison.
@@ -103,7 +151,7 @@ func (t *tap) poisoned() (ids []uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id := range t.poison {
-		if t.copies[id] > 0 {
+		if t.copies[id] > 0 || t.taken[id] {
 			ids = append(ids, id)
 		}
 	}

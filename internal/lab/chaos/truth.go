@@ -2,12 +2,10 @@ package chaos
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/postgres"
-	"payonce/internal/shop/event"
 )
 
 const paymentsTruthSQL = `
@@ -20,10 +18,13 @@ SELECT 'pay_' || replace(p.id::text, '-', '') AS name, p.status, coalesce(p.prov
 const hasRefundsSQL = `SELECT to_regclass('refunds') IS NOT NULL`
 
 const refundsTruthSQL = `
-SELECT 'ref_' || replace(id::text, '-', '') AS name, 'pay_' || replace(payment_id::text, '-', '') AS payment, status, amount_minor
+SELECT 'ref_' || replace(id::text, '-', '') AS name, 'pay_' || replace(payment_id::text, '-', '') AS payment, status, amount_minor,
+       coalesce(provider_refund_id, '') AS external
   FROM refunds ORDER BY id`
 
 const ordersTruthSQL = `SELECT 'ord_' || replace(id::text, '-', '') FROM orders`
+
+const usedSQL = `SELECT 'tkt_' || replace(id::text, '-', '') FROM tickets WHERE status = 'used'`
 
 // truthOf reads what the shop's database says.
 func truthOf(ctx context.Context, db *postgres.DB) (Truth, error) {
@@ -44,6 +45,14 @@ func truthOf(ctx context.Context, db *postgres.DB) (Truth, error) {
 	}
 	for _, name := range orders {
 		t.Orders[name] = true
+	}
+	var used []string
+	if err := db.Select(ctx, &used, usedSQL); err != nil {
+		return t, err
+	}
+	t.Used = map[string]bool{}
+	for _, name := range used {
+		t.Used[name] = true
 	}
 	return t, t.readRefunds(ctx, db)
 }
@@ -110,28 +119,6 @@ func Judge(e EventTruth) Verdict {
 		return Duplicated
 	}
 	return OK
-}
-
-// poisonSQL are the letters that poison left: each event at each consumer that
-// is bound for it must be there, open, for a person.
-const poisonSQL = `SELECT event_id || ' at ' || consumer FROM dead_letters WHERE state = 'open'`
-
-// judgePoison asks whether each poisonous event ended among the dead letters of
-// each consumer. A broker that was away may never have got one.
-func judgePoison(ctx context.Context, db *postgres.DB, delivered []uuid.UUID) (violations []string, err error) {
-	var open []string
-	if err := db.Select(ctx, &open, poisonSQL); err != nil {
-		return nil, err
-	}
-	consumers, types := owed()
-	for _, id := range delivered {
-		for i, consumer := range consumers {
-			if types[i] == event.TypePaymentCaptured && !slices.Contains(open, id.String()+" at "+consumer) {
-				violations = append(violations, "poison "+id.String()+" is not among the dead letters of "+consumer)
-			}
-		}
-	}
-	return violations, nil
 }
 
 // eventsTruthSQL reads every table once: the inbox has no index by event alone.

@@ -23,6 +23,11 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	r.readLog(log)
 	r.Captures, r.Unanswered = int(c.market.captured.Load()), int(c.market.unanswered.Load())
 	r.readDirector(c.director)
+	r.Doors = c.director.doors.report()
+	r.invariant("other_doors", "safety", "who went through them", c.director.doors.wrong)
+	if err := c.checkHand(ctx); err != nil {
+		return err
+	}
 	r.explain()
 	if err := r.readTables(ctx, c.db); err != nil {
 		return err
@@ -34,6 +39,7 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	if err != nil {
 		return err
 	}
+	truth.Hand = c.hand.all()
 	r.Sagas = truth.sagas()
 	r.invariant("no_early_2xx", "safety", "clients' log", NoEarly2xx(log, truth))
 	r.invariant("replay_identical", "safety", "clients' log", ReplayIdentical(log))
@@ -54,7 +60,7 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	r.invariant("event_verdicts", "liveness", "outbox, inbox and a tap at the broker", wrong)
 
 	poison := c.tap.poisoned()
-	unburied, err := judgePoison(ctx, c.db, poison)
+	unburied, err := judgePoison(ctx, c.db, poison, c.director.doors.ruled())
 	if err != nil {
 		return err
 	}
@@ -71,6 +77,19 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	}
 	r.invariant("clean_logs", "safety", "logs and messages", c.scan.findings)
 	return nil
+}
+
+// checkHand compares what was made by hand with our books, and asks which alerts
+// are left.
+func (c *campaign) checkHand(ctx context.Context) error {
+	apart, err := c.hand.judge(ctx, c.db)
+	if err != nil {
+		return err
+	}
+	c.report.invariant("by_hand_is_booked", "liveness", "who made it at the provider", apart)
+	left, err := judgeAlerts(ctx, c.db)
+	c.report.invariant("alerts_are_over", "liveness", "alerts", left)
+	return err
 }
 
 // checkInvariants asks edge/audit twice: the operator's page of a fresh api,

@@ -263,6 +263,23 @@ func TestAQueueWithOtherArgumentsIsNamedAndNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAQueueThatIsDeletedIsGoneUntilAConnectionDeclaresIt(t *testing.T) {
+	t.Parallel()
+	url := devtest.Broker(t)
+	conn := open(t, url)
+	for range 2 {
+		if err := conn.DeleteQueue(soon(t), queue); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.Depth(soon(t), queue); !errors.Is(err, rabbit.ErrNoQueue) {
+		t.Errorf("want ErrNoQueue, got %v", err)
+	}
+	if _, err := open(t, url).Depth(soon(t), queue); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDepthTellsAQueueThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	conn := open(t, devtest.Broker(t))

@@ -196,3 +196,30 @@ func (l *link) inspect(queue string) (Depth, error) {
 	}
 	return Depth{Ready: q.Messages, Consumers: q.Consumers}, ch.Close()
 }
+
+// DeleteQueue removes a queue with all that is in it, as a person at the broker
+// can. One that is gone already is no error.
+func (c *Conn) DeleteQueue(ctx context.Context, queue string) error {
+	return c.change(ctx, func(ch *amqp.Channel) error {
+		_, err := ch.QueueDelete(queue, false, false, false)
+		return err
+	})
+}
+
+func (c *Conn) change(ctx context.Context, what func(*amqp.Channel) error) error {
+	l, err := c.link(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = within(ctx, func() (struct{}, error) {
+		ch, err := l.conn.Channel()
+		if err != nil {
+			return struct{}{}, err
+		}
+		if err := what(ch); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, ch.Close()
+	}, nil)
+	return err
+}

@@ -88,6 +88,10 @@ func (r *Report) writeAttempts(b *strings.Builder) {
 }
 
 func (r *Report) writeDoors(b *strings.Builder) {
+	if len(r.Doors) == 0 {
+		b.WriteString("\n## Other doors\n\nThey were left out (`--faults-only`).\n")
+		return
+	}
 	b.WriteString("\n## Other doors\n\nWhat was done besides checkouts, in the middle of the faults, and how each came to its end:\n\n")
 	var rows [][]string
 	for _, d := range r.Doors {

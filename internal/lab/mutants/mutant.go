@@ -110,7 +110,7 @@ func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text st
 // fixed: who looks for a planted bug does not want luck.
 func (m mutant) campaign(ctx context.Context, dir, overlay string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "run", "./internal/lab/chaos/cmd/chaos",
-		"--dir", dir, "--seed", "1", "--duration", "20s", "--actions", "kill", "--buyers", "8", "--rate", "15", "--patience", "45s", "--quiet")
+		"--dir", dir, "--seed", "1", "--duration", "20s", "--actions", "kill", "--buyers", "8", "--rate", "15", "--patience", "45s", "--quiet", "--faults-only")
 	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	text, err := run(cmd)
 	if err == nil {

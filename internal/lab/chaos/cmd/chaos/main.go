@@ -19,17 +19,18 @@ import (
 )
 
 var flags struct {
-	Duration time.Duration `help:"For how long faults are injected; convergence and checks come after it." default:"10m"`
-	Seed     uint64        `help:"Decides what breaks when, and what the buyers do. 0 draws one." default:"0"`
-	Actions  []string      `help:"What armed crash points do." enum:"kill,stop,panic,error,delay" default:"kill,stop,panic,error,delay"`
-	Buyers   int           `help:"How many buy at once." default:"40"`
-	Rate     float64       `help:"How many checkouts begin in a second, at most." default:"25"`
-	Patience time.Duration `help:"How long to wait for the house to come to rest." default:"2m"`
-	Promise  time.Duration `help:"How long it may take to come to rest; longer is a failure." default:"30s"`
-	Dir      string        `help:"Where data, logs and the report are kept." default:".payonce/chaos"`
-	Report   string        `help:"Also write the report there." placeholder:"FILE.md"`
-	Quiet    bool          `help:"Do not print the plan; it is in plan.json."`
-	PlanOnly []string      `help:"Print the plan for these crash points and end." placeholder:"POINT"`
+	Duration   time.Duration `help:"For how long faults are injected; convergence and checks come after it." default:"10m"`
+	Seed       uint64        `help:"Decides what breaks when, and what the buyers do. 0 draws one." default:"0"`
+	Actions    []string      `help:"What armed crash points do." enum:"kill,stop,panic,error,delay" default:"kill,stop,panic,error,delay"`
+	Buyers     int           `help:"How many buy at once." default:"40"`
+	Rate       float64       `help:"How many checkouts begin in a second, at most." default:"25"`
+	Patience   time.Duration `help:"How long to wait for the house to come to rest." default:"2m"`
+	Promise    time.Duration `help:"How long it may take to come to rest; longer is a failure." default:"30s"`
+	Dir        string        `help:"Where data, logs and the report are kept." default:".payonce/chaos"`
+	Report     string        `help:"Also write the report there." placeholder:"FILE.md"`
+	FaultsOnly bool          `help:"Only checkouts, without the other doors to the money: for runs of a minute."`
+	Quiet      bool          `help:"Do not print the plan; it is in plan.json."`
+	PlanOnly   []string      `help:"Print the plan for these crash points and end." placeholder:"POINT"`
 
 	StopWithParent bool `hidden:""`
 }
@@ -63,7 +64,7 @@ func run(ctx context.Context) int {
 		return 0
 	}
 	report, err := chaos.Run(ctx, chaos.Options{
-		Seed: flags.Seed, Length: flags.Duration, Actions: flags.Actions, Buyers: flags.Buyers, Rate: flags.Rate,
+		Seed: flags.Seed, Length: flags.Duration, Actions: flags.Actions, Buyers: flags.Buyers, Rate: flags.Rate, FaultsOnly: flags.FaultsOnly,
 		Dir: flags.Dir, Patience: flags.Patience, Promise: flags.Promise, Say: speaker(),
 	})
 	if errors.Is(err, context.Canceled) {

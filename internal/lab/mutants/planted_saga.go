@@ -40,8 +40,8 @@ var ofSagas = []mutant{
 	{
 		name: "a-decided-step-acts", breaks: "money goes back after a person decided that it does not",
 		file: "internal/pattern/saga/participant.go",
-		old:  "	if k.Decided { // 0",
-		new:  "	if k.Decided && k.Replies < 0 { // 0",
+		old:  "	if k.Decided && (c.Direction == Do",
+		new:  "	if k.Decided && k.Replies < 0 && (c.Direction == Do",
 		pkg:  "./internal/edge/audit", test: "TestADecisionIsFinalWhereverTheCommandIsAndIsRefusedWhenTheProviderSaysOtherwise",
 	},
 	{
@@ -50,6 +50,13 @@ var ofSagas = []mutant{
 		old:  "greatest(clock_timestamp(), $9::timestamptz)",
 		new:  "least(clock_timestamp(), $9::timestamptz)",
 		pkg:  "./internal/pattern/saga", test: "TestACallThatMayBeUnderWayIsWaitedForBeforeTheOutsideIsAsked",
+	},
+	{
+		name: "a-word-takes-back", breaks: "a person's decision leaves a hold behind that was never released",
+		file: "internal/pattern/saga/machine.go",
+		old:  "	case s.Direction == Undo && t.Status == Started:",
+		new:  "	case s.Direction == Undo && t.Status == Pending:",
+		pkg:  "./internal/pattern/saga", test: "TestADecisionOnTheWayBackRunsTheUndoThatWasNotAnsweredAndTheOthers",
 	},
 	{
 		name: "a-decision-excuses-a-hold", breaks: "the audit is green over a hold that a decision left behind",

@@ -239,7 +239,9 @@ func TestOfTwoWhoDecideAtOnceOneDecides(t *testing.T) {
 	w.is(s, Compensated, 0, 0)
 }
 
-func TestADecisionOnTheWayBackEndsTheUndoInHandAndRunsTheOthers(t *testing.T) {
+// What a person says takes nothing back: the room is held until its participant
+// has let it go.
+func TestADecisionOnTheWayBackRunsTheUndoThatWasNotAnsweredAndTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.refuse["money.send"] = true
@@ -247,9 +249,24 @@ func TestADecisionOnTheWayBackEndsTheUndoInHandAndRunsTheOthers(t *testing.T) {
 	if _, err := w.decides(s, Completed); !errors.Is(err, ErrNoWayBack) {
 		t.Errorf("completed on the way back: %v", err)
 	}
+	if now, err := w.decides(s, Compensated); err != nil || now.State != Compensating {
+		t.Fatalf("%s, %v", now.State, err)
+	}
+	w.drain(s)
+	w.is(s, Compensated, 0, 0)
+}
+
+func TestADecisionTakesThePlaceOfAnUndoThatWasRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.refuse["money.send"], w.refuse["room.free"] = true, true
+	s := w.begin()
+	w.drain(s)
+	w.is(s, Stuck, 2, 1)
 	if _, err := w.decides(s, Compensated); err != nil {
 		t.Fatal(err)
 	}
+	w.refuse["room.free"] = false
 	w.drain(s)
 	w.is(s, Compensated, 1, 0) // The room is the person's word.
 }

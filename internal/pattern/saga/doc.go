@@ -93,7 +93,9 @@
 // effects are that came by another way; it does not move the saga.
 //
 // A step without a Look is inside, or cannot be looked at: there a person's word
-// counts at once. An audit judges it like every other end.
+// counts at once. An undo that was not answered is sent again all the same, until it
+// is: a word takes nothing back. An undo that was refused is over, because the person
+// took its place. An audit judges both like every other end.
 //
 // # Who does what
 //

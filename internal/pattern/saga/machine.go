@@ -59,7 +59,8 @@ const NoAnswer = "no_answer"
 //     nothing of it was sent, so there is nothing to lose patience with.
 //  6. While a person's decision is pending nothing but the decision moves the saga:
 //     replies are late, deadlines pass. Once it counts the step in hand is over and
-//     the saga goes on from there, by its ordinary steps.
+//     the saga goes on from there, by its ordinary steps. An undo that was not
+//     answered is such a step: what a person says takes nothing back.
 func (d Definition) next(s *Saga, in input) move {
 	if s.State.Final() { // 1
 		s.late(d, in)
@@ -193,12 +194,17 @@ func (d Definition) decide(s *Saga, w Decision) (m move) {
 	}
 	eased := s.Alerted
 	s.Decision, s.ResolvedBy, s.ResolvedWhy = w, &w.By, &w.Why
-	t.Status, t.Error, t.changed = Done, nil, true
-	if w.Outcome == Compensated && s.Direction == Do {
+	t.changed = true
+	switch {
+	case s.Direction == Undo && t.Status == Started:
+		s.State = Compensating
+		m = s.send(t)
+	case s.Direction == Do && w.Outcome == Compensated:
 		why := Decided
 		t.Status, t.Error = Failed, &why
 		m = d.turn(s, w.Why)
-	} else {
+	default:
+		t.Status, t.Error = Done, nil
 		m = d.onward(s)
 	}
 	m.eased = eased

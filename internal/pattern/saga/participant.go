@@ -130,15 +130,16 @@ const (
 
 // verdict decides, without a database:
 //
-//  0. A step that a person decided about is closed in both directions, also for who
-//     asks anew: neither a copy nor a replay opens it.
+//  0. A step that a person decided about is closed, also for who asks anew: neither
+//     a copy nor a replay opens it. So is an undo that was refused: the person took
+//     its place. Any other undo takes back what was done, as before.
 //  1. What was answered before is answered again, unless a person asks for a
 //     refusal to be thought about anew.
 //  2. A do whose undo was here is refused, for ever.
 //  3. An undo without its do has nothing to take back; that it came is remembered.
 //  4. Everything else acts, and what came of it is remembered.
 func (k memory) verdict(c Command) verdict {
-	if k.Decided { // 0
+	if k.Decided && (c.Direction == Do || k.Undid != nil && *k.Undid == "failed") { // 0
 		return closed
 	}
 	if c.Direction == Do {

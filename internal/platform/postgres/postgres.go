@@ -49,7 +49,8 @@ type Reader interface {
 	Select(ctx context.Context, dest any, query string, args ...any) error
 }
 
-// Connector parses the DSN and adds the session's timeouts to it. Everything
+// Connector parses the DSN and adds the session's timeouts to it, and that it
+// compiles no plan. Everything
 // that opens a connection of its own (a listener, a lock holder) starts here.
 func Connector(cfg Config) (*pq.Connector, error) {
 	c, err := pq.NewConfig(cfg.DSN)
@@ -72,6 +73,11 @@ func Connector(cfg Config) (*pq.Connector, error) {
 	set("lock_timeout", cfg.LockTimeout, 2*time.Second)
 	set("statement_timeout", cfg.StatementTimeout, 5*time.Second)
 	set("idle_in_transaction_session_timeout", cfg.IdleInTxTimeout, 5*time.Second)
+	// A plan that reaches into forty days is estimated dear, although most are empty:
+	// compiling it took more than a minute of processor time where running it took seconds.
+	if _, given := c.Runtime["jit"]; !given {
+		c.Runtime["jit"] = "off"
+	}
 	if c.ApplicationName == "" {
 		c.ApplicationName = cfg.AppName
 	}

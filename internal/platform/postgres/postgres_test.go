@@ -240,7 +240,7 @@ func TestABrokenDSNIsNamedWithoutItsPassword(t *testing.T) {
 func TestEverySessionCarriesItsTimeouts(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)
-	for name, want := range map[string]string{"lock_timeout": "2s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"} {
+	for name, want := range map[string]string{"lock_timeout": "2s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s", "jit": "off"} {
 		var got string
 		require.NoError(t, db.Get(t.Context(), &got, "SELECT current_setting($1)", name))
 		require.Equal(t, want, got, name)

@@ -12,7 +12,8 @@ import (
 // failed one gives it back, and what is held never exceeds what was captured. A
 // request is accepted if its amount is free (without an amount: whatever is
 // free, unless nothing is) and refused otherwise; its key has that answer from
-// then on. What was given back at the provider is booked when it is free. Unknown requests did nothing, or one of the two.
+// then on. What was given back at the provider is booked when it is free. Unknown
+// requests did nothing, or one of the two.
 type refundState struct {
 	held int64
 	// answers are those of the keys; see paymentState.

@@ -85,8 +85,9 @@ var rhythm = []struct {
 	{Poison, 15 * time.Second, 3},
 }
 
-// Plan decides everything that will break, and what goes through the other doors. It is a pure function: the same
-// arguments give the same plan. Every point is armed with every action.
+// Plan decides everything that will break, and what goes through the other doors.
+// It is a pure function: the same arguments give the same plan. Every point is armed
+// with every action.
 func Plan(seed uint64, length time.Duration, points, actions []string) []Step {
 	rng := chance(seed, 0x9e3779b97f4a7c15)
 	points, actions = slices.Sorted(slices.Values(points)), slices.Sorted(slices.Values(actions))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"payonce/internal/lab/program"
 )
 
 // This file holds the door at the broker: a consumer's queue that is deleted under
@@ -32,7 +34,8 @@ func (d *doors) deleteQueue(ctx context.Context, queue string) error {
 	}
 }
 
-// declare does what the alert says: a worker that starts declares its queues.
+// declare does what the alert says: a worker that starts declares its queues, and
+// binds them before it is ready. What is published in between is lost.
 func (d *doors) declare(ctx context.Context, no int, queue string) error {
 	for ctx.Err() == nil {
 		if err := d.programs[workers[no%len(workers)]].Signal(syscall.SIGKILL); err != nil {
@@ -44,7 +47,7 @@ func (d *doors) declare(ctx context.Context, no int, queue string) error {
 			_, err := d.tap.conn.Depth(asking, queue)
 			cancel()
 			if err == nil {
-				return nil
+				return program.UntilReady(ctx, time.Minute, d.programs[workers[no%len(workers)]].Program)
 			}
 		}
 		no++

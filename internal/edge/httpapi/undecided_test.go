@@ -26,16 +26,6 @@ func TestTheUndecidedPaymentsAreListedHoweverManyAreDecided(t *testing.T) {
 		t.Fatal(r)
 	}
 	e.bank.failing(nil)
-	hold, answered := make(chan struct{}), make(chan reply, 1)
-	e.bank.mu.Lock()
-	e.bank.hold = hold
-	calls := e.bank.calls
-	e.bank.mu.Unlock()
-	go func() { answered <- e.capture(running.Payment, "running", "tok_ok") }()
-	eventually(t, "the charge is on its way", func() bool { e.bank.mu.Lock(); defer e.bank.mu.Unlock(); return e.bank.calls > calls })
-	e.bank.mu.Lock()
-	e.bank.hold = nil
-	e.bank.mu.Unlock()
 	// Decided ones and untouched ones, more than a page of them, all newer.
 	declined := e.order()
 	e.capture(declined.Payment, "declined", "tok_declined")
@@ -49,6 +39,17 @@ WITH o AS (
 )
 INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency)
 SELECT ('ffffffff' || substr(id::text, 9))::uuid, merchant_id, id, 'requires_capture', amount_minor, currency FROM o`)
+	// A charge is on its way for as long as the provider has, so it is the last to begin.
+	hold, answered := make(chan struct{}), make(chan reply, 1)
+	e.bank.mu.Lock()
+	e.bank.hold = hold
+	calls := e.bank.calls
+	e.bank.mu.Unlock()
+	go func() { answered <- e.capture(running.Payment, "running", "tok_ok") }()
+	eventually(t, "the charge is on its way", func() bool { e.bank.mu.Lock(); defer e.bank.mu.Unlock(); return e.bank.calls > calls })
+	e.bank.mu.Lock()
+	e.bank.hold = nil
+	e.bank.mu.Unlock()
 
 	first := e.undecided("&limit=1")
 	if len(first.Data) != 1 || first.Data[0].ID != running.Payment.ID || first.Data[0].Status != wire.PaymentStatusCapturing || first.NextCursor == nil {

@@ -100,7 +100,7 @@ SELECT e.currency, sum(e.amount_minor)::bigint AS minor
  GROUP BY e.currency`
 
 // totals names the currencies in which provider and ledger differ by more than
-// the payments and the strays of which a person was told explain.
+// the payments explain, and the strays that an open alert names.
 func (p *pass) totals(ctx context.Context, explained map[string]int64) ([]violation, error) {
 	var booked []struct {
 		Currency string `db:"currency"`

@@ -33,7 +33,7 @@ type fault struct {
 	// plant are statements about the payment ($1), world changes what the provider
 	// and the mailbox say.
 	plant []string
-	world func(w *told, a scene)
+	world func(w *outside, a scene)
 	// onlyAll says that only the operator's look sees it: it is no merchant's.
 	// onlyOwn says that the short look at everybody leaves it out.
 	onlyAll, onlyOwn bool
@@ -59,20 +59,20 @@ func theEvent(kind, suffix string) func(scene) string {
 	return func(a scene) string { return a.events[kind] + suffix }
 }
 
-// told is what the provider and the mailbox said when everything was right, as
+// outside is what the provider and the mailbox said when everything was right, as
 // far as a fault changes it. It is both for an audit.
-type told struct {
+type outside struct {
 	charges []provider.Charge
 	refunds []provider.Refund
 	mails   []audit.Mail
 	more    int64 // that the balance says and the lists do not
 }
 
-func (w *told) clone() *told {
-	return &told{charges: slices.Clone(w.charges), refunds: slices.Clone(w.refunds), mails: slices.Clone(w.mails)}
+func (w *outside) clone() *outside {
+	return &outside{charges: slices.Clone(w.charges), refunds: slices.Clone(w.refunds), mails: slices.Clone(w.mails)}
 }
 
-func (w *told) ChargesByReference(_ context.Context, reference string) (some []provider.Charge, _ error) {
+func (w *outside) ChargesByReference(_ context.Context, reference string) (some []provider.Charge, _ error) {
 	for _, c := range w.charges {
 		if c.Reference == reference {
 			some = append(some, c)
@@ -81,14 +81,14 @@ func (w *told) ChargesByReference(_ context.Context, reference string) (some []p
 	return some, nil
 }
 
-func (w *told) EachCharge(_ context.Context, f func(provider.Charge) error) (err error) {
+func (w *outside) EachCharge(_ context.Context, f func(provider.Charge) error) (err error) {
 	for _, c := range w.charges {
 		err = errors.Join(err, f(c))
 	}
 	return err
 }
 
-func (w *told) RefundsOfCharge(_ context.Context, charge string) (some []provider.Refund, _ error) {
+func (w *outside) RefundsOfCharge(_ context.Context, charge string) (some []provider.Refund, _ error) {
 	for _, r := range w.refunds {
 		if r.ChargeID == charge {
 			some = append(some, r)
@@ -97,14 +97,14 @@ func (w *told) RefundsOfCharge(_ context.Context, charge string) (some []provide
 	return some, nil
 }
 
-func (w *told) EachRefund(_ context.Context, f func(provider.Refund) error) (err error) {
+func (w *outside) EachRefund(_ context.Context, f func(provider.Refund) error) (err error) {
 	for _, r := range w.refunds {
 		err = errors.Join(err, f(r))
 	}
 	return err
 }
 
-func (w *told) Balance(context.Context) (map[string]int64, error) {
+func (w *outside) Balance(context.Context) (map[string]int64, error) {
 	balance := map[string]int64{"EUR": w.more}
 	for _, c := range w.charges {
 		if c.Status == provider.Succeeded {
@@ -119,7 +119,7 @@ func (w *told) Balance(context.Context) (map[string]int64, error) {
 	return balance, nil
 }
 
-func (w *told) EachMail(_ context.Context, f func(audit.Mail) error) error {
+func (w *outside) EachMail(_ context.Context, f func(audit.Mail) error) error {
 	for _, m := range w.mails {
 		if err := f(m); err != nil {
 			return err
@@ -128,14 +128,14 @@ func (w *told) EachMail(_ context.Context, f func(audit.Mail) error) error {
 	return nil
 }
 
-func (w *told) MailsByMessageID(context.Context, string) ([]audit.Mail, error) {
+func (w *outside) MailsByMessageID(context.Context, string) ([]audit.Mail, error) {
 	return nil, errors.New("no audit asks this")
 }
 
 // listen asks the real provider and the real mailbox for everything.
-func (h *house) listen() *told {
+func (h *house) listen() *outside {
 	h.t.Helper()
-	w, ctx := &told{}, h.t.Context()
+	w, ctx := &outside{}, h.t.Context()
 	require.NoError(h.t, h.books.EachCharge(ctx, func(c provider.Charge) error { w.charges = append(w.charges, c); return nil }))
 	require.NoError(h.t, h.books.EachRefund(ctx, func(r provider.Refund) error { w.refunds = append(w.refunds, r); return nil }))
 	require.NoError(h.t, bursts.NewMailbox(h.world.URL).EachMail(ctx, func(m audit.Mail) error { w.mails = append(w.mails, m); return nil }))
@@ -248,7 +248,7 @@ func TestEveryPlantedFaultTurnsExactlyItsInvariantsRed(t *testing.T) {
 // see audits with a fault, as the operator. Its merchant and another one look once
 // for each set of invariants that turn red: that is about their scope and not about
 // the fault.
-func (b *bench) see(t *testing.T, f fault, a scene, other *sale, healthy *told) {
+func (b *bench) see(t *testing.T, f fault, a scene, other *sale, healthy *outside) {
 	t.Helper()
 	says := healthy.clone()
 	if f.world != nil {

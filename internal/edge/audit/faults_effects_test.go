@@ -16,7 +16,7 @@ func astray(m audit.Mail) []audit.Mail {
 	return []audit.Mail{m}
 }
 
-func uncalledFor(w *told, a scene) {
+func uncalledFor(w *outside, a scene) {
 	w.mails = append(w.mails, audit.Mail{MessageID: "<planted@payonce>", To: buyer, Text: "Payment " + a.unpaid, ReceivedAt: w.mails[0].ReceivedAt})
 }
 

@@ -32,22 +32,22 @@ func stmts(queries ...string) []string { return queries }
 
 // secondCharge lets the provider charge the payment once more, under the key
 // "planted".
-func secondCharge(w *told, a scene) {
+func secondCharge(w *outside, a scene) {
 	w.charges = append(w.charges, provider.Charge{
 		ID: "ch_planted", Reference: a.name(), IdempotencyKey: "planted", Amount: money.Of(8400, "EUR"), Status: provider.Succeeded,
 	})
 }
 
-func secondChargeLess(minor int64) func(*told, scene) {
-	return func(w *told, a scene) {
+func secondChargeLess(minor int64) func(*outside, scene) {
+	return func(w *outside, a scene) {
 		secondCharge(w, a)
 		w.refunds = append(w.refunds, provider.Refund{ID: "re_planted", ChargeID: "ch_planted", Reference: "by-hand", Amount: money.Of(minor, "EUR"), Status: provider.Succeeded})
 	}
 }
 
 // itsCharge changes the payment's own charge.
-func itsCharge(change func(*provider.Charge)) func(*told, scene) {
-	return func(w *told, a scene) {
+func itsCharge(change func(*provider.Charge)) func(*outside, scene) {
+	return func(w *outside, a scene) {
 		for i := range w.charges {
 			if w.charges[i].ID == a.charge {
 				change(&w.charges[i])
@@ -57,15 +57,15 @@ func itsCharge(change func(*provider.Charge)) func(*told, scene) {
 }
 
 // strayCharge is a charge of something else than a captured payment.
-func strayCharge(of func(scene) string) func(*told, scene) {
-	return func(w *told, a scene) {
+func strayCharge(of func(scene) string) func(*outside, scene) {
+	return func(w *outside, a scene) {
 		secondCharge(w, a)
 		w.charges[len(w.charges)-1].Reference = of(a)
 	}
 }
 
 // unbooked is a refund of 10.00 of the payment's charge that our books do not know.
-func unbooked(w *told, a scene) {
+func unbooked(w *outside, a scene) {
 	w.refunds = append(w.refunds, provider.Refund{ID: "re_planted", ChargeID: a.charge, Reference: "by-hand", Amount: money.Of(1000, "EUR"), Status: provider.Succeeded})
 }
 
@@ -99,7 +99,7 @@ var ofCharges = []fault{
 	{what: "a charge is of a payment that does not exist", red: of("charge_matches", "books_agree"), names: noPayment, onlyAll: true, world: strayCharge(noPayment)},
 	{what: "a charge names no payment", red: of("charge_matches", "books_agree"), names: noName, onlyAll: true, world: strayCharge(noName)},
 	{what: "the provider gave back what is not booked", red: of("charge_matches", "books_agree"), world: unbooked},
-	{what: "the provider's balance is not what its lists say", red: of("books_agree"), names: theBook, onlyAll: true, world: func(w *told, _ scene) { w.more = 1 }},
+	{what: "the provider's balance is not what its lists say", red: of("books_agree"), names: theBook, onlyAll: true, world: func(w *outside, _ scene) { w.more = 1 }},
 }
 
 const (
@@ -207,8 +207,8 @@ var ofTheLedger = []fault{
 }
 
 // itsMail changes the mails with a Message-ID; change returns what is there instead.
-func itsMail(id func(scene) string, change func(audit.Mail) []audit.Mail) func(*told, scene) {
-	return func(w *told, a scene) {
+func itsMail(id func(scene) string, change func(audit.Mail) []audit.Mail) func(*outside, scene) {
+	return func(w *outside, a scene) {
 		var mails []audit.Mail
 		for _, m := range w.mails {
 			if m.MessageID == id(a) {

@@ -28,8 +28,8 @@ SELECT order_id, merchant_id, order_id, order_id, 'planted', 1, 'EUR', 'planted'
 )
 
 // itsRefunds changes what the provider gave back of the payment's charge.
-func itsRefunds(change func(r *provider.Refund, a scene)) func(*told, scene) {
-	return func(w *told, a scene) {
+func itsRefunds(change func(r *provider.Refund, a scene)) func(*outside, scene) {
+	return func(w *outside, a scene) {
 		for i := range w.refunds {
 			if w.refunds[i].ChargeID == a.charge {
 				change(&w.refunds[i], a)
@@ -44,7 +44,7 @@ var (
 	lessByOne  = itsRefunds(func(r *provider.Refund, _ scene) { r.Amount.AmountMinor-- })
 )
 
-func madeTwice(w *told, a scene) {
+func madeTwice(w *outside, a scene) {
 	for _, r := range w.refunds {
 		if r.ChargeID == a.charge {
 			r.ID += "_again"
@@ -56,7 +56,7 @@ func madeTwice(w *told, a scene) {
 
 // madeAfterAll is the refund that failed, of which the money went back all the same.
 func madeAfterAll(what string, red []string, plant ...string) fault {
-	return fault{what: "the money of a refund that failed went back" + what, red: red, plant: plant, world: func(w *told, a scene) {
+	return fault{what: "the money of a refund that failed went back" + what, red: red, plant: plant, world: func(w *outside, a scene) {
 		w.refunds = append(w.refunds, provider.Refund{ID: "re_planted", ChargeID: a.charge, Reference: a.stayed, Amount: money.Of(6400, "EUR"), Status: provider.Succeeded})
 	}}
 }

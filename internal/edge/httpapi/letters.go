@@ -149,11 +149,8 @@ func (s *server) decide(ctx context.Context, letter string, action retry.Action,
 	if action == retry.Replay || action == retry.Apply {
 		s.Wake()
 	}
-	views, err := s.letterViews(ctx, l)
-	if err != nil {
-		return wire.DeadLetter{}, err
-	}
-	return views[0], nil
+	// Nothing is asked behind the commit: what was decided is answered.
+	return s.letterView(l, l.State == retry.Replayed), nil
 }
 
 func (s *server) letterViews(ctx context.Context, letters ...retry.Letter) ([]wire.DeadLetter, error) {

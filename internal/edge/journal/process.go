@@ -8,11 +8,16 @@ import (
 // Process is one role of the shop, or a part that it stands on, and whether it
 // runs.
 type Process struct {
-	Name      string     `db:"process"`
-	Instances int        `db:"instances"`
-	BrokerOK  *bool      `db:"broker_ok"`
-	BeatAt    *time.Time `db:"beat_at"`
+	Name      string
+	Instances int
+	BrokerOK  *bool
+	BeatAt    *time.Time
+	// alive are the beats of its instances, by their names.
+	alive map[string]beats
 }
+
+// beats are the first and the last beat of an instance.
+type beats struct{ first, last time.Time }
 
 // Up says whether at least one instance beats.
 func (p Process) Up() bool { return p.Instances > 0 }
@@ -23,28 +28,67 @@ type Neighbour struct {
 	Up   func(ctx context.Context) bool
 }
 
-// A beat older than three seconds is no beat. The three roles are listed also
-// when they never ran. The broker is known by those who talk to it: it is away
-// when all of them say so, and not spoken of when none of them beats.
-const processesSQL = `
-WITH live AS (
-  SELECT process, broker_ok, beat_at FROM heartbeats WHERE beat_at > clock_timestamp() - interval '3 seconds'
-), parts AS (
-  SELECT role.no, role.process, (SELECT count(*) FROM live l WHERE l.process = role.process) AS instances,
-         (SELECT bool_or(l.broker_ok) FROM live l WHERE l.process = role.process) AS broker_ok,
-         (SELECT max(h.beat_at) FROM heartbeats h WHERE h.process = role.process) AS beat_at
-    FROM (VALUES (1, 'api'), (2, 'relay'), (3, 'worker')) AS role (no, process)
-  UNION ALL
-  SELECT 4, 'rabbitmq', bool_or(broker_ok)::int, NULL, max(beat_at) FILTER (WHERE broker_ok)
-    FROM live WHERE broker_ok IS NOT NULL HAVING count(*) > 0
-)
-SELECT process, instances, broker_ok, beat_at FROM parts ORDER BY no`
+// interrupted says whether between two looks there was a time without a living
+// instance: all that beat now began after the last one that is gone had ended. A
+// process that is started again at once is never seen as down otherwise, because
+// its predecessor's last beat counts for three seconds.
+func (p Process) interrupted(before Process) bool {
+	if !p.Up() || !before.Up() {
+		return false
+	}
+	var ended time.Time
+	for instance, b := range before.alive {
+		if _, alive := p.alive[instance]; !alive && b.last.After(ended) {
+			ended = b.last
+		}
+	}
+	for _, b := range p.alive {
+		if !b.first.After(ended) {
+			return false
+		}
+	}
+	return !ended.IsZero()
+}
 
-// Processes reads the heartbeats, and asks the neighbours.
+// A beat older than three seconds is no beat; the last one of each role is kept.
+const heartbeatsSQL = `
+SELECT process, instance, broker_ok, started_at, beat_at, beat_at > clock_timestamp() - interval '3 seconds' AS alive
+  FROM heartbeats ORDER BY beat_at`
+
+// Processes reads the heartbeats, and asks the neighbours. The three roles are
+// listed also when they never ran. The broker is known by those who talk to it: it
+// is away when all of them say so, and not spoken of when none of them beats.
 func (t *Tail) Processes(ctx context.Context) ([]Process, error) {
-	var all []Process
-	if err := t.opts.DB.Select(ctx, &all, processesSQL); err != nil {
+	var rows []struct {
+		Process, Instance string
+		BrokerOK          *bool     `db:"broker_ok"`
+		StartedAt         time.Time `db:"started_at"`
+		BeatAt            time.Time `db:"beat_at"`
+		Alive             bool
+	}
+	if err := t.opts.DB.Select(ctx, &rows, heartbeatsSQL); err != nil {
 		return nil, err
+	}
+	all := []Process{{Name: "api"}, {Name: "relay"}, {Name: "worker"}}
+	broker := Process{Name: "rabbitmq"}
+	for _, row := range rows {
+		for i := range all {
+			if p := &all[i]; p.Name == row.Process {
+				p.BeatAt = &row.BeatAt
+				if row.Alive {
+					p.join(row.Instance, beats{first: row.StartedAt, last: row.BeatAt}, row.BrokerOK)
+				}
+			}
+		}
+		if row.Alive && row.BrokerOK != nil {
+			broker.BrokerOK = either(broker.BrokerOK, row.BrokerOK)
+			if *row.BrokerOK {
+				broker.Instances, broker.BeatAt = 1, &row.BeatAt
+			}
+		}
+	}
+	if broker.BrokerOK != nil {
+		all = append(all, broker)
 	}
 	for _, n := range t.opts.Neighbours {
 		one := Process{Name: n.Name}
@@ -54,4 +98,21 @@ func (t *Tail) Processes(ctx context.Context) ([]Process, error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+func (p *Process) join(instance string, b beats, brokerOK *bool) {
+	if p.alive == nil {
+		p.alive = map[string]beats{}
+	}
+	p.alive[instance] = b
+	p.Instances++
+	p.BrokerOK = either(p.BrokerOK, brokerOK)
+}
+
+// either is true when one of those that know says so.
+func either(a, b *bool) *bool {
+	if a == nil || b != nil && *b {
+		return b
+	}
+	return a
 }

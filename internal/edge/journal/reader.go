@@ -19,8 +19,8 @@ const (
 	overlap = 2 * time.Second
 	// lookLimit bounds one look; what is beyond it comes with the next.
 	lookLimit = 4000
-	// beats is the pause between looks at the heartbeats.
-	beats = 500 * time.Millisecond
+	// beatsPause is the pause between looks at the heartbeats.
+	beatsPause = 500 * time.Millisecond
 )
 
 // reader is the state of the one goroutine that polls.
@@ -32,13 +32,13 @@ type reader struct {
 	// clock: only differences are used.
 	lastLook  time.Time
 	lastBeats time.Time
-	up        map[string]bool
+	processes map[string]Process
 }
 
 // forget begins anew after a time without listeners.
 func (r *reader) forget() {
 	clear(r.sent)
-	r.lastLook, r.up = time.Time{}, nil
+	r.lastLook, r.processes = time.Time{}, nil
 }
 
 func (r *reader) look(ctx context.Context) {
@@ -46,7 +46,7 @@ func (r *reader) look(ctx context.Context) {
 	defer cancel()
 	now := time.Now() //nolint:forbidigo // differences of one host's clock
 	err := r.lookAtRows(ctx, now)
-	if err == nil && now.Sub(r.lastBeats) >= beats {
+	if err == nil && now.Sub(r.lastBeats) >= beatsPause {
 		err = r.lookAtProcesses(ctx, now)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -87,14 +87,18 @@ func (r *reader) lookAtProcesses(ctx context.Context, now time.Time) error {
 		return err
 	}
 	r.lastBeats = now
-	if r.up == nil {
-		r.up = map[string]bool{}
+	if r.processes == nil {
+		r.processes = map[string]Process{}
 	}
 	for _, p := range processes {
-		if before, known := r.up[p.Name]; known && before != p.Up() {
+		before, known := r.processes[p.Name]
+		if known && p.interrupted(before) {
+			p.Instances = 0 // up with the next look, so that both are seen
+		}
+		if known && before.Up() != p.Up() {
 			r.tail.tell(uuid.Nil, processMessage(p, now))
 		}
-		r.up[p.Name] = p.Up()
+		r.processes[p.Name] = p
 	}
 	return nil
 }

@@ -147,6 +147,29 @@ ON CONFLICT (process, instance) DO UPDATE SET beat_at = clock_timestamp() + $1::
 	}
 }
 
+// Its predecessor's last beat counts for three seconds; without a comparison of
+// the two, one that is started again within them was never seen as down.
+func TestAProcessThatDiedAndIsBackWithinThreeSecondsWasDown(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	// Hours for milliseconds, so that a slow look changes nothing.
+	const follows = `WITH gone AS (DELETE FROM heartbeats WHERE process = $1)
+INSERT INTO heartbeats (process, instance, pid, started_at, beat_at)
+SELECT $1, $2, 1, now() + $3::int * interval '1 hour', now() + $4::int * interval '1 hour'`
+	exec(t, db, follows, "relay", "dies", -1, 1)
+	exec(t, db, follows, "worker", "is relieved", -1, 1)
+	var asked atomic.Int32
+	s := listening(t, db, journal.Neighbour{Name: "simulator", Up: func(context.Context) bool { return asked.Add(1) > 0 }}).Subscribe(uuid.New())
+	eventually(t, "two looks", func() bool { return asked.Load() >= 2 })
+	exec(t, db, follows, "worker", "was there before", 0, 3)
+	exec(t, db, follows, "relay", "comes after", 2, 3)
+	for _, kind := range []string{"process.down", "process.up"} {
+		if m := next(t, s); string(m.Activity.Kind) != kind || m.Activity.Node != "relay" {
+			t.Fatalf("got %+v", m.Activity)
+		}
+	}
+}
+
 func TestAListenerThatFallsBehindIsLetGo(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)

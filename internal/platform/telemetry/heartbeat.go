@@ -11,13 +11,14 @@ import (
 )
 
 // The second run of a beat writes the same row again: a later time, nothing
-// else. Rows of processes that died are swept by whoever beats next.
+// else. Both times are the database's, so that one instance's first beat and
+// another's last can be compared. Rows of processes that died are swept by whoever beats next.
 var beat = postgres.Guarded("telemetry.beat", `
 WITH swept AS (
   DELETE FROM heartbeats WHERE beat_at < clock_timestamp() - interval '1 minute'
 )
 INSERT INTO heartbeats (process, instance, pid, broker_ok, started_at, beat_at)
-VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
 ON CONFLICT (process, instance) DO UPDATE
   SET pid = excluded.pid, broker_ok = excluded.broker_ok, beat_at = excluded.beat_at`)
 
@@ -46,7 +47,6 @@ func (h Heartbeat) Run(ctx context.Context) error {
 	if h.Instance == "" {
 		h.Instance = hostAndPid()
 	}
-	started := time.Now() //nolint:forbidigo // shown to people, decides nothing
 	tick := time.NewTicker(h.Every)
 	defer tick.Stop()
 	for {
@@ -55,7 +55,7 @@ func (h Heartbeat) Run(ctx context.Context) error {
 			ok := h.BrokerOK()
 			brokerOK = &ok
 		}
-		if _, err := beat.Exec(ctx, h.DB, h.Process, h.Instance, os.Getpid(), brokerOK, started); err != nil && ctx.Err() == nil {
+		if _, err := beat.Exec(ctx, h.DB, h.Process, h.Instance, os.Getpid(), brokerOK); err != nil && ctx.Err() == nil {
 			h.Log.Debug("heartbeat not written", "error", err)
 		}
 		select {

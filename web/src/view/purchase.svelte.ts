@@ -164,7 +164,13 @@ export class Purchase {
     const look = ++this.#looks;
     try {
       const listed = await shop.undecided(signal);
-      if (listed.kind === 'ok' && look === this.#looks) this.#found(listed.body.data);
+      if (listed.kind !== 'ok' || look !== this.#looks) return;
+      // Of a capture on its way the shop does not know yet.
+      const sent = this.#undecided.filter(
+        ({ id, status }) => this.#left.has(id) && status === 'requires_capture',
+      );
+      const known = new Set(listed.body.data.map(({ id }) => id));
+      this.#found([...listed.body.data, ...sent.filter(({ id }) => !known.has(id))]);
     } catch (thrown) {
       if (!signal.aborted) throw thrown;
     }

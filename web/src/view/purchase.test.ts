@@ -71,3 +71,20 @@ test('a payment that the page shows as undecided and that is captured by the nex
   expect(purchase.asked).toBe(true);
   expect(shop.placeOrder).not.toHaveBeenCalled();
 });
+
+test('a payment whose capture is still on its way stays asked about when the page looks by itself', async () => {
+  shop.placeOrder.mockResolvedValue(
+    ok({ id: 'ord_1', payment: payment('pay_1', 'requires_capture') }, 201),
+  );
+  shop.capture.mockImplementation(() => new Promise(() => {})); // never heard of
+  shop.payment.mockResolvedValue(ok(payment('pay_1', 'requires_capture')));
+  const purchase = new Purchase(told);
+  void purchase.pay();
+  await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
+  purchase.choose({ quantity: 1 });
+  await purchase.pay();
+  expect(purchase.asked).toBe(true);
+  await purchase.lookBeside(); // the shop lists what it knows to be undecided, and that is nothing
+  expect(purchase.asked).toBe(true);
+  expect(purchase.beside.map(({ id }) => id)).toEqual(['pay_1']);
+});

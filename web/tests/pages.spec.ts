@@ -169,7 +169,6 @@ test.describe('killed while Operations is open', { tag: '@kills' }, () => {
     const selector = '[data-testid="ops-headline"]';
     await expect(headline).toHaveText('Nothing needs you.');
     await expect(headline).toHaveAttribute('data-stream', 'live');
-    await page.waitForTimeout(1_500); // whoever died before the shop's first look is not missed
     for (const [name, says] of [
       ['worker', 'worker'],
       ['relay', 'relay'],

@@ -92,10 +92,14 @@ func (r *reader) lookAtProcesses(ctx context.Context, now time.Time) error {
 	}
 	for _, p := range processes {
 		before, known := r.processes[p.Name]
-		if known && p.interrupted(before) {
-			p.Instances = 0 // up with the next look, so that both are seen
+		changed := known && before.Up() != p.Up()
+		switch {
+		case known && p.interrupted(before):
+			p.Instances, changed = 0, true // up with the next look, so that both are seen
+		case !known && !p.Up() && p.BeatAt != nil:
+			changed = true // it died between the listener's question and the first look
 		}
-		if known && before.Up() != p.Up() {
+		if changed {
 			r.tail.tell(uuid.Nil, processMessage(p, now))
 		}
 		r.processes[p.Name] = p

@@ -170,6 +170,15 @@ SELECT $1, $2, 1, now() + $3::int * interval '1 hour', now() + $4::int * interva
 	}
 }
 
+func TestAProcessThatDiedBeforeTheFirstLookIsDownForWhoAskedBefore(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	exec(t, db, `INSERT INTO heartbeats (process, instance, pid, started_at, beat_at) VALUES ('relay', 'r1', 1, now() - interval '1 minute', now() - interval '4 seconds')`)
+	if m := next(t, listening(t, db).Subscribe(uuid.New())); m.Activity.Kind != "process.down" || m.Activity.Node != "relay" {
+		t.Fatalf("got %+v", m.Activity)
+	}
+}
+
 func TestAListenerThatFallsBehindIsLetGo(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)

@@ -81,7 +81,7 @@ async function asStored(page: Page): Promise<void> {
   const began = ({ kind }: Activity) => kind === 'attempt.received' || kind === 'interrupted';
   await expect
     .poll(async () => (await stored()).map(({ kind }) => kind))
-    .toEqual(expect.arrayContaining(['interrupted', 'recovered', 'charge.answered']));
+    .toEqual(expect.arrayContaining(['interrupted', 'charge.answered']));
   const events = (await stored()).filter(ofCapture);
 
   const requests = new Set(events.filter(began).map(({ trace_id }) => trace_id)).size;
@@ -97,8 +97,11 @@ async function asStored(page: Page): Promise<void> {
   await expect(page.locator('.line')).toContainText(duration(committed - first));
 
   const absorbed = events.filter(({ kind }) => ['replayed', 'waited', 'matched'].includes(kind));
-  expect(absorbed).toEqual([]);
-  await expect(page.getByText('Nothing had to be absorbed so far.')).toBeVisible();
+  // The lease ends for both at once: the browser's next attempt takes over what the
+  // dead process left, or it waits for the shop's own recovery, which was first.
+  expect(absorbed.length).toBe(events.some(({ kind }) => kind === 'recovered') ? 0 : 1);
+  const words = ['Nothing had to be absorbed so far.', 'Twins absorbed: 1 by their key.'];
+  await expect(page.getByText(words[absorbed.length] ?? '')).toBeVisible();
 
   await page.goto(new URL(href ?? '', page.url()).href);
   const story = page.getByTestId('story-line');

@@ -33,7 +33,7 @@ async function pages(visitor: Visitor): Promise<[path: string, seen: string | Re
   ];
 }
 
-/** For what computes for long: two workers share what may be two cores. */
+/** For what computes for long: three workers share what may be two cores. */
 const beside = 240_000;
 
 async function visit(page: Page, path: string, seen: string | RegExp): Promise<void> {

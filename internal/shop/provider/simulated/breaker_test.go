@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -105,19 +106,17 @@ func TestTheBreakerOpensSendsNothingProbesOnceAtATimeAndCloses(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrInDoubt, "and proves nothing")
 	require.Equal(t, before, g.calls.Load())
 
-	// A probe that fails opens it again, for twice as long.
-	require.Eventually(t, func() bool {
-		_, _, _ = client.ChargeByKey(t.Context(), "k")
-		return g.calls.Load() > before
-	}, 30*time.Second, 5*time.Millisecond)
-	require.EqualValues(t, opened, client.BreakerState())
-	probed, began := g.calls.Load(), time.Now()
-	require.Eventually(t, func() bool {
-		_, _, _ = client.ChargeByKey(t.Context(), "k")
-		return g.calls.Load() > probed
-	}, 30*time.Second, 5*time.Millisecond)
-	require.GreaterOrEqual(t, time.Since(began), delay, "the second probe waits longer than the first")
-	require.Equal(t, probed+1, g.calls.Load(), "one probe at a time")
+	// A probe that fails opens it again.
+	for range 2 {
+		before = g.calls.Load()
+		require.Eventually(t, func() bool {
+			_, err := client.Charge(within(t), chargeOf("k"))
+			require.ErrorIs(t, err, provider.ErrNotSent, "a probe is no charge")
+			return g.calls.Load() > before
+		}, 30*time.Second, 5*time.Millisecond)
+		require.EqualValues(t, opened, client.BreakerState())
+		require.Equal(t, before+1, g.calls.Load(), "one probe at a time")
+	}
 
 	g.down.Store(false)
 	require.Eventually(t, func() bool {
@@ -154,6 +153,75 @@ func TestDeclinesRefusalsAndACardThatAlwaysFailsDoNotOpenTheBreaker(t *testing.T
 		wg.Wait()
 		require.EqualValues(t, closed, client.BreakerState(), code)
 	}
+}
+
+// Thirty payments of one sandbox whose cards never get an answer, and all others'
+// payments go on; the cards' own doubt is asked about, and that is answered.
+func TestCardsThatNeverGetAnAnswerDoNotOpenTheBreakerAndQuestionsWithoutOneDo(t *testing.T) {
+	t.Parallel()
+	var deaf atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case deaf.Load() || bytes.Contains(body, []byte("tok_timeout_before")):
+			<-r.Context().Done()
+		case r.Method == http.MethodGet:
+			_, _ = io.WriteString(w, `{"data":[]}`)
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			grant(w, r, nil)
+		}
+	}))
+	t.Cleanup(server.Close)
+	client := simulated.New(simulated.Config{URL: server.URL, BreakerDelay: time.Minute})
+	var wg sync.WaitGroup
+	silence := func(ask func(context.Context) error) {
+		for range 30 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				if err := ask(ctx); !errors.Is(err, provider.ErrInDoubt) {
+					t.Errorf("not in doubt: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	silence(func(ctx context.Context) error {
+		r := chargeOf(uuid.NewString())
+		r.Token = "tok_timeout_before"
+		_, err := client.Charge(ctx, r)
+		return err
+	})
+	require.EqualValues(t, closed, client.BreakerState())
+	_, err := client.Charge(within(t), chargeOf("k"))
+	require.NoError(t, err)
+	deaf.Store(true)
+	silence(func(ctx context.Context) error {
+		_, _, err := client.ChargeByKey(ctx, "k")
+		return err
+	})
+	require.EqualValues(t, opened, client.BreakerState())
+}
+
+// The library's own delay is a minute where the twentieth call is a success.
+func TestTheDelayHoldsAlsoWhenASuccessIsTheTwentiethCall(t *testing.T) {
+	t.Parallel()
+	g := gateway(t)
+	client := simulated.New(simulated.Config{URL: g.URL, BreakerDelay: 50 * time.Millisecond})
+	g.down.Store(true)
+	for range 19 {
+		_, _, err := client.ChargeByKey(t.Context(), "k")
+		require.ErrorIs(t, err, provider.ErrInDoubt)
+	}
+	g.down.Store(false)
+	_, _, err := client.ChargeByKey(t.Context(), "k")
+	require.NoError(t, err)
+	require.EqualValues(t, opened, client.BreakerState())
+	require.Eventually(t, func() bool {
+		_, err := client.Charge(within(t), chargeOf("k"))
+		return err == nil
+	}, 30*time.Second, 5*time.Millisecond)
 }
 
 // Go's HTTP transport sends a POST that carries an Idempotency-Key again by

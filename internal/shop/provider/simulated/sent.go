@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/failsafe-go/failsafe-go"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"payonce/internal/shop/provider"
 )
@@ -19,10 +18,20 @@ import (
 // something or the caller's deadline ends it. Its error is ErrNotSent, when no
 // try can have reached the provider, or ErrInDoubt.
 func (c *Client) send(ctx context.Context, path, key string, body []byte) (answer, error) {
-	sent := false
+	if err := c.admitted(ctx); err != nil {
+		return answer{}, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
+	}
+	sent, said := false, unsaid
 	a, err := c.charges.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
 		try, connected := watched(e.Context())
 		a, err := c.do(try, http.MethodPost, path, key, body)
+		switch {
+		case said == reached:
+		case err == nil && !a.outOfReach():
+			said = reached
+		case err == nil, dialFailed(err):
+			said = gone
+		}
 		// Once one try may have reached the provider, no later refusal to
 		// connect can prove that nothing was sent.
 		if sent = sent || connected.Load() || !dialFailed(err); !sent {
@@ -30,8 +39,9 @@ func (c *Client) send(ctx context.Context, path, key string, body []byte) (answe
 		}
 		return a, err
 	})
+	c.count(said)
 	switch {
-	case errors.Is(err, circuitbreaker.ErrOpen), err != nil && !sent:
+	case err != nil && !sent:
 		return a, fmt.Errorf("%w: %w", provider.ErrNotSent, err)
 	case err != nil:
 		return a, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)

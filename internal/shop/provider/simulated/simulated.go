@@ -16,17 +16,19 @@
 //
 // Retries use the same key, come no earlier than the provider allows by
 // Retry-After, and stop at the caller's deadline. The breaker
-// counts whole calls, and only those in which the provider was out of reach
-// (no answer, or its gateway's 502, 503, 504), so that one card that always
-// fails cannot close the shop for everybody. Questions count like charges and
-// are probes like them: the sweeper's alone close it again. Only the auditor's
-// long lists go past it.
+// counts whole calls, and only those in which the provider was out of reach: no
+// connection, its gateway's 502, 503, 504, or a question without an answer. Any
+// other answer, also a 500, says that it is there; the silence of a charge says
+// nothing, because one card can cause it, and the question that follows from the
+// doubt will tell. So no sandbox's cards close the shop for the others. Only the
+// auditor's long lists go past it.
 package simulated
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -50,8 +52,7 @@ type Config struct {
 	URL            string
 	APIKey         string
 	ConnectTimeout time.Duration // 0 means 1 s
-	// BreakerDelay is how long an open breaker waits before its first probe; 0
-	// means 1 s. Each probe that fails doubles it, up to 32 times.
+	// BreakerDelay is how long an open breaker waits before each probe; 0 means 1 s.
 	BreakerDelay time.Duration
 	Log          *slog.Logger // hears when the breaker opens and closes
 	// Transport is for tests that look at the wire; nil means a real one.
@@ -64,9 +65,11 @@ type Client struct {
 	apiKey  string
 	http    *http.Client
 	breaker circuitbreaker.CircuitBreaker[answer]
-	// charges, and refunds, are tried again until the caller's deadline, questions are not:
-	// whoever asks has a schedule.
-	charges, questions failsafe.Executor[answer]
+	// probeTimeout bounds the question that an open breaker's caller asks first.
+	probeTimeout time.Duration
+	// charges, and refunds, are tried again until the caller's deadline. Questions
+	// are not: who asks has a schedule.
+	charges failsafe.Executor[answer]
 }
 
 // New makes a client. It does not connect.
@@ -94,10 +97,9 @@ func New(cfg Config) *Client {
 		AbortOnErrors(context.DeadlineExceeded, context.Canceled, errUnreached).
 		ReturnLastFailure().
 		Build()
-	breaker := newBreaker(cfg)
 	return &Client{
 		base: strings.TrimRight(cfg.URL, "/"), apiKey: cfg.APIKey, http: &http.Client{Transport: transport},
-		breaker: breaker, charges: failsafe.With[answer](breaker, retries), questions: failsafe.With[answer](breaker),
+		breaker: newBreaker(cfg), probeTimeout: cfg.ConnectTimeout, charges: failsafe.With[answer](retries),
 	}
 }
 
@@ -266,9 +268,17 @@ func (c *Client) ask(ctx context.Context, query url.Values) (page[provider.Charg
 // question asks once, through the breaker. Its error is ErrInDoubt: an open
 // breaker says nothing about a charge.
 func (c *Client) question(ctx context.Context, method, path string, body []byte) (answer, error) {
-	a, err := c.questions.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[answer]) (answer, error) {
-		return c.do(e.Context(), method, path, "", body)
-	})
+	if err := c.admitted(ctx); err != nil {
+		return answer{}, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
+	}
+	a, err := c.do(ctx, method, path, "", body)
+	switch {
+	case errors.Is(err, context.Canceled): // who hangs up first has learned nothing
+	case err != nil, a.outOfReach():
+		c.count(gone)
+	default:
+		c.count(reached)
+	}
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", provider.ErrInDoubt, err)
 	}

@@ -114,7 +114,7 @@ func supervise(ctx context.Context, cfg config.Relay, log *slog.Logger, p parts)
 	actor(ctx, &g, backlog.Run)
 	actor(ctx, &g, telemetry.Heartbeat{DB: p.db, Process: "relay", Instance: instance(), BrokerOK: p.broker.Healthy, Log: log}.Run)
 	actor(ctx, &g, func(ctx context.Context) error {
-		checks := []telemetry.Check{{Name: "postgres", Ask: p.db.Ping}, {Name: "rabbitmq", Ask: p.broker.Ready}}
+		checks := []telemetry.Check{{Name: "postgres", Ask: p.db.Ping}, {Name: "rabbitmq", Ask: p.broker.Ready}, {Name: "confirms", Ask: p.relay.Confirms}}
 		return telemetry.Admin{Registry: registry, Checks: checks, Log: log}.Run(ctx, cfg.AdminListen)
 	})
 	err := g.Run()

@@ -234,11 +234,11 @@ func (d *doctor) database(pg postgres.Config) []finding {
 	return found
 }
 
-func (d *doctor) broker(url string) finding {
+func (d *doctor) broker(nodes string) finding {
 	const remedy = "RabbitMQ takes some 7 s to start; wait, then look at .payonce/log/rabbitmq.log. Is epmd's port taken by another broker? Stop that one."
 	ctx, cancel := context.WithTimeout(d.ctx, 10*time.Second)
 	defer cancel()
-	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Name: "payonce-doctor"})
+	conn, err := rabbit.Open(rabbit.Config{URLs: strings.Split(nodes, ","), Name: "payonce-doctor"})
 	if err != nil {
 		return failed("rabbitmq", err, remedy)
 	}

@@ -20,6 +20,7 @@ import (
 	_ "github.com/lib/pq"
 
 	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/devstack/devtest"
 )
 
 // launcherDir makes this test binary a launcher: it starts a stack there,
@@ -234,6 +235,24 @@ func TestGivenServicesAreUsedAndNeverTouched(t *testing.T) {
 	}
 	if running.Postgres.Pid() == 0 {
 		t.Error("closing the stack ended a service that was only given to it")
+	}
+}
+
+func TestOfSeveralGivenNodesOneThatAnswersIsEnough(t *testing.T) {
+	t.Parallel()
+	broker := devtest.Broker(t)
+	away := "amqp://guest:guest@127.0.0.1:1/x"
+	given := start(t, devstack.Options{Dir: folder(t), AMQPURL: away + "," + broker, SkipPostgres: true})
+	if got, want := given.AMQPURL("/"), away+","+broker; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, node := range strings.Split(given.AMQPURL("other"), ",") {
+		if !strings.HasSuffix(node, "/other") {
+			t.Errorf("another virtual host of %s", node)
+		}
+	}
+	if _, err := devstack.Start(t.Context(), devstack.Options{Dir: folder(t), AMQPURL: away, SkipPostgres: true}); err == nil {
+		t.Error("no node answers, and the stack is there")
 	}
 }
 

@@ -69,7 +69,7 @@ func (p *postgres) arguments() []string {
 	set("listen_addresses", "127.0.0.1")
 	set("port", strconv.Itoa(p.port))
 	set("unix_socket_directories", "") // a socket would need a short path and could meet another server's
-	set("max_connections", "300")
+	set("max_connections", "600")      // ten houses of tests side by side have 45 each
 	set("timezone", "UTC")
 	set("log_timezone", "UTC")
 	set("log_line_prefix", "%m [%p] %d ")

@@ -177,18 +177,8 @@ func (s *Stack) connectExternal(ctx context.Context) error {
 		o.Progress("postgres   the given one is used")
 	}
 	if o.AMQPURL != "" && !o.SkipRabbitMQ {
-		target, err := url.Parse(o.AMQPURL)
-		if err != nil {
-			return errors.New("the AMQP URL must look like amqp://user:password@host:port/vhost")
-		}
-		address := target.Host
-		if target.Port() == "" {
-			address = net.JoinHostPort(target.Hostname(), "5672")
-		}
-		if target.Scheme == "amqp" { // over TLS the first connection will tell
-			if err := greets(ctx, address); err != nil {
-				return fmt.Errorf("the given RabbitMQ: %w", err)
-			}
+		if err := anyGreets(ctx, strings.Split(o.AMQPURL, ",")); err != nil {
+			return err
 		}
 		s.RabbitMQ = &Service{Name: "rabbitmq"}
 		o.Progress("rabbitmq   the given one is used")
@@ -215,12 +205,38 @@ func (s *Stack) AMQPURL(vhost string) string {
 	if s.rabbitmq != nil {
 		return s.rabbitmq.url(vhost)
 	}
-	given, err := url.Parse(s.options.AMQPURL)
-	if err != nil || vhost == "/" {
-		return s.options.AMQPURL // "/" means: where the given URL leads
+	if vhost == "/" {
+		return s.options.AMQPURL // "/" means: where the given URLs lead
 	}
-	given.Path, given.RawPath = "/"+vhost, "/"+url.PathEscape(vhost)
-	return given.String()
+	nodes := strings.Split(s.options.AMQPURL, ",")
+	for i, node := range nodes {
+		if given, err := url.Parse(node); err == nil { // Start has parsed it
+			given.Path, given.RawPath = "/"+vhost, "/"+url.PathEscape(vhost)
+			nodes[i] = given.String()
+		}
+	}
+	return strings.Join(nodes, ",")
+}
+
+// anyGreets asks the nodes of a cluster in turn: one that answers is enough.
+func anyGreets(ctx context.Context, nodes []string) (err error) {
+	for _, node := range nodes {
+		target, wrong := url.Parse(node)
+		if wrong != nil || target.Host == "" {
+			return errors.New("the AMQP URL must look like amqp://user:password@host:port/vhost, several of them separated by commas")
+		}
+		address := target.Host
+		if target.Port() == "" {
+			address = net.JoinHostPort(target.Hostname(), "5672")
+		}
+		if target.Scheme != "amqp" { // over TLS the first connection will tell
+			return nil
+		}
+		if err = greets(ctx, address); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the given RabbitMQ: %w", err)
 }
 
 // BrokerAPI is the URL, with credentials, under which PUT and DELETE

@@ -37,6 +37,8 @@ type engine struct {
 	empty    bool  // the last one found nothing
 	turn     int   // where the next scan begins
 	leaving  []int // partitions asked back, of which something is still under way
+
+	unconfirmed int // since the broker last confirmed
 }
 
 type page struct {

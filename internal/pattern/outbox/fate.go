@@ -38,6 +38,7 @@ func (e *engine) settle(ctx context.Context, f fate) {
 		e.lanes.confirmed(f.row)
 		e.toMark <- f.row
 		e.stats.published.Add(1)
+		e.answered()
 		e.tell(ctx, observe.Published, f.row, "")
 		e.works(f.row)
 	case errors.As(f.err, &returned):
@@ -53,7 +54,22 @@ func (e *engine) settle(ctx context.Context, f fate) {
 		e.lanes.failed(f.row, false)
 		e.empty = false
 		e.stats.lost.Add(1)
-		e.cfg.Log.Info("an event was not confirmed and will be sent again", "event", f.row.EventID, "error", f.err)
+		e.unanswered(f)
+	}
+}
+
+// unanswered says once that the broker confirms nothing, and not for each event:
+// while a node is frozen that is every one.
+func (e *engine) unanswered(f fate) {
+	if e.unconfirmed++; !e.stats.silent.Swap(true) {
+		e.cfg.Log.Warn("the broker does not confirm; what it does not is sent again", "event", f.row.EventID, "error", f.err)
+	}
+}
+
+func (e *engine) answered() {
+	if e.stats.silent.Swap(false) {
+		e.cfg.Log.Info("the broker confirms again", "unconfirmed", e.unconfirmed)
+		e.unconfirmed = 0
 	}
 }
 

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -62,9 +63,15 @@ func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	if s.unpublished() != 1 {
 		t.Error("marked without a confirm")
 	}
+	if err := r.Confirms(t.Context()); !errors.Is(err, ErrSilent) {
+		t.Errorf("a relay that is not answered says that it works: %v", err)
+	}
 	s.proxy.Answer(true)
 	// The confirm that marks it and the delivery of its copy race each other.
 	s.eventually("it was sent again, and is marked", func() bool { return s.unpublished() == 0 && s.copies() >= 3 })
+	if err := r.Confirms(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestADatabaseThatDropsEveryConnectionCostsNothingButTime(t *testing.T) {

@@ -90,6 +90,7 @@ type stats struct {
 	partitions                                         atomic.Int64
 	fetched, published, marked, returned, nacked, lost atomic.Int64
 	held                                               atomic.Int64
+	silent                                             atomic.Bool
 }
 
 // Counts is what a relay has done.
@@ -101,6 +102,19 @@ type Counts struct {
 	Nacked    int64 // the broker refused
 	Lost      int64 // nobody knows: sent again
 	Held      int64 // aggregates held back right now
+}
+
+// ErrSilent says that the broker takes events and confirms none.
+var ErrSilent = errors.New("the broker confirms nothing")
+
+// Confirms says whether the last event whose fate is known was confirmed: a relay
+// that is heard and not answered relays nothing. An event that was not confirmed is
+// sent again, so it ends by itself.
+func (r *Relay) Confirms(context.Context) error {
+	if r.stats.silent.Load() {
+		return ErrSilent
+	}
+	return nil
 }
 
 // NewRelay checks the wiring.

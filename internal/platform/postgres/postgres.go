@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,10 +50,24 @@ type Reader interface {
 	Select(ctx context.Context, dest any, query string, args ...any) error
 }
 
+// listed says that a URL names several hosts as libpq does, which lib/pq takes for
+// the name of one.
+func listed(dsn string) bool {
+	_, rest, isURL := strings.Cut(dsn, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		authority = authority[i+1:] // a password may hold a comma
+	}
+	return isURL && strings.Contains(authority, ",")
+}
+
 // Connector parses the DSN and adds the session's timeouts to it, and that it
 // compiles no plan. Everything
 // that opens a connection of its own (a listener, a lock holder) starts here.
 func Connector(cfg Config) (*pq.Connector, error) {
+	if listed(cfg.DSN) {
+		return nil, errors.New("several hosts cannot stand before the path of a Postgres URL; write postgres://user:password@/database?host=a,b&port=5432,5432&target_session_attrs=read-write")
+	}
 	c, err := pq.NewConfig(cfg.DSN)
 	if err != nil {
 		// The parser's error may quote the DSN, and so the password.

@@ -237,6 +237,20 @@ func TestABrokenDSNIsNamedWithoutItsPassword(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
+// lib/pq takes the list for the name of one host, and says so at the first query.
+func TestAListOfHostsIsRefusedWithTheFormThatWorks(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://u:s3cret@a:5432,b:5432/db"})
+	require.ErrorContains(t, err, "/database?host=a,b&port=5432,5432&target_session_attrs=read-write")
+	require.NotContains(t, err.Error(), "s3cret")
+	for _, dsn := range []string{
+		"postgres://u:s,cret@a/db", "postgres://u@/db?host=a,b&port=1,2&target_session_attrs=read-write", "host=a,b port=1,2 user=u dbname=db",
+	} {
+		_, err := postgres.Connector(postgres.Config{DSN: dsn})
+		require.NoError(t, err, dsn)
+	}
+}
+
 func TestEverySessionCarriesItsTimeouts(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)

@@ -26,8 +26,11 @@ type Config struct {
 	DialTimeout  time.Duration // 0 means 3 s
 	WriteTimeout time.Duration // 0 means 10 s; a write that blocks longer ends the connection
 	Heartbeat    time.Duration // 0 means 5 s
-	BackoffMin   time.Duration // 0 means 100 ms
-	BackoffMax   time.Duration // 0 means 5 s
+	// Answer is how long the broker may take for what it is asked on a connection;
+	// 0 means 5 s. A node that is frozen, and any node that waits for it, never answers.
+	Answer     time.Duration
+	BackoffMin time.Duration // 0 means 100 ms
+	BackoffMax time.Duration // 0 means 5 s
 }
 
 func (c *Config) setDefaults() error {
@@ -44,7 +47,7 @@ func (c *Config) setDefaults() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	for d, byDefault := range map[*time.Duration]time.Duration{
-		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 5 * time.Second,
+		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 5 * time.Second, &c.Answer: 5 * time.Second,
 		&c.BackoffMin: 100 * time.Millisecond, &c.BackoffMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -70,6 +73,8 @@ type Conn struct {
 	changed    chan struct{} // closed at the next change of current
 	generation uint64
 	lastErr    error
+	declared   bool          // the topology, since this process began
+	lost       chan struct{} // holds a token when a part of it is missed
 }
 
 // Open starts connecting and returns at once: a process may start before its
@@ -79,7 +84,7 @@ func Open(cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{})}
+	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), lost: make(chan struct{}, 1)}
 	go c.heal()
 	return c, nil
 }
@@ -143,6 +148,10 @@ func (c *Conn) watch(l *link, held func()) {
 		select {
 		case <-proven.C:
 			held()
+		case <-c.lost:
+			if err := c.declare(l); err != nil {
+				c.cfg.Log.Warn("what the broker has lost cannot be declared again", "error", err)
+			}
 		case <-l.down:
 			c.set(nil, l.reason)
 			c.cfg.Log.Warn("the connection to the broker broke", "generation", l.generation, "error", l.reason)
@@ -213,11 +222,58 @@ func (c *Conn) connect(url string) (*link, error) {
 	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	go l.hear(closes, blocks)
-	if err := c.cfg.Topology.declare(conn); err != nil {
+	if err := c.prepare(l); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// prepare declares the topology on the first connection, and after that only when
+// the broker has lost its exchanges. A node binds a queue together with all others:
+// while one of them is frozen, none answers a declaration, although a majority
+// publishes and consumes. What a reader or a publisher misses later is declared
+// then; see [Conn.miss].
+func (c *Conn) prepare(l *link) error {
+	if !c.declared {
+		return c.declare(l)
+	}
+	known, err := answered(c, func() (bool, error) { return c.cfg.Topology.known(l.conn) })
+	if err != nil || known {
+		return err
+	}
+	return c.declare(l)
+}
+
+func (c *Conn) declare(l *link) error {
+	_, err := answered(c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) })
+	if err == nil {
+		c.declared = true
+	}
+	return err
+}
+
+// miss says that a queue or a binding is not there. The next one to say so while
+// it is being declared changes nothing.
+func (c *Conn) miss() {
+	select {
+	case c.lost <- struct{}{}:
+	default:
+	}
+}
+
+// ErrSilent says that the broker did not answer in time.
+var ErrSilent = errors.New("the broker does not answer")
+
+// answered gives up waiting for the broker's answer after [Config.Answer].
+func answered[T any](c *Conn, call func() (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Answer)
+	defer cancel()
+	value, err := within(ctx, call, nil)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: nothing for %s", ErrSilent, c.cfg.Answer)
+	}
+	return value, err
 }
 
 func (l *link) hear(closes <-chan *amqp.Error, blocks <-chan amqp.Blocking) {
@@ -264,7 +320,9 @@ func (l *link) takesMessages() <-chan struct{} {
 }
 
 // channel opens a channel.
-func (l *link) channel(ctx context.Context) (*amqp.Channel, error) {
+func (c *Conn) channel(ctx context.Context, l *link) (*amqp.Channel, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Answer)
+	defer cancel()
 	return within(ctx, l.conn.Channel, func(late *amqp.Channel) { _ = late.Close() })
 }
 

@@ -98,17 +98,19 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	if err != nil {
 		return 0, err
 	}
-	ch, err := l.channel(ctx)
+	ch, err := c.channel(ctx, l)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = ch.Close() }() // What was not acknowledged goes back to the queue.
+	// What was not acknowledged goes back to the queue. A broker that is silent
+	// would not answer this either.
+	defer func() { _, _ = answered(c, func() (struct{}, error) { return struct{}{}, ch.Close() }) }()
 	defer func() {
 		if ctx.Err() != nil && cfg.Drain != nil {
 			cfg.Drain()
 		}
 	}()
-	in := &intake{link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
+	in := &intake{conn: c, link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
 	defer in.end()
 	handed, err = in.read(ctx, cfg.careful(), handle, trust)
 	if err != nil {
@@ -135,15 +137,12 @@ func (c ConsumerConfig) careful() ConsumerConfig {
 // read hands over until the channel ends, which is an error, or until so many
 // fresh messages came in a row, if that is not 0.
 func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(context.Context, []Delivery), until int) (handed int, err error) {
-	if err := in.ch.Qos(cfg.Prefetch, 0, false); err != nil {
-		return 0, err
-	}
 	const careful, whole = "careful", "whole"
 	tag := whole
 	if until > 0 {
 		tag = careful
 	}
-	deliveries, err := in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
+	deliveries, err := in.begin(cfg, tag)
 	if err != nil {
 		return 0, err
 	}
@@ -169,6 +168,20 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}
 }
 
+// begin asks for deliveries. A queue that is gone is declared again.
+func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, error) {
+	deliveries, err := answered(in.conn, func() (<-chan amqp.Delivery, error) {
+		if err := in.ch.Qos(cfg.Prefetch, 0, false); err != nil {
+			return nil, err
+		}
+		return in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
+	})
+	if notFound(err) {
+		in.conn.miss()
+	}
+	return deliveries, err
+}
+
 // inARow counts messages that were handed out for the first time, since the last
 // one that was not.
 func inARow(before int, batch []Delivery) int {
@@ -183,6 +196,7 @@ func inARow(before int, batch []Delivery) int {
 
 // intake is a consumer's channel in one generation of the connection.
 type intake struct {
+	conn  *Conn
 	link  *link
 	ch    *amqp.Channel
 	queue string

@@ -144,15 +144,15 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ch, err := l.channel(ctx)
+	ch, err := p.conn.channel(ctx, l)
 	if err != nil {
 		return err
 	}
-	if _, err := within(ctx, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }, nil); err != nil {
+	if _, err := answered(p.conn, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }); err != nil {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
 		return err
 	}
-	o := &outlet{link: l, ch: ch, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
+	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
 	// Both are drained by one goroutine and wide enough for the window, so the
 	// client's reader never waits: it would throw a Return away after 5 s.
 	returns := ch.NotifyReturn(make(chan amqp.Return, p.cfg.Window+1))
@@ -166,6 +166,7 @@ func (p *Publisher) open(ctx context.Context) error {
 type outlet struct {
 	link  *link
 	ch    *amqp.Channel
+	miss  func()        // is told of a message that no queue is bound for
 	ended chan struct{} // closed when no confirm can come any more
 
 	mu      sync.Mutex
@@ -263,6 +264,7 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 }
 
 func (o *outlet) returned(r amqp.Return) {
+	o.miss()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, tag := range o.routes[route{r.Exchange, r.RoutingKey, r.MessageId}] {

@@ -151,6 +151,29 @@ func (t Topology) declare(conn *amqp.Connection) error {
 	return ch.Close()
 }
 
+// known asks whether the broker still has the exchanges. It reads what every node
+// has by itself, and so waits for no other.
+func (t Topology) known(conn *amqp.Connection) (bool, error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return false, err
+	}
+	for _, e := range t.Exchanges {
+		if err := ch.ExchangeDeclarePassive(e.Name, e.Kind, true, false, false, false, nil); err != nil {
+			if notFound(err) {
+				return false, nil // the broker has closed the channel
+			}
+			return false, err
+		}
+	}
+	return true, ch.Close()
+}
+
+func notFound(err error) bool {
+	var e *amqp.Error
+	return errors.As(err, &e) && e.Code == amqp.NotFound
+}
+
 // ErrArguments says that the broker has a queue or exchange of that name with
 // other arguments. Waiting does not help: give the new one a new name.
 var ErrArguments = errors.New("it exists with other arguments; give the new one a version in its name")
@@ -188,8 +211,7 @@ func (l *link) inspect(queue string) (Depth, error) {
 	}
 	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
-		var e *amqp.Error
-		if errors.As(err, &e) && e.Code == amqp.NotFound {
+		if notFound(err) {
 			return Depth{}, fmt.Errorf("%w: %s", ErrNoQueue, queue)
 		}
 		return Depth{}, err

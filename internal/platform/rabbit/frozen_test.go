@@ -1,0 +1,180 @@
+package rabbit_test
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"payonce/internal/lab/devstack/devtest"
+	"payonce/internal/platform/rabbit"
+)
+
+// waiting stands before a broker as a node that waits for a frozen one: once it is
+// armed, a connection that declares or binds a queue gets no answer any more.
+type waiting struct {
+	listener net.Listener
+	target   string
+	armed    atomic.Bool
+
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// newWaiting returns it and the broker's address through it.
+func newWaiting(t *testing.T, broker string) (*waiting, string) {
+	t.Helper()
+	u, err := url.Parse(broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &waiting{listener: l, target: u.Host}
+	var running sync.WaitGroup
+	running.Go(w.serve)
+	t.Cleanup(func() { _ = l.Close(); w.cut(); running.Wait() })
+	u.Host = l.Addr().String()
+	return w, u.String()
+}
+
+func (w *waiting) serve() {
+	var pipes sync.WaitGroup
+	defer pipes.Wait()
+	for {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", w.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		w.mu.Lock()
+		w.open = append(w.open, client, server)
+		w.mu.Unlock()
+		pipes.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
+		pipes.Go(func() { w.frames(client, server); _ = server.Close() })
+	}
+}
+
+// frames hands a client's frames on, and keeps back all from the one that declares
+// (queue.declare is method 50, 10; queue.bind is 50, 20).
+func (w *waiting) frames(client io.Reader, server io.Writer) {
+	if _, err := io.CopyN(server, client, 8); err != nil { // the protocol's header
+		return
+	}
+	head := make([]byte, 7)
+	for {
+		if _, err := io.ReadFull(client, head); err != nil {
+			return
+		}
+		rest := make([]byte, binary.BigEndian.Uint32(head[3:])+1)
+		if _, err := io.ReadFull(client, rest); err != nil {
+			return
+		}
+		if w.armed.Load() && head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50 {
+			_, _ = io.Copy(io.Discard, client)
+			return
+		}
+		if _, err := server.Write(append(head, rest...)); err != nil {
+			return
+		}
+	}
+}
+
+func (w *waiting) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.open {
+		_ = c.Close()
+	}
+	w.open = nil
+}
+
+// Seen on three nodes of which one was frozen: a reconnect declared the topology
+// again, no node answered, and nothing was published or consumed for as long as
+// that one was frozen.
+func TestAReconnectWhileNoNodeDeclaresCarriesMessages(t *testing.T) {
+	t.Parallel()
+	w, address := newWaiting(t, devtest.Broker(t))
+	conn := open(t, address)
+	generation := conn.Generation()
+	w.armed.Store(true)
+	w.cut()
+	eventually(t, "a new generation", func() bool { return conn.Healthy() && conn.Generation() > generation })
+	if err := conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 1)); err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan struct{}, 1)
+	ctx, stop := context.WithCancel(soon(t))
+	defer stop()
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() {
+		_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(_ context.Context, batch []rabbit.Delivery) {
+			_ = rabbit.Ack(batch...)
+			heard <- struct{}{}
+		})
+	})
+	select {
+	case <-heard:
+	case <-ctx.Done():
+		t.Error("nothing was consumed")
+	}
+	stop()
+}
+
+func TestAStartDoesNotWaitForANodeThatDoesNotDeclare(t *testing.T) {
+	t.Parallel()
+	broker := devtest.Broker(t)
+	w, address := newWaiting(t, broker)
+	w.armed.Store(true)
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{address, broker}, Topology: topology, Answer: 300 * time.Millisecond, BackoffMin: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	if err := conn.Ready(soon(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAQueueThatIsGoneIsDeclaredAgainByWhoMissesIt(t *testing.T) {
+	t.Parallel()
+	for name, miss := range map[string]func(t *testing.T, conn *rabbit.Conn){
+		"its reader": func(t *testing.T, conn *rabbit.Conn) {
+			t.Helper()
+			ctx, stop := context.WithCancel(t.Context())
+			var reading sync.WaitGroup
+			reading.Go(func() {
+				_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(context.Context, []rabbit.Delivery) {})
+			})
+			t.Cleanup(func() { stop(); reading.Wait() })
+		},
+		"its publisher": func(t *testing.T, conn *rabbit.Conn) {
+			t.Helper()
+			_ = conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := open(t, devtest.Broker(t))
+			if err := conn.DeleteQueue(soon(t), queue); err != nil {
+				t.Fatal(err)
+			}
+			miss(t, conn)
+			eventually(t, "it is bound again", func() bool {
+				return conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 2)) == nil
+			})
+		})
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/config"
+	"payonce/internal/platform/httpserver"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
@@ -39,6 +40,7 @@ type api struct {
 	tail    *journal.Tail
 	waker   *outbox.Waker
 	handler http.Handler
+	admin   telemetry.Admin
 }
 
 // newAPI wires. It connects to nothing: the process may start before its
@@ -82,6 +84,9 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		return nil, errors.Join(err, db.Close())
 	}
 	story := refund.Story(schedule.Whole(), checkout.Refunds{}).WithLook(refund.StepRefund, refund.Gateway{Provider: gateway, Deadline: cfg.ProviderDeadline}.Look)
+	a.admin = telemetry.Admin{Registry: metrics(gateway), Log: log, Checks: []telemetry.Check{
+		{Name: "process", Ask: staying(ctx)}, {Name: "postgres", Ask: db.Ping}, {Name: "migrations", Ask: schema(pg)}, {Name: "partitions", Ask: partitions(db)},
+	}}
 	a.handler = httpapi.New(httpapi.Options{
 		Refunds: refund.New(refund.Config{
 			DB: db, Keys: keys, Payments: checkouts, Story: story, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake,
@@ -91,12 +96,17 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		Books: gateway, Mailbox: mailbox, Webhooks: webhooks, ReadNotice: simulated.ReadNotice,
 		Letters: retry.Desk{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
 		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, RecordingTTL: cfg.RecordingTTL, Production: cfg.Mode == config.Production,
-		Pages: web.FS(), Lab: lab, Registry: metrics(gateway), Log: log,
-		Ready: []telemetry.Check{
-			{Name: "process", Ask: staying(ctx)}, {Name: "postgres", Ask: db.Ping}, {Name: "migrations", Ask: schema(pg)}, {Name: "partitions", Ask: partitions(db)},
-		},
+		Limits: limits(cfg), Hosts: cfg.Hosts,
+		Pages: web.FS(), Lab: lab, Registry: a.admin.Registry, PublicMetrics: publicMetrics, Log: log, Ready: a.admin.Checks,
 	})
 	return a, nil
+}
+
+func limits(cfg config.API) httpapi.Limits {
+	return httpapi.Limits{
+		PerSecond: cfg.Rate, Burst: cfg.Burst, SandboxesPerSecond: cfg.SandboxRate, SandboxBurst: cfg.SandboxBurst,
+		Streams: cfg.Streams, Proxies: cfg.Proxies(),
+	}
 }
 
 // windowsFit refuses to start with a dedupe window that is shorter than the way
@@ -118,11 +128,14 @@ func (a *api) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if public := a.cfg.Public(); len(public) > 0 {
+		a.log.Warn("EVERYBODY KNOWS THESE SECRETS: who reaches this address can make any sandbox's key, or speak for the provider", "settings", public)
+	}
 	a.log.Info("serving", "url", "http://"+listener.Addr().String())
 
 	var g run.Group
 	a.serve(ctx, &g, listener)
-	for _, work := range []func(context.Context) error{a.streams(ctx), a.waker.Run, a.heartbeat().Run, a.journal.Run} {
+	for _, work := range []func(context.Context) error{a.streams(ctx), a.waker.Run, a.heartbeat().Run, a.journal.Run, a.reports} {
 		a.support(ctx, &g, work)
 	}
 	return g.Run()
@@ -131,9 +144,9 @@ func (a *api) run(ctx context.Context) error {
 // serve adds the server. It is the first of the group to be interrupted and
 // keeps the others waiting until it has drained.
 func (a *api) serve(ctx context.Context, g *run.Group, listener net.Listener) {
-	server := &http.Server{
-		Handler: a.handler, ReadHeaderTimeout: headerPatience, IdleTimeout: 2 * time.Minute,
-	}
+	limits := httpserver.Limits{Write: a.cfg.MaxWait + 30*time.Second, Connections: a.cfg.Connections, Free: a.cfg.Proxies()}
+	server := httpserver.New(a.handler, limits, a.log)
+	listener = httpserver.Bound(listener, limits, a.log)
 	stopped := make(chan error, 1)
 	interrupted, interrupt := context.WithCancel(ctx)
 	g.Add(func() error {
@@ -178,6 +191,9 @@ func (a *api) support(ctx context.Context, g *run.Group, work func(context.Conte
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	g.Add(func() error { return work(own) }, func(error) { cancel() })
 }
+
+// reports serves health and metrics where operators are.
+func (a *api) reports(ctx context.Context) error { return a.admin.Run(ctx, a.cfg.AdminListen) }
 
 func (a *api) heartbeat() telemetry.Heartbeat {
 	return telemetry.Heartbeat{DB: a.db, Process: "api", Log: a.log}

@@ -14,6 +14,9 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
+// publicMetrics: whoever can pay is not to count the others' payments.
+const publicMetrics = false
+
 // armFaults refuses: a default build holds no crash points.
 func armFaults(cfg config.Base) error {
 	if cfg.Faults != "" {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"payonce/internal/edge/retention"
 	"payonce/internal/platform/config"
@@ -116,5 +115,3 @@ func staying(leaving context.Context) func(ctx context.Context) error {
 var errLeaving = errors.New("asked to end")
 
 var errDrain = errors.New("could not finish in time; attempts under way will be recovered")
-
-const headerPatience = 5 * time.Second

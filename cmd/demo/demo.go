@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -33,10 +34,11 @@ type demo struct {
 
 // addresses are chosen once: a part that is killed comes back where it was.
 type addresses struct {
-	listen, public          string
-	simulator, smtp         string
-	adminRelay, adminWorker string
-	dev                     string
+	listen, public  string
+	simulator, smtp string
+	// The processes' own doors, for operators: health and metrics.
+	adminAPI, adminRelay, adminWorker string
+	dev                               string
 }
 
 // prepare builds the programs and starts the services, side by side.
@@ -88,7 +90,7 @@ func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
 	if a.listen, a.public, err = address(ctx, cfg); err != nil {
 		return a, err
 	}
-	for _, target := range []*string{&a.simulator, &a.smtp, &a.adminRelay, &a.adminWorker, &a.dev} {
+	for _, target := range []*string{&a.simulator, &a.smtp, &a.adminAPI, &a.adminRelay, &a.adminWorker, &a.dev} {
 		if *target, err = devstack.FreeAddress(ctx); err != nil {
 			return a, err
 		}
@@ -106,6 +108,9 @@ func (d *demo) describe() runfile.File {
 		AMQPURL:       d.stack.AMQPURL("/"),
 		WebhookSecret: d.kept.WebhookSecret,
 		OperatorToken: d.kept.OperatorToken,
+		AdminURLs: map[string]string{
+			"api": "http://" + d.addr.adminAPI, "relay": "http://" + d.addr.adminRelay, "worker": "http://" + d.addr.adminWorker,
+		},
 	}
 	if f.PostgresDSN == "" {
 		f.PostgresDSN = d.stack.PostgresDSN(devstack.MainDatabase)
@@ -183,7 +188,7 @@ func (d *demo) localURL() string {
 // program is one of ours; a person may set crash points and the log's level for
 // all of them.
 func (d *demo) program(name, url, ready string) *program.Program {
-	admin := map[string]string{"relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
+	admin := map[string]string{"api": d.addr.adminAPI, "relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
 	settings := program.Settings{
 		Bin: d.bin, Dir: d.cfg.DataDir, Marker: d.stack.Marker(), Schedule: d.cfg.Schedule,
 		PostgresDSN: d.file.PostgresDSN, SimulatorDSN: d.file.SimulatorDSN, AMQPURL: d.file.AMQPURL, NaiveAMQPURL: d.file.AMQPURL,
@@ -192,7 +197,28 @@ func (d *demo) program(name, url, ready string) *program.Program {
 			"PAYONCE_SECRET": d.kept.Secret, "PAYONCE_WEBHOOK_SECRET": d.kept.WebhookSecret, "PAYONCE_OPERATOR_TOKEN": d.kept.OperatorToken,
 		},
 	}
-	return program.New(settings.Spec(name, admin[name], program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")...), url, ready)
+	own := program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")
+	if hosts := d.hosts(); hosts != nil {
+		own = append(own, "PAYONCE_HOSTS="+strings.Join(hosts, ","))
+	}
+	return program.New(settings.Spec(name, admin[name], own...), url, ready)
+}
+
+// hosts are the names by which others in the room may call this machine, when the
+// page is open to them.
+func (d *demo) hosts() []string {
+	name, err := os.Hostname()
+	if err != nil || !d.open() {
+		return nil
+	}
+	name = strings.ToLower(name)
+	return []string{name, name + ".local"}
+}
+
+// open says that others than this machine reach the page.
+func (d *demo) open() bool {
+	ip := net.ParseIP(d.cfg.Listen)
+	return d.cfg.Listen != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // vite serves web/ from its sources and hands API calls on to the api.

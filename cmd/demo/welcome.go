@@ -19,11 +19,15 @@ func (d *demo) welcome() {
 	}
 	d.say("  Mailbox     " + d.file.MailboxURL)
 	d.say("  Simulator   " + d.file.SimulatorURL)
-	d.say("  Postgres    psql '" + d.file.PostgresDSN + "'")
+	d.say("  Postgres    psql \"$(jq -r .postgres_dsn " + runfile.Path(d.cfg.DataDir) + ")\"") // a password is not for the room
 	d.say("  Addresses   " + runfile.Path(d.cfg.DataDir))
 	d.say("  Logs        " + filepath.Join(d.cfg.DataDir, "log", "*.log"))
 	d.say("  Terminal    go run ./cmd/payonce")
 	d.say("")
+	if d.open() {
+		d.say("OPEN TO THE NETWORK: everybody who reaches " + d.addr.listen + " can pay, and can kill and freeze its processes.")
+		d.say("")
+	}
 	d.say("Kill what you like, it comes back. Ctrl-C stops everything; the data stay.")
 	if !d.cfg.NoBrowser {
 		openBrowser(d.file.URL)

@@ -29,6 +29,7 @@ type config struct {
 	PostgresDSN   string   `name:"postgres-dsn" env:"PAYONCE_SIMULATOR_POSTGRES_DSN" required:"" placeholder:"DSN" help:"The world's own database, which it migrates itself. Never the shop's."`
 	Listen        string   `env:"PAYONCE_SIMULATOR_LISTEN" default:"127.0.0.1:8090" placeholder:"ADDR" help:"Provider, mailbox and their pages over HTTP (${default})."`
 	SMTPListen    string   `name:"smtp-listen" env:"PAYONCE_SIMULATOR_SMTP_LISTEN" default:"127.0.0.1:2525" placeholder:"ADDR" help:"Incoming mail over SMTP (${default})."`
+	Hosts         []string `env:"PAYONCE_HOSTS" sep:"," placeholder:"simulator" help:"Names by which it is reached, beside addresses and localhost: others are answered 421."`
 	WebhookURL    string   `name:"webhook-url" env:"PAYONCE_SIMULATOR_WEBHOOK_URL" placeholder:"URL" help:"Where the provider tells what happened, signed; empty: it tells nobody."`
 	WebhookSecret []string `env:"PAYONCE_WEBHOOK_SECRET" sep:"," default:"${default_webhook_secret}" placeholder:"whsec_…" help:"What signs webhooks; several sign each message several times."`
 	ShopURL       string   `name:"shop-url" env:"PAYONCE_SIMULATOR_SHOP_URL" placeholder:"URL" help:"The shop's public address, where lessons play; empty: no lessons."`
@@ -79,7 +80,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 		return err
 	}
 	defer end()
-	outside, err := world.New(ctx, db, world.Options{Logger: log, Webhooks: hooks, Lab: lab})
+	outside, err := world.New(ctx, db, world.Options{Logger: log, Webhooks: hooks, Lab: lab, Hosts: cfg.Hosts})
 	if err != nil {
 		_ = web.Close()
 		return err

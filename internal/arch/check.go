@@ -38,6 +38,7 @@ var rules = []struct {
 	{"amqp", checkAMQP},
 	{"toxiproxy", checkToxiproxy},
 	{"http-client", checkHTTPClients},
+	{"http-server", checkHTTPServers},
 	{"listing", checkListings},
 	{"program", checkPrograms},
 	{"wiring", checkWiring},

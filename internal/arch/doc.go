@@ -26,7 +26,8 @@
 // folder is a decision and not an accident. The same goes for the libraries
 // that must not spread (gin, amqp091), for HTTP clients (made by
 // internal/lab/client, whose requests net/http cannot repeat, and in a short list
-// of files with a reason each), for the starting of processes (internal/lab/program
+// of files with a reason each) and servers (internal/platform/httpserver, which
+// bounds what a client can hold), for the starting of processes (internal/lab/program
 // and internal/lab/devstack, with such a list too), for transactions (opened by platform/postgres
 // only), for test helpers (never in a binary), and for the words of the business
 // inside pattern/.

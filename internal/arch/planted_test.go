@@ -112,6 +112,9 @@ var planted = []struct {
 	{"an exception that nothing needs any more", "http-client", "internal/lab/world/webhook.go",
 		"package world\n"},
 
+	{"a server without deadlines", "http-server", "internal/edge/audit/planted.go",
+		"package audit\n\nimport \"net/http\"\n\nvar door = &http.Server{}\n"},
+
 	{"a program that a test starts by itself", "program", "internal/lab/e2e/planted_test.go",
 		"package e2e\n\nimport \"os/exec\"\n\nvar api = exec.Command(\"api\")\n"},
 	{"a build that a campaign makes by itself", "program", "internal/lab/chaos/planted.go",
@@ -231,8 +234,8 @@ var allowed = []struct {
 		importing("gen", "github.com/gin-gonic/gin")},
 	{"a test that plays the rival", "internal/shop/ledger/planted_test.go",
 		"package ledger_test\n\nimport \"database/sql\"\n\nfunc hold(db *sql.DB) { _, _ = db.BeginTx(nil, nil) }\n"},
-	{"a request, a status and a server of net/http", "internal/lab/bursts/planted.go",
-		"package bursts\n\nimport \"net/http\"\n\nvar _, _ = http.StatusOK, http.Header{}\n\nvar server http.Server\n"},
+	{"a request, a status and a header of net/http", "internal/lab/bursts/planted.go",
+		"package bursts\n\nimport \"net/http\"\n\nvar _, _ = http.StatusOK, http.Header{}\n\nvar request http.Request\n"},
 	{"a Client that is not net/http's", "internal/lab/bursts/planted.go",
 		"package bursts\n\nimport http \"payonce/internal/lab/client\"\n\nvar buyer *http.Client\n"},
 	{"an essay in pattern that speaks of a refund", "internal/pattern/retry/planted.go",

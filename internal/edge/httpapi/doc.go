@@ -13,12 +13,13 @@
 // Requests are refused in one order, the same for every route; each step below
 // is one middleware, in this order, and nothing has an effect before the last:
 //
-//	404 route → 405 → 413 → 415 → 401, 403 → 429 → 400 key → 400 parameters and
-//	body → 404 id → 422 key reused → the business
+//	421 host → 404 route → 405 → 429 address → 413 → 415 → 401, 403 → 429 sandbox →
+//	400 key → 400 parameters and body → 404 id → 422 key reused → the business
 //
 // One route is opened by a signature instead of a caller: after 413 stand 400
 // headers, 401 signature, 400 timestamp and 400 body of a webhook, and nobody
-// looks at its bytes before. It has no limit.
+// looks at its bytes before. What the provider signed has no limit; an address that
+// sent too much that it did not is not read again for a while.
 //
 // Every refusal, also gin's own and every panic, is a problem document
 // (RFC 9457) with the request's id; no SQL, stack or provider text is in it. The

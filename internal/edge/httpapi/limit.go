@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net"
@@ -14,21 +15,36 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/platform/httpserver"
 )
 
-// Limits say how fast one sandbox and one address may ask. Zero values get the
-// defaults: 200 a second with bursts of 1,000; a negative rate means no limit.
+// Limits bound what one address, and one sandbox, may do. A rate or a number
+// below zero means no limit, and zero the default.
 type Limits struct {
-	PerSecond float64
-	Burst     int
+	PerSecond float64 // requests of an address, and of a sandbox; 200
+	Burst     int     // 1,000
+	// Sandboxes an address may make: 2 a second, 300 at once.
+	SandboxesPerSecond float64
+	SandboxBurst       int
+	Streams            int // live streams of an address at a time; 100
+	// Proxies are networks whose X-Forwarded-For is believed.
+	Proxies []*net.IPNet
+}
+
+func (l Limits) withDefaults() Limits {
+	l.PerSecond, l.Burst = cmp.Or(l.PerSecond, 200), cmp.Or(l.Burst, 1000)
+	l.SandboxesPerSecond, l.SandboxBurst = cmp.Or(l.SandboxesPerSecond, 2), cmp.Or(l.SandboxBurst, 300)
+	l.Streams = cmp.Or(l.Streams, 100)
+	return l
 }
 
 // limiter keeps one bucket per name. Its memory is bounded: buckets live in two
 // generations, and when the younger one is full the older one is forgotten. A
 // forgotten bucket comes back full, which errs on the client's side.
 type limiter struct {
-	limits Limits
-	now    func() time.Time
+	perSecond float64
+	burst     int
+	now       func() time.Time
 
 	mu         sync.Mutex
 	young, old map[string]*rate.Limiter
@@ -37,14 +53,8 @@ type limiter struct {
 // maxBuckets bounds one generation.
 const maxBuckets = 10_000
 
-func newLimiter(l Limits, now func() time.Time) *limiter {
-	if l.PerSecond == 0 {
-		l.PerSecond = 200
-	}
-	if l.Burst == 0 {
-		l.Burst = 1000
-	}
-	return &limiter{limits: l, now: now, young: map[string]*rate.Limiter{}}
+func newLimiter(perSecond float64, burst int, now func() time.Time) *limiter {
+	return &limiter{perSecond: perSecond, burst: burst, now: now, young: map[string]*rate.Limiter{}}
 }
 
 func (l *limiter) bucket(name string) *rate.Limiter {
@@ -55,7 +65,7 @@ func (l *limiter) bucket(name string) *rate.Limiter {
 	}
 	b := l.old[name]
 	if b == nil {
-		b = rate.NewLimiter(rate.Limit(l.limits.PerSecond), l.limits.Burst)
+		b = rate.NewLimiter(rate.Limit(l.perSecond), l.burst)
 	}
 	if len(l.young) >= maxBuckets {
 		l.old, l.young = l.young, map[string]*rate.Limiter{}
@@ -67,46 +77,110 @@ func (l *limiter) bucket(name string) *rate.Limiter {
 // allow takes one token and writes the RateLimit fields. It returns how long to
 // wait when there is none.
 func (l *limiter) allow(name string, h http.Header) (wait time.Duration, ok bool) {
-	if l.limits.PerSecond < 0 {
+	if l.perSecond < 0 {
 		return 0, true
 	}
 	b, now := l.bucket(name), l.now()
 	ok = b.AllowN(now, 1)
 	left := math.Max(0, b.TokensAt(now))
-	untilFull := (float64(l.limits.Burst) - left) / l.limits.PerSecond
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"requests";q=%d;w=%d`, l.limits.Burst, int(math.Ceil(float64(l.limits.Burst)/l.limits.PerSecond))))
+	untilFull := (float64(l.burst) - left) / l.perSecond
+	h.Set("RateLimit-Policy", fmt.Sprintf(`"requests";q=%d;w=%d`, l.burst, int(math.Ceil(float64(l.burst)/l.perSecond))))
 	h.Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, int(left), int(math.Ceil(untilFull))))
 	if ok {
 		return 0, true
 	}
-	return time.Duration((1 - b.TokensAt(now)) / l.limits.PerSecond * float64(time.Second)), false
+	return l.wait(b, now), false
 }
 
-// limit refuses who asks too fast: 429. The address is counted first and the
-// sandbox after it, so that the fields speak of the sandbox where there is one.
-func (s *server) limit(c *gin.Context) {
+// spent looks without taking: how long to wait when no token is left.
+func (l *limiter) spent(name string) (wait time.Duration, spent bool) {
+	if l.perSecond < 0 {
+		return 0, false
+	}
+	b, now := l.bucket(name), l.now()
+	if b.TokensAt(now) >= 1 {
+		return 0, false
+	}
+	return l.wait(b, now), true
+}
+
+func (l *limiter) wait(b *rate.Limiter, now time.Time) time.Duration {
+	return time.Duration((1 - b.TokensAt(now)) / l.perSecond * float64(time.Second))
+}
+
+// take takes a token if there is one.
+func (l *limiter) take(name string) {
+	if l.perSecond >= 0 {
+		l.bucket(name).AllowN(l.now(), 1)
+	}
+}
+
+func tooMany(wait time.Duration) *refusal {
+	r := no(wire.KindTooManyRequests, "Too many requests. Nothing was done; ask again with the same key.")
+	r.retryAfter = max(wait, time.Second)
+	return r
+}
+
+// counted refuses an address that asks too fast, before its body is read and
+// before it is known who asks: 429. The provider's messages are not counted: one
+// that is turned away comes later, and later is worse. Those that turn out not to
+// be the provider's are, and an address that has sent too many is not read again.
+func (s *server) counted(c *gin.Context) {
+	who := s.client(c)
 	if op := operationOf(c); op != nil && op.signed {
-		return // A provider that is turned away comes later, and later is worse.
-	}
-	names := []string{"ip " + remoteIP(c.Request)}
-	if who := caller.From(c.Request.Context()); who.Merchant != uuid.Nil {
-		names = append(names, "merchant "+who.Merchant.String())
-	}
-	for _, name := range names {
-		if wait, ok := s.limits.allow(name, c.Writer.Header()); !ok {
-			r := no(wire.KindTooManyRequests, "Too many requests. Nothing was done; ask again with the same key.")
-			r.retryAfter = max(wait, time.Second)
-			s.refuse(c, r)
-			return
+		if wait, spent := s.limits.spent(forger(who)); spent {
+			s.refuse(c, tooMany(wait))
 		}
+		return
+	}
+	if wait, ok := s.limits.allow("ip "+who, c.Writer.Header()); !ok {
+		s.refuse(c, tooMany(wait))
 	}
 }
 
-// remoteIP is the connection's. A forwarding header could be anybody's.
-func remoteIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+// forger names the bucket of an address for messages that the provider did not sign.
+func forger(who string) string { return "forger " + who }
+
+// limit refuses a sandbox that asks too fast: 429. It comes after the address, so
+// that the fields speak of the sandbox where there is one.
+func (s *server) limit(c *gin.Context) {
+	who := caller.From(c.Request.Context())
+	if who.Merchant == uuid.Nil {
+		return
 	}
-	return host
+	if wait, ok := s.limits.allow("merchant "+who.Merchant.String(), c.Writer.Header()); !ok {
+		s.refuse(c, tooMany(wait))
+	}
+}
+
+// client is the address that a request is counted for: the connection's, or the
+// one that a proxy of ours names. Any other forwarding header could be anybody's.
+func (s *server) client(c *gin.Context) string { return httpserver.Client(c.ClientIP()) }
+
+// streaming counts the live streams of each address.
+type streaming struct {
+	limit int
+
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// begin says whether one more may be opened; over ends it.
+func (s *streaming) begin(who string) (over func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limit >= 0 && s.open[who] >= s.limit {
+		return nil, false
+	}
+	if s.open == nil {
+		s.open = map[string]int{}
+	}
+	s.open[who]++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[who]--; s.open[who] == 0 {
+			delete(s.open, who)
+		}
+	}), true
 }

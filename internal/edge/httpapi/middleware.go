@@ -38,6 +38,7 @@ const (
 const (
 	operationKey = "payonce.operation"
 	bodyKey      = "payonce.body"
+	unwrittenKey = "payonce.unwritten"
 )
 
 func requestID(ctx context.Context) string {
@@ -70,6 +71,15 @@ func with(c *gin.Context, k contextKey, v any) {
 // exposed are the headers that a page of another origin may read.
 const exposed = "Idempotency-Key, Idempotent-Replayed, Payonce-Matched, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Allow"
 
+// permissions are what no page of this server asks a browser for.
+const permissions = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+// shared says whether pages of other origins may read what is at a path: the API,
+// with a key, and never the laboratory.
+func shared(path string) bool {
+	return strings.HasPrefix(path, "/v1/") && path != "/v1/lab" && !strings.HasPrefix(path, "/v1/lab/")
+}
+
 // identify gives each request its id and its trace, and each answer the headers
 // that all of them have.
 func (s *server) identify(c *gin.Context) {
@@ -86,9 +96,14 @@ func (s *server) identify(c *gin.Context) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", contentPolicy)
-	if strings.HasPrefix(c.Request.URL.Path, "/v1/") {
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", permissions)
+	if shared(c.Request.URL.Path) {
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Expose-Headers", exposed)
+	} else {
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	}
 	if given := c.Request.Header.Values("Idempotency-Key"); c.Request.Method == http.MethodPost && len(given) == 1 {
 		h.Set("Idempotency-Key", given[0])

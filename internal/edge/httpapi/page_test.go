@@ -112,8 +112,11 @@ func TestALabBuildsRoutesNeedACaller(t *testing.T) {
 
 func TestMetricsCountByRouteAndNotByPath(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t)
+	e := newEdge(t, func(o *httpapi.Options) { o.PublicMetrics = true })
 	e.get("/v1/payments/anything-at-all")
+	if r := newEdge(t).send("GET", "/metrics", nil, ""); r.Status != 404 {
+		t.Errorf("anybody may count: %d", r.Status)
+	}
 	r := e.send("GET", "/metrics", nil, "")
 	if !strings.Contains(r.Body, `payonce_http_requests_total{method="GET",route="/v1/payments/:payment_id",status="404"} 1`) || strings.Contains(r.Body, "anything-at-all") {
 		t.Errorf("got %s", r.Body)

@@ -20,7 +20,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 func (s *server) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && strings.HasPrefix(r.URL.Path, "/v1/"):
+		case r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && shared(r.URL.Path):
 			preflight(w)
 			return
 		case r.Method == http.MethodHead && r.URL.Path != "/v1/stream":
@@ -59,7 +59,7 @@ func (s *server) servePage(c *gin.Context) bool {
 		return false
 	}
 	if !strings.HasPrefix(c.Request.URL.Path, replayPath) { // who is only shown a run needs no sandbox
-		s.setCookie(c.Writer, c.Request)
+		s.setCookie(c)
 	}
 	return s.serveFile(c, "index.html")
 }

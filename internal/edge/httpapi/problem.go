@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"payonce/internal/edge/alerts"
+	"payonce/internal/edge/caller"
 	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/strictjson"
@@ -166,6 +167,8 @@ func unavailable(e *checkout.UnavailableError) *refusal {
 	switch {
 	case noDay(e.Cause):
 		r = no(wire.KindUnavailable, "The database has no place for the events of today or tomorrow. The operator was alerted. Ask again with the same key.")
+	case postgres.Canceled(e.Cause), postgres.LockTimeout(e.Cause):
+		r = no(wire.KindUnavailable, "The database did not answer in time. Ask again with the same key.")
 	case errors.Is(e.Cause, provider.ErrNotSent):
 		r = no(wire.KindProviderUnavailable, "The provider could not be reached; nothing was sent and the card was not charged.")
 	case errors.Is(e.Cause, provider.ErrRefused):
@@ -192,6 +195,11 @@ func (s *server) alarm(ctx context.Context) {
 
 // refuse writes a problem document and ends the chain.
 func (s *server) refuse(c *gin.Context, err error) {
+	if postgres.MissingReference(err) {
+		// An empty sandbox was removed just now; asked again, it is made again.
+		s.sandboxes.disbelieve(caller.From(c.Request.Context()).Merchant)
+		err = &checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err}
+	}
 	r := refusalOf(err)
 	if r.kind.Status == http.StatusInternalServerError {
 		s.Log.Error("internal error", "request_id", requestID(c.Request.Context()), "route", c.FullPath(), "error", err)

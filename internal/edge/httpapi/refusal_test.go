@@ -58,7 +58,7 @@ func TestAWrongRequestIsRefusedInTheFixedOrder(t *testing.T) {
 	}
 }
 
-func TestA429ComesAfterA401AndBeforeAMissingKey(t *testing.T) {
+func TestAnAddressIsCountedBeforeItIsKnownWhoAsks(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(o *httpapi.Options) { o.Limits = httpapi.Limits{PerSecond: 0.5, Burst: 3} })
 	// One token of the address went to POST /v1/sandboxes.
@@ -68,7 +68,7 @@ func TestA429ComesAfterA401AndBeforeAMissingKey(t *testing.T) {
 		}
 	}
 	h := map[string]string{"Content-Type": "application/json"}
-	e.problem(e.send("POST", "/v1/orders", h, newOrder), 401, "authentication-required")
+	e.problem(e.send("POST", "/v1/orders", h, newOrder), 429, "too-many-requests")
 	h["Authorization"] = "Bearer " + e.key
 	r := e.send("POST", "/v1/orders", h, newOrder)
 	e.problem(r, 429, "too-many-requests")

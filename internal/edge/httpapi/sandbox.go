@@ -18,6 +18,9 @@ import (
 
 // sandboxes knows which merchants exist. It remembers those it has seen for a
 // while, so that a replay stays one indexed read.
+//
+// A token is made of an id and its MAC, so that a page needs no row for a visitor
+// who only looks: it is written with the first request that could change something.
 type sandboxes struct {
 	db     *postgres.DB
 	tokens *caller.Tokens
@@ -36,27 +39,37 @@ func newSandboxes(db *postgres.DB, tokens *caller.Tokens, now func() time.Time) 
 	return &sandboxes{db: db, tokens: tokens, now: now, seen: map[string]time.Time{}}
 }
 
+// standing is what the database says of a token whose MAC is right.
+type standing int
+
 const (
-	byKeySQL     = `SELECT count(*) FROM merchants WHERE api_key_hash = $1 AND id = $2`
-	bySessionSQL = `SELECT count(*) FROM merchants WHERE session_hash = $1 AND id = $2`
+	unwritten standing = iota // nothing: the sandbox has not been used yet
+	valid
+	revoked
 )
 
-// known asks whether the token, whose MAC is right, is also one that the
-// database has.
-func (s *sandboxes) known(ctx context.Context, query, token string, id uuid.UUID) (bool, error) {
+const (
+	byKeySQL     = `SELECT api_key_hash = $1 FROM merchants WHERE id = $2`
+	bySessionSQL = `SELECT session_hash = $1 FROM merchants WHERE id = $2`
+)
+
+func (s *sandboxes) standing(ctx context.Context, query, token string, id uuid.UUID) (standing, error) {
 	hash := caller.Hash(token)
 	s.mu.Lock()
 	until, seen := s.seen[string(hash)]
 	s.mu.Unlock()
 	if seen && s.now().Before(until) {
-		return true, nil
+		return valid, nil
 	}
-	var n int
-	if err := s.db.Get(ctx, &n, query, hash, id); err != nil || n == 0 {
-		return false, err
+	var same []bool
+	if err := s.db.Select(ctx, &same, query, hash, id); err != nil || len(same) == 0 {
+		return unwritten, err
+	}
+	if !same[0] {
+		return revoked, nil
 	}
 	s.believe(hash)
-	return true, nil
+	return valid, nil
 }
 
 func (s *sandboxes) believe(hash []byte) {
@@ -68,18 +81,49 @@ func (s *sandboxes) believe(hash []byte) {
 	s.seen[string(hash)] = s.now().Add(believedFor)
 }
 
-const newSandboxSQL = `INSERT INTO merchants (id, api_key_hash, session_hash) VALUES ($1, $2, $3)`
+// disbelieve makes this process read again. Others may believe a token that was
+// revoked for as long as they remember it.
+func (s *sandboxes) disbelieve(id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.seen, string(caller.Hash(s.tokens.APIKey(id))))
+	delete(s.seen, string(caller.Hash(s.tokens.Session(id))))
+}
 
-// create makes a sandbox. A lost answer leaves an empty sandbox that nobody
-// knows of, which harms nobody.
+const (
+	newSandboxSQL = `INSERT INTO merchants (id, api_key_hash, session_hash) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`
+	// revokeSQL leaves hashes that no token has.
+	revokeSQL = `UPDATE merchants SET api_key_hash = $2, session_hash = $2 WHERE id = $1`
+)
+
+// write makes a sandbox's row. A lost answer leaves an empty one, which harms
+// nobody and is removed in time.
+func (s *sandboxes) write(ctx context.Context, id uuid.UUID) error {
+	return postgres.InTx(ctx, s.db, func(tx postgres.Tx) error { return s.insert(ctx, tx, id) })
+}
+
+func (s *sandboxes) insert(ctx context.Context, tx postgres.Tx, id uuid.UUID) error {
+	_, err := tx.Exec(ctx, newSandboxSQL, id, caller.Hash(s.tokens.APIKey(id)), caller.Hash(s.tokens.Session(id)))
+	return err
+}
+
+// create makes a new one. Version 4: the id is in the cookie, and says nothing of
+// when it was made.
 func (s *sandboxes) create(ctx context.Context) (uuid.UUID, error) {
-	// Version 4: the id is in the cookie, and tells nobody when it was made.
 	id := uuid.New()
-	err := postgres.InTx(ctx, s.db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, newSandboxSQL, id, caller.Hash(s.tokens.APIKey(id)), caller.Hash(s.tokens.Session(id)))
-		return err
+	return id, s.write(ctx, id)
+}
+
+// replace makes a new one and revokes the tokens of the old one, whose rows stay.
+func (s *sandboxes) replace(ctx context.Context, old uuid.UUID) (uuid.UUID, error) {
+	id, nobodys := uuid.New(), uuid.New()
+	defer s.disbelieve(old)
+	return id, postgres.InTx(ctx, s.db, func(tx postgres.Tx) error {
+		if _, err := tx.Exec(ctx, revokeSQL, old, nobodys[:]); err != nil {
+			return err
+		}
+		return s.insert(ctx, tx, id)
 	})
-	return id, err
 }
 
 func (s *sandboxes) view(id uuid.UUID) wire.Sandbox {
@@ -91,12 +135,26 @@ func (s *sandboxes) view(id uuid.UUID) wire.Sandbox {
 
 // CreateSandbox is POST /v1/sandboxes.
 func (s *server) CreateSandbox(ctx context.Context, _ gen.CreateSandboxRequestObject) (gen.CreateSandboxResponseObject, error) {
-	ctx = detach(ctx)
-	id, err := s.sandboxes.create(ctx)
+	if err := s.mayBegin(ctx); err != nil {
+		return nil, err
+	}
+	id, err := s.sandboxes.create(detach(ctx))
 	if err != nil {
 		return nil, err
 	}
 	return sandboxCreated(s.sandboxes.view(id)), nil
+}
+
+// mayBegin refuses an address that makes too many sandboxes.
+func (s *server) mayBegin(ctx context.Context) error {
+	c, ok := ctx.(*gin.Context)
+	if !ok {
+		return nil
+	}
+	if wait, ok := s.newcomers.allow("ip "+s.client(c), c.Writer.Header()); !ok {
+		return tooMany(wait)
+	}
+	return nil
 }
 
 // sandboxCreated leaves X-Request-Id to the middleware that set it.
@@ -111,17 +169,22 @@ func (v sandboxCreated) VisitCreateSandboxResponse(w http.ResponseWriter) error 
 }
 
 // ResetSandbox is POST /v1/sandboxes/current/reset. Evidence is never deleted:
-// the visitor gets another merchant, whose books are empty.
+// the visitor gets another merchant, whose books are empty, and other tokens; the
+// old ones open nothing any more.
 func (s *server) ResetSandbox(ctx context.Context, _ gen.ResetSandboxRequestObject) (gen.ResetSandboxResponseObject, error) {
 	secure := false
 	if c, ok := ctx.(*gin.Context); ok {
 		secure = s.overTLS(c.Request)
 	}
-	ctx = detach(ctx)
-	if _, err := merchantOf(caller.From(ctx)); err != nil {
+	if err := s.mayBegin(ctx); err != nil {
 		return nil, err
 	}
-	id, err := s.sandboxes.create(ctx)
+	ctx = detach(ctx)
+	old, err := merchantOf(caller.From(ctx))
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.sandboxes.replace(ctx, old)
 	if err != nil {
 		return nil, err
 	}
@@ -140,31 +203,29 @@ func (r sandboxReset) VisitResetSandboxResponse(w http.ResponseWriter) error {
 }
 
 // GetCurrentSandbox is GET /v1/sandboxes/current.
+// Its key is good from now on, so its row is there.
 func (s *server) GetCurrentSandbox(ctx context.Context, _ gen.GetCurrentSandboxRequestObject) (gen.GetCurrentSandboxResponseObject, error) {
 	merchant, err := merchantOf(caller.From(detach(ctx)))
 	if err != nil {
 		return nil, err
 	}
+	if c, ok := ctx.(*gin.Context); ok && c.GetBool(unwrittenKey) {
+		if err := s.begin(c, merchant); err != nil {
+			return nil, err
+		}
+	}
 	return gen.GetCurrentSandbox200JSONResponse(s.sandboxes.view(merchant)), nil
 }
 
-// setCookie gives a browser its sandbox with the first page.
-func (s *server) setCookie(w http.ResponseWriter, r *http.Request) {
-	if _, byCookie, err := s.recognise(cookieOnly(r)); err == nil && byCookie {
+// setCookie gives a browser its sandbox with the first page. Nothing is written.
+func (s *server) setCookie(c *gin.Context) {
+	_, byCookie, _, err := s.recognise(cookieOnly(c.Request))
+	if err == nil && byCookie {
 		return
 	} else if refusalOf(err).kind.Slug == wire.KindUnavailable.Slug {
 		return // the page says that the database is away; its cookie may still be good
 	}
-	if wait, ok := s.limits.allow("ip "+remoteIP(r), w.Header()); !ok {
-		w.Header().Set("Retry-After", seconds(wait))
-		return
-	}
-	id, err := s.sandboxes.create(r.Context())
-	if err != nil {
-		s.Log.Warn("no sandbox for a visitor", "request_id", requestID(r.Context()), "error", err)
-		return
-	}
-	http.SetCookie(w, s.cookie(id, s.overTLS(r)))
+	http.SetCookie(c.Writer, s.cookie(uuid.New(), s.overTLS(c.Request)))
 }
 
 func (s *server) cookie(id uuid.UUID, secure bool) *http.Cookie {

@@ -4,10 +4,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"payonce/internal/edge/audit"
 	"payonce/internal/edge/caller"
@@ -46,6 +50,8 @@ type Options struct {
 	OperatorToken string
 	// PublicURL is how browsers reach this process; its origin is trusted.
 	PublicURL string
+	// Hosts are more names by which this process is reached.
+	Hosts []string
 	// RecordingTTL is how long a shared run can be watched; 0 means 30 days.
 	RecordingTTL time.Duration
 	// Production closes global figures to everybody but the operator.
@@ -61,9 +67,11 @@ type Options struct {
 	// Ready are the dependencies that readiness asks about.
 	Ready    []telemetry.Check
 	Registry *prometheus.Registry
-	Limits   Limits
-	Log      *slog.Logger
-	Now      func() time.Time
+	// PublicMetrics serves /metrics beside the pages, for the laboratory.
+	PublicMetrics bool
+	Limits        Limits
+	Log           *slog.Logger
+	Now           func() time.Time
 	// OnContractBreach makes every response be checked against the contract and
 	// is told what does not fit. Tests set it.
 	OnContractBreach func(error)
@@ -76,7 +84,11 @@ type server struct {
 	sandboxes *sandboxes
 	contract  *contract
 	limits    *limiter
+	newcomers *limiter // sandboxes that an address makes
+	streams   streaming
 	metrics   *metrics
+	// refused says seldom that webhooks were refused: anybody can send them.
+	refused rate.Sometimes
 }
 
 var _ gen.StrictServerInterface = (*server)(nil)
@@ -101,10 +113,16 @@ func New(o Options) http.Handler {
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
+	o.Limits = o.Limits.withDefaults()
+	if u, err := url.Parse(o.PublicURL); err == nil && u.Hostname() != "" {
+		o.Hosts = append(slices.Clone(o.Hosts), strings.ToLower(u.Hostname()))
+	}
 	tokens := caller.NewTokens(o.Secret, o.OperatorToken)
 	s := &server{
 		Options: o, tokens: tokens, sandboxes: newSandboxes(o.DB, tokens, o.Now), contract: mustContract(),
-		limits: newLimiter(o.Limits, o.Now), metrics: newMetrics(o.Registry),
+		limits:    newLimiter(o.Limits.PerSecond, o.Limits.Burst, o.Now),
+		newcomers: newLimiter(o.Limits.SandboxesPerSecond, o.Limits.SandboxBurst, o.Now),
+		streams:   streaming{limit: o.Limits.Streams}, metrics: newMetrics(o.Registry), refused: rate.Sometimes{Interval: time.Second},
 	}
 	return s.outermost(s.routes())
 }
@@ -118,12 +136,12 @@ func (s *server) routes() *gin.Engine {
 	e.UseRawPath, e.UnescapePathValues = true, true
 	// Without this gin's context has no Done; see detach.
 	e.ContextWithFallback = true
-	e.ForwardedByClientIP = false
-	e.Use(s.identify, s.recovered)
+	s.believe(e)
+	e.Use(s.identify, s.recovered, s.named)
 	e.NoMethod(s.noMethod)
 	e.NoRoute(s.noRoute)
 
-	described := e.Group("", s.conform, s.describe, s.sized, s.signed, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
+	described := e.Group("", s.conform, s.describe, s.counted, s.sized, s.signed, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
 	strict := gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.refuse(c, invalid(err)) },
 		HandlerErrorFunc:        s.refuse, ResponseErrorHandlerFunc: s.broken,
@@ -132,9 +150,24 @@ func (s *server) routes() *gin.Engine {
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuse(c, invalid(err)) },
 	})
 	if s.Lab != nil {
-		e.Any("/v1/lab/*path", s.sized, s.authenticate, s.limit, func(c *gin.Context) { s.Lab.ServeHTTP(c.Writer, c.Request) })
+		e.Any("/v1/lab/*path", s.counted, s.homely, s.sized, s.authenticate, s.limit, func(c *gin.Context) { s.Lab.ServeHTTP(c.Writer, c.Request) })
 	}
 	s.mountReference(e)
-	e.GET("/metrics", s.metrics.handler(s.Registry))
+	if s.PublicMetrics {
+		e.GET("/metrics", s.metrics.handler(s.Registry))
+	}
 	return e
+}
+
+// believe has gin take the word of our own proxies for a client's address, and of
+// nobody else.
+func (s *server) believe(e *gin.Engine) {
+	networks := make([]string, 0, len(s.Limits.Proxies))
+	for _, n := range s.Limits.Proxies {
+		networks = append(networks, n.String())
+	}
+	if err := e.SetTrustedProxies(networks); err != nil {
+		panic(err) // networks were parsed
+	}
+	e.RemoteIPHeaders = []string{"X-Forwarded-For"}
 }

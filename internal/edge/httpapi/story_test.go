@@ -107,13 +107,16 @@ func TestAResetGivesAnEmptySandboxAndDeletesNothing(t *testing.T) {
 	if fresh.MerchantID == before.MerchantID || len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
 		t.Fatalf("%+v after %+v, cookies %v", fresh, before, cookies)
 	}
-	for c, want := range map[*http.Cookie]string{old: before.MerchantID, cookies[0]: fresh.MerchantID} {
-		var now wire.Sandbox
-		if e.decode(as(c, "GET", "/v1/sandboxes/current"), 200, &now); now.MerchantID != want {
-			t.Errorf("%s is %s, want %s", c.Value, now.MerchantID, want)
-		}
+	var now wire.Sandbox
+	if e.decode(as(cookies[0], "GET", "/v1/sandboxes/current"), 200, &now); now.MerchantID != fresh.MerchantID {
+		t.Errorf("the new cookie is %s, want %s", now.MerchantID, fresh.MerchantID)
 	}
-	e.problem(e.send("POST", "/v1/sandboxes/current/reset", map[string]string{"Cookie": old.Name + "=" + old.Value, "Sec-Fetch-Site": "cross-site"}, ""), 403, "cross-site-request")
+	e.problem(as(old, "GET", "/v1/sandboxes/current"), 401, "authentication-required")
+	e.problem(e.send("GET", "/v1/payments", map[string]string{"Authorization": "Bearer " + before.APIKey}, ""), 401, "authentication-required")
+	if again := e.visit(map[string]string{"Cookie": old.Name + "=" + old.Value}); again == nil || again.Value == old.Value {
+		t.Errorf("a page that is opened with a revoked cookie gives no other: %v", again)
+	}
+	e.problem(e.send("POST", "/v1/sandboxes/current/reset", map[string]string{"Cookie": cookies[0].Name + "=" + cookies[0].Value, "Sec-Fetch-Site": "cross-site"}, ""), 403, "cross-site-request")
 	e.problem(e.send("POST", "/v1/sandboxes/current/reset", nil, ""), 401, "authentication-required")
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/journal"
@@ -20,14 +22,21 @@ const (
 
 // StreamActivity is GET /v1/stream.
 func (s *server) StreamActivity(ctx context.Context, r gen.StreamActivityRequestObject) (gen.StreamActivityResponseObject, error) {
+	over := func() {}
+	if c, ok := ctx.(*gin.Context); ok {
+		if over, ok = s.streams.begin(s.client(c)); !ok {
+			return nil, tooMany(heartbeat)
+		}
+	}
 	ctx = detach(ctx)
 	merchant, err := merchantOf(caller.From(ctx))
 	if err != nil {
+		over()
 		return nil, err
 	}
 	// Listening begins before the past is read: between the two nothing is lost,
 	// some of it comes twice, and the client drops ids that it has.
-	st := &stream{ctx: ctx, sub: s.Tail.Subscribe(merchant)}
+	st := &stream{ctx: ctx, sub: s.Tail.Subscribe(merchant), over: over}
 	last := r.Params.LastEventID
 	if last == nil {
 		last = r.Params.After
@@ -49,11 +58,13 @@ type stream struct {
 	sub           *journal.Subscription
 	past          []journal.Message
 	resetWhenBack bool
+	over          func()
 }
 
 // VisitStreamActivityResponse implements gen.StreamActivityResponseObject. It
 // returns when the client has gone, has fallen behind, or the process stops.
 func (st *stream) VisitStreamActivityResponse(w http.ResponseWriter) error {
+	defer st.over()
 	defer st.sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")

@@ -29,7 +29,10 @@ func (s *server) signed(c *gin.Context) {
 	}
 	m, err := s.Webhooks.Verify(c.Request.Header, bodyOf(c))
 	if err != nil {
-		s.Log.Warn("a webhook was refused", "request_id", requestID(c.Request.Context()), "error", err)
+		s.limits.take(forger(s.client(c)))
+		s.refused.Do(func() {
+			s.Log.Warn("a webhook was refused; others within this second are not logged", "request_id", requestID(c.Request.Context()), "error", err)
+		})
 		s.refuse(c, err)
 		return
 	}

@@ -282,11 +282,16 @@ func TestOldRowsGoAThousandAtATimeAndWhatIsStillNeededStays(t *testing.T) {
 		SELECT id, merchant_id, '{}', clock_timestamp() - interval '30 days', clock_timestamp() + CASE WHEN id = $1 THEN '-1 second' ELSE '1 hour' END::interval
 		  FROM payments`, payment)
 
+	run(t, db, `INSERT INTO merchants (id, api_key_hash, session_hash, created_at)
+		SELECT gen_random_uuid(), k::bytea, s::bytea, clock_timestamp() - age::interval
+		  FROM (VALUES ('empty', 'e', '25 hours'), ('young', 'y', '23 hours'), ('revoked', 'revoked', '25 hours')) AS v (k, s, age)`)
+
 	k := keeper(t, db)
 	require.NoError(t, k.RunOnce(t.Context()))
-	require.EqualValues(t, map[string]int64{"idempotency_keys": 2500, "webhook_receipts": 2, "attempts": 2, "dead_letters": 3, "recordings": 1}, k.Stats().Removed)
+	require.EqualValues(t, map[string]int64{"idempotency_keys": 2500, "webhook_receipts": 2, "attempts": 2, "dead_letters": 3, "recordings": 1, "merchants": 1}, k.Stats().Removed)
 	require.Subset(t, k.Tables(), slices.Collect(maps.Keys(k.Stats().Removed)), "each is in the metrics")
 	require.Equal(t, 4, count(t, db, `SELECT count(*) FROM idempotency_keys WHERE key LIKE 'young%' OR key LIKE 'doubt%'`))
+	require.Zero(t, count(t, db, `SELECT count(*) FROM merchants WHERE api_key_hash = 'empty'`))
 	require.Equal(t, 2, count(t, db, `SELECT count(*) FROM dead_letters WHERE state = 'open'`), "open letters never expire")
 	require.Equal(t, 3, count(t, db, `SELECT count(*) FROM dead_letters WHERE state <> 'open'`))
 }

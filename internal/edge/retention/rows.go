@@ -41,6 +41,19 @@ DELETE FROM dead_letters WHERE id IN (
    WHERE state <> 'open' AND closed_at < clock_timestamp() - $1::float8 * interval '1 second'
    ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
+// A sandbox in which nothing was ordered for a day goes: anybody can make one. Its
+// cookie stays good, and makes it again when it is needed. One that was revoked
+// stays, because its row says so: both its hashes are nobody's.
+const emptySandboxesSQL = `
+DELETE FROM merchants WHERE id IN (
+  SELECT id FROM merchants m
+   WHERE created_at < clock_timestamp() - $1::float8 * interval '1 second'
+     AND session_hash <> api_key_hash
+     AND NOT EXISTS (SELECT FROM orders o WHERE o.merchant_id = m.id)
+   LIMIT $2 FOR UPDATE SKIP LOCKED)`
+
+const emptySandbox = 24 * time.Hour
+
 // rows is a table whose rows go by age.
 type rows struct {
 	table string
@@ -58,6 +71,7 @@ func (k *Keeper) aged() []rows {
 		{"attempts", olderThan(w.Attempts, oldAttemptsSQL)},
 		{"dead_letters", olderThan(w.Letters, oldLettersSQL)},
 		{"recordings", recording.RemoveExpired},
+		{"merchants", olderThan(emptySandbox, emptySandboxesSQL)},
 	}
 }
 

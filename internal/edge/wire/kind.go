@@ -17,6 +17,9 @@ func (k Kind) Type() string { return "/problems/" + k.Slug }
 
 // The kinds of problems, in the order in which a request is refused.
 var (
+	KindMisdirected = Kind{"misdirected-request", 421, "Misdirected request",
+		"The Host header names another server than this one: neither the public URL's host, nor an address, nor localhost. A page whose name was pointed at this machine would come so.",
+		"Use the public URL. A name that this server should know stands in PAYONCE_HOSTS."}
 	KindNotFound = Kind{"not-found", 404, "Not found",
 		"There is nothing here by that name, or it belongs to somebody else. Which of the two is not said.",
 		"Check the path and the id. An id is a prefix and 32 hexadecimal digits in lower case."}
@@ -132,7 +135,7 @@ var (
 		"The provider rejected the request itself, so the card was not charged. That is a mistake of ours or of theirs, and somebody was told.",
 		"Ask again with the same key later."}
 	KindUnavailable = Kind{"unavailable", 503, "Temporarily unavailable",
-		"The database is away, or has no place for what would have to be written: a day's partition is missing. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",
+		"The database is away, did not answer in time, or has no place for what would have to be written: a day's partition is missing. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",
 		"In both cases ask again with the same key after Retry-After. That is safe; a new key is not needed."}
 	KindWebhookMalformed = Kind{"webhook-malformed", 400, "Webhook headers malformed",
 		"A webhook carries webhook-id, webhook-timestamp and webhook-signature, each once and in its form. Nothing was looked at and nothing was written.",

@@ -803,7 +803,7 @@ type CaptureRequest struct {
 	// Example: 8400
 	AmountMinor AmountMinor `json:"amount_minor"`
 
-	// CardToken The card, as the provider knows it. In the simulated world: tok_ok, tok_declined, tok_slow, …
+	// CardToken The card, as the provider knows it. It has a letter: a card's number is refused here and goes nowhere. In the simulated world: tok_ok, tok_declined, tok_slow, …
 	//
 	// Example: tok_ok
 	CardToken string `json:"card_token"`

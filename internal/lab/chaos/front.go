@@ -13,14 +13,15 @@ import (
 
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack"
+	"payonce/internal/platform/httpserver"
 )
 
 // front is the one address under which the world knows the shop: a balancer
 // that hands webhooks to the apis in turn, dead or alive. What fails is the
 // sender's to repeat.
 type front struct {
-	url    string
-	server *http.Server
+	url   string
+	close func() error
 }
 
 func openFront(ctx context.Context, targets []string) (*front, error) {
@@ -46,13 +47,11 @@ func openFront(ctx context.Context, targets []string) (*front, error) {
 	if err != nil {
 		return nil, fmt.Errorf("front: %w", err)
 	}
-	f := &front{url: "http://" + listener.Addr().String(), server: &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second}}
+	server := httpserver.New(proxy, httpserver.Limits{}, nil)
 	go func() {
-		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			panic("chaos: the front fell down: " + err.Error()) // on loopback: nothing can take its listener away
 		}
 	}()
-	return f, nil
+	return &front{url: "http://" + listener.Addr().String(), close: server.Close}, nil
 }
-
-func (f *front) close() error { return f.server.Close() }

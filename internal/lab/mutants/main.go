@@ -52,8 +52,8 @@ type quarry struct {
 // chosen is what the flags ask for. Bugs that take a campaign each run when they
 // are named, and with the design's list.
 func chosen() (list []quarry) {
-	all := slices.Concat(mutants, ofSagas, ofPersons, providers, campaigned)
-	rest := slices.Concat(mutants, ofSagas, ofPersons, providers)
+	all := slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers, campaigned)
+	rest := slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers)
 	switch {
 	case flags.Canonical:
 		for _, c := range canonical {

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 func TestEveryMutantFitsItsSourceAndNamesWhoMustCatchIt(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutants, ofSagas, ofPersons, providers, campaigned) {
+	for _, m := range slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers, campaigned) {
 		require.False(t, names[m.name], "%s is planted twice", m.name)
 		names[m.name] = true
 		_, err := writeOverlay(t.TempDir(), m.edits())

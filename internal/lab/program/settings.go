@@ -35,10 +35,13 @@ type Settings struct {
 	Secrets map[string]string
 }
 
-// Spec is how one program is run. admin is where it answers about its health,
-// empty for the api and the simulator, which answer where they listen; own are
+// Spec is how one program is run. admin is where it answers about its health, empty
+// for the simulator, and the same as Listen for an api that is asked there; own are
 // variables of its own, which win.
 func (s Settings) Spec(name, admin string, own ...string) proc.Spec {
+	if name == "api" && admin == s.Listen {
+		admin = "" // its own door is anywhere
+	}
 	return proc.Spec{
 		Name: name, Path: filepath.Join(s.Bin, name), Dir: s.Dir, LogFile: filepath.Join(s.Dir, "log", name+".log"),
 		Env: append(s.environment(admin), own...),

@@ -19,16 +19,18 @@ const Folder = ".payonce"
 // down at the moment has that of its last process, and never 0: kill(0) ends
 // whoever sends it.
 type File struct {
-	URL           string         `json:"url"`
-	MailboxURL    string         `json:"mailbox_url"`
-	SimulatorURL  string         `json:"simulator_url"`
-	DevURL        string         `json:"dev_url,omitempty"`
-	PostgresDSN   string         `json:"postgres_dsn"`
-	SimulatorDSN  string         `json:"simulator_dsn"`
-	AMQPURL       string         `json:"amqp_url"`
-	WebhookSecret string         `json:"webhook_secret"`
-	OperatorToken string         `json:"operator_token"`
-	Pids          map[string]int `json:"pids"`
+	URL           string `json:"url"`
+	MailboxURL    string `json:"mailbox_url"`
+	SimulatorURL  string `json:"simulator_url"`
+	DevURL        string `json:"dev_url,omitempty"`
+	PostgresDSN   string `json:"postgres_dsn"`
+	SimulatorDSN  string `json:"simulator_dsn"`
+	AMQPURL       string `json:"amqp_url"`
+	WebhookSecret string `json:"webhook_secret"`
+	OperatorToken string `json:"operator_token"`
+	// AdminURLs serve /healthz, /readyz and /metrics of each process.
+	AdminURLs map[string]string `json:"admin_urls"`
+	Pids      map[string]int    `json:"pids"`
 }
 
 // Path is where the file is in a data folder.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"payonce/internal/platform/httpserver"
 )
 
 // Handler is everything the world offers over HTTP.
@@ -37,7 +39,19 @@ func (w *World) Handler() http.Handler {
 		mux.Handle("/v1/lab/", w.options.Lab)
 	}
 	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { writeError(rw, errNotFound) })
-	return secure(mux)
+	return w.named(secure(mux))
+}
+
+// named refuses requests for another server's name. The world asks nobody who it
+// is, so a page whose name was pointed at this machine could read every mailbox.
+func (w *World) named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !httpserver.Ours(r.Host, w.options.Hosts) {
+			writeError(rw, errMisdirected)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
 }
 
 // methods is what one path offers. ServeMux could tell methods apart too, but

@@ -38,6 +38,8 @@ func invalid(param, format string, args ...any) *apiError {
 var (
 	errUnauthorized = &apiError{status: http.StatusUnauthorized, Code: "unauthorized",
 		Message: "Send Authorization: Bearer and any key, or no Authorization at all."}
+	errMisdirected = &apiError{status: http.StatusMisdirectedRequest, Code: "misdirected_request",
+		Message: "The Host header names another server than this one."}
 	errNotFound = &apiError{status: http.StatusNotFound, Code: "not_found",
 		Message: "There is nothing here by that name."}
 	errTooLarge = &apiError{status: http.StatusRequestEntityTooLarge, Code: "body_too_large",

@@ -12,6 +12,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/oklog/run"
+
+	"payonce/internal/platform/httpserver"
 )
 
 // Options are the world's outside. The zero value is complete.
@@ -30,6 +32,8 @@ type Options struct {
 	Slow, Hold time.Duration
 	// Webhooks say whom the provider tells what happened.
 	Webhooks Webhooks
+	// Hosts are names by which the world is reached, beside addresses and localhost.
+	Hosts []string
 	// Lab answers below /v1/lab/ on the world's address: what belongs to the
 	// outside and is not the world. Nil means nobody does.
 	Lab http.Handler
@@ -100,8 +104,9 @@ const Drain = 5 * time.Second
 func (w *World) Serve(ctx context.Context, web, mail net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	webServer := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(w.options.Logger.Handler(), slog.LevelDebug)}
+	limits := httpserver.Limits{}
+	webServer := httpserver.New(w.Handler(), limits, w.options.Logger)
+	web = httpserver.Bound(web, limits, w.options.Logger)
 	mailServer := w.mailServer()
 	var group run.Group
 	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { cancel() })

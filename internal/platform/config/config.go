@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ type Base struct {
 	PostgresDSN string `help:"The shop's database; several hosts are allowed, with target_session_attrs=read-write." required:"" env:"PAYONCE_POSTGRES_DSN" placeholder:"postgres://user:password@host/db"`
 	PoolSize    int    `help:"Connections to Postgres; more callers queue in the process." default:"16" env:"PAYONCE_POOL_SIZE"`
 
+	AdminListen string `help:"Where /healthz, /readyz and /metrics are served; the api's default build has its metrics only here." default:"127.0.0.1:0" env:"PAYONCE_ADMIN_LISTEN"`
+
 	Drain time.Duration `help:"How long a process may take to finish what it has begun after SIGTERM." default:"20s" env:"PAYONCE_DRAIN"`
 	// Faults arms crash points; only lab builds listen to it.
 	Faults string `help:"Lab builds only: crash points to arm, point:action[:nth[:id]], comma separated; actions: kill, stop, panic, error, delay." env:"PAYONCE_FAULTS"`
@@ -50,8 +53,7 @@ const DefaultWebhookSecret = "whsec_cGF5b25jZSBzYW5kYm94LCBub3QgZm9yIHByb2R1Y3Rp
 
 // Broker is what a process needs that talks to RabbitMQ.
 type Broker struct {
-	AMQPURL     []string `name:"amqp-url" help:"RabbitMQ nodes, tried in turn." required:"" env:"PAYONCE_AMQP_URL" sep:"," placeholder:"amqp://user:password@host/vhost"`
-	AdminListen string   `help:"Where /healthz, /readyz and /metrics are served." default:"127.0.0.1:0" env:"PAYONCE_ADMIN_LISTEN"`
+	AMQPURL []string `name:"amqp-url" help:"RabbitMQ nodes, tried in turn." required:"" env:"PAYONCE_AMQP_URL" sep:"," placeholder:"amqp://user:password@host/vhost"`
 }
 
 // Provider is what a process needs that talks to the card provider.
@@ -93,6 +95,7 @@ type API struct {
 	Provider
 	Windows
 	Retention
+	Doors
 	Notice        time.Duration `help:"How long the api still serves after SIGTERM while /readyz already says no, so that a load balancer learns it before the door is shut; twice its probe interval." default:"0s" env:"PAYONCE_NOTICE"`
 	Listen        string        `help:"Where the API and the page are served." default:"127.0.0.1:8080" env:"PAYONCE_LISTEN"`
 	PublicURL     string        `help:"How the world reaches this API; used in links." default:"http://127.0.0.1:8080" env:"PAYONCE_PUBLIC_URL"`
@@ -190,10 +193,34 @@ func (c *API) check() []error {
 		e = append(e, fmt.Errorf("PAYONCE_LISTEN: %q is no host:port", c.Listen))
 	}
 	e = append(e, webhookSecrets(c.Mode, c.WebhookSecret)...)
+	e = append(e, c.Doors.check()...)
+	if len(c.Public()) > 0 && !loopback(c.Listen) {
+		e = append(e, fmt.Errorf("PAYONCE_LISTEN: %s is not loopback, and everybody knows %s: set your own, for example from `openssl rand -hex 32`, and whsec_ with `openssl rand -base64 32`",
+			c.Listen, strings.Join(c.Public(), " and ")))
+	}
 	if c.Mode == Production && len(c.OperatorToken) < 16 {
 		e = append(e, errors.New("PAYONCE_OPERATOR_TOKEN: production needs one of at least 16 characters"))
 	}
 	return e
+}
+
+// Public names the settings whose value stands in the source, so that everybody
+// can make a sandbox's key, or speak for the provider.
+func (c *API) Public() (names []string) {
+	if c.Secret == DefaultSecret {
+		names = append(names, "PAYONCE_SECRET")
+	}
+	if slices.Contains(c.WebhookSecret, DefaultWebhookSecret) {
+		names = append(names, "PAYONCE_WEBHOOK_SECRET")
+	}
+	return names
+}
+
+// loopback says that nobody else's machine reaches an address.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func (c *Relay) check() []error {

@@ -30,6 +30,29 @@ func TestProductionRefusesDefaultSecretsAndTheSimulatedProvider(t *testing.T) {
 	require.ErrorContains(t, err, "simulated")
 }
 
+func TestSecretsThatStandInTheSourceStayOnLoopback(t *testing.T) {
+	t.Parallel()
+	own := []string{"--secret=a-secret-of-our-own", "--webhook-secret=whsec_b3VyIG93bg=="}
+	for listen, refused := range map[string]bool{"127.0.0.1:80": false, "localhost:80": false, "[::1]:80": false, "0.0.0.0:80": true, ":80": true, "192.0.2.1:80": true} {
+		var out bytes.Buffer
+		err := config.Parse("api", "", &config.API{}, append(enough, "--listen="+listen), &out)
+		require.Equal(t, refused, err != nil, "%s: %v", listen, err)
+		if refused {
+			require.ErrorContains(t, err, "PAYONCE_SECRET and PAYONCE_WEBHOOK_SECRET")
+		}
+		require.NoError(t, config.Parse("api", "", &config.API{}, append(append(enough, own...), "--listen="+listen), &out))
+	}
+}
+
+func TestTrustedProxiesAreNetworks(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	cfg := config.API{}
+	require.NoError(t, config.Parse("api", "", &cfg, append(enough, "--trusted-proxies=10.0.0.0/8,192.0.2.1,2001:db8::/32"), &out))
+	require.Len(t, cfg.Proxies(), 3)
+	require.ErrorContains(t, config.Parse("api", "", &config.API{}, append(enough, "--trusted-proxies=everybody"), &out), "PAYONCE_TRUSTED_PROXIES")
+}
+
 func TestTheDefaultsHoldTogether(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -49,6 +49,9 @@ func NoPartition(err error) (table string, missing bool) {
 // UniqueViolation says whether the write met a row that is already there.
 func UniqueViolation(err error) bool { return code(err) == "23505" }
 
+// MissingReference says that a row is not there that another one needs.
+func MissingReference(err error) bool { return code(err) == "23503" }
+
 // Retriable says whether the same transaction may simply be run again: a
 // serialization failure or a deadlock, and the server rolled it back.
 func Retriable(err error) bool {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"payonce/internal/platform/httpserver"
 )
 
 // Check is a named dependency of readiness; nil means it is there.
@@ -72,10 +74,11 @@ func (a Admin) Run(ctx context.Context, listen string) error {
 		return err
 	}
 	a.Log.Info("admin server", "url", "http://"+l.Addr().String())
-	s := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	limits := httpserver.Limits{}
+	s := httpserver.New(a.Handler(), limits, a.Log)
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(httpserver.Bound(l, limits, a.Log)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

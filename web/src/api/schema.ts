@@ -49,8 +49,10 @@ export interface paths {
         put?: never;
         /**
          * Begin anew with an empty sandbox
-         * @description The browser's cookie names a new merchant from now on. Nothing is deleted:
-         *     what the old one did stays in the books, and its API key stays good.
+         * @description The browser's cookie names a new merchant from now on, which has another API
+         *     key. Nothing is deleted: what the old one did stays in the books. Its cookie
+         *     and its API key are revoked; a process that has just seen one may accept it
+         *     for a minute more.
          */
         post: operations["resetSandbox"];
         delete?: never;
@@ -1024,7 +1026,7 @@ export interface components {
             amount_minor: components["schemas"]["AmountMinor"];
             currency: components["schemas"]["Currency"];
             /**
-             * @description The card, as the provider knows it. In the simulated world: tok_ok, tok_declined, tok_slow, …
+             * @description The card, as the provider knows it. It has a letter: a card's number is refused here and goes nowhere. In the simulated world: tok_ok, tok_declined, tok_slow, …
              * @example tok_ok
              */
             card_token: string;

@@ -27,6 +27,24 @@ var ownClients = map[string]string{
 func checkHTTPClients(tree Tree) []Violation {
 	return room{
 		dirs: []string{clientRoom}, words: map[string][]string{"net/http": clientWords}, exceptions: ownClients,
-		list: "internal/arch/httpclient.go", detail: "%s repeats keyed requests by itself; use " + clientRoom,
+		list: "internal/arch/http.go", detail: "%s repeats keyed requests by itself; use " + clientRoom,
+	}.check(tree)
+}
+
+// serverRoom holds the one HTTP server.
+const serverRoom = "internal/platform/httpserver"
+
+// ownServers are the files that serve by other means, and why.
+var ownServers = map[string]string{
+	"cmd/demo/demo_linux_test.go":          "plays a program that a demo starts, and answers nothing but 200",
+	"internal/lab/program/program_test.go": "plays a program, and answers nothing but 200",
+}
+
+// checkHTTPServers keeps net/http's servers out of every other file: they have no
+// deadlines of their own, and a client that never ends its body holds them.
+func checkHTTPServers(tree Tree) []Violation {
+	return room{
+		dirs: []string{serverRoom}, words: map[string][]string{"net/http": {"Server", "Serve", "ListenAndServe", "ListenAndServeTLS"}}, exceptions: ownServers,
+		list: "internal/arch/http.go", detail: "%s has no deadlines; use " + serverRoom,
 	}.check(tree)
 }

@@ -14,11 +14,12 @@ import (
 
 // This file holds what must be true of the other doors at the end.
 
-// unendedSQL counts what was made by hand and is not in our books, and the alerts
-// that must be over.
+// unendedSQL counts what was made by hand and is not in our books, the alerts that
+// must be over, and the letters that a replay ends.
 const unendedSQL = `
 SELECT (SELECT count(*) FROM unnest($1::text[]) AS made (id) WHERE NOT EXISTS (SELECT FROM refunds r WHERE r.provider_refund_id = made.id))
-     + (SELECT count(*) FROM alerts WHERE state = 'open' AND kind = ANY ($2::text[]))`
+     + (SELECT count(*) FROM alerts WHERE state = 'open' AND kind = ANY ($2::text[]))
+     + (SELECT count(*) FROM dead_letters WHERE state = 'open' AND class = 'transient')`
 
 // unended is how much of what went through the other doors has not come to its end.
 // That lost events are applied is seen at once; that their alert is over only when

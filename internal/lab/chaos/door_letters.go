@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -134,6 +135,35 @@ func (d *doors) rule(ctx context.Context, id uuid.UUID, consumer, action string)
 		}
 		wait(ctx, patience/10)
 	}
+}
+
+// starvedSQL finds commands that gave up because what they waited for did not come:
+// it was lost with a queue, and was sent again later than they were tried.
+const starvedSQL = `SELECT id FROM dead_letters WHERE state = 'open' AND class = 'transient'`
+
+// replayStarved sends them again, once what was lost has been applied.
+func (d *doors) replayStarved(ctx context.Context) error {
+	var letters []uuid.UUID
+	if err := d.db.Select(ctx, &letters, starvedSQL); err != nil {
+		return ctx.Err() // the database is away; looked at again
+	}
+	for _, id := range letters {
+		name := wire.PrefixLetter.ID(id)
+		d.mu.Lock()
+		due := time.Since(d.resent[name]) > resendEvery
+		if due {
+			d.resent[name] = time.Now()
+		}
+		d.mu.Unlock()
+		if !due {
+			continue
+		}
+		if err := d.post(ctx, "replays what waited in vain", "/v1/ops/dead-letters/"+name+"/replay",
+			map[string]any{"reason": "what it waited for was lost, and was sent again"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *doors) ruled() map[string]ruling {

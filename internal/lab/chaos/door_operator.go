@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"payonce/internal/edge/delivery"
 	"payonce/internal/lab/client"
 )
 
@@ -114,6 +116,9 @@ func (d *doors) attend(ctx context.Context) {
 			if err == nil {
 				err = d.lookAfter(ctx, a)
 			}
+		}
+		if err == nil && !slices.ContainsFunc(alerts, func(a openAlert) bool { return a.Kind == delivery.AlertNotApplied.Name }) {
+			err = d.replayStarved(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.amiss("the operator: %v", err)

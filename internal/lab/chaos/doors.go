@@ -128,7 +128,7 @@ type doors struct {
 	acts     map[string]map[string]int // of the operator
 	letters  map[string]ruling
 	vanished map[string]bool      // consumers whose queues were deleted
-	resent   map[string]time.Time // consumers and sagas that were seen to
+	resent   map[string]time.Time // consumers, sagas and letters that were seen to
 	wrong    []string             // what must not be
 }
 

@@ -12,7 +12,7 @@ type Doors struct {
 	Burst        int      `help:"How many requests either may send at once." default:"1000" env:"PAYONCE_BURST"`
 	SandboxRate  float64  `help:"New sandboxes a second of one address; below 0: no limit." default:"2" env:"PAYONCE_SANDBOX_RATE"`
 	SandboxBurst int      `help:"How many sandboxes an address may make at once." default:"300" env:"PAYONCE_SANDBOX_BURST"`
-	Connections  int      `help:"Connections of one address at a time; below 0: no limit. A /64 of IPv6 is one address." default:"500" env:"PAYONCE_CONNECTIONS"`
+	Connections  int      `help:"Connections of one address at a time; below 0: no limit. A /64 of IPv6 is one address." default:"2000" env:"PAYONCE_CONNECTIONS"`
 	Streams      int      `help:"Live streams of one address at a time; below 0: no limit." default:"100" env:"PAYONCE_STREAMS"`
 	Hosts        []string `help:"More names by which the api is reached, beside the public URL's host, addresses and localhost: others are answered 421." env:"PAYONCE_HOSTS" sep:"," placeholder:"api"`
 	// TrustedProxies are those whose word is taken for a client's address.

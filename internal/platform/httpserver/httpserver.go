@@ -17,7 +17,7 @@ type Limits struct {
 	Read   time.Duration // and to the end of the body; 10 s. net/http lets go of it when the body has arrived
 	Write  time.Duration // from the end of the headers to the end of the answer; 1 min. Streams move theirs
 	Idle   time.Duration // between two requests of a connection; 2 min
-	// Connections is how many one address holds at a time; 500. An IPv6 address
+	// Connections is how many one address holds at a time; 2,000. An IPv6 address
 	// counts as its /64. Less than nothing is no bound.
 	Connections int
 	// Free are networks of our own, whose addresses are not bounded: proxies.
@@ -34,7 +34,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	if l.Connections == 0 {
-		l.Connections = 500
+		l.Connections = 2000
 	}
 	return l
 }

@@ -172,7 +172,7 @@ var providers = []mutant{
 			breach: true, holds: "what speaks of another refund is not ours, and the saga goes on asking",
 			without: []edit{{adapter + "refund.go", "got.IdempotencyKey != r.Key || got.Reference != r.Reference || ", ""}},
 		},
-		edit{world + "refund.go", "	mine := w.newRefund(", `	if like, err := w.books.refunds(ctx, "", "", o.chargeID, "", 1); err == nil && len(like) == 1 && like[0].AmountMinor == o.amount {
+		edit{world + "refund.go", "	mine := w.newRefund(", `	if like, err := w.books.refunds(ctx, filter{limit: 1}, o.chargeID); err == nil && len(like) == 1 && like[0].AmountMinor == o.amount {
 		return like[0], true, smooth, nil
 	}
 	mine := w.newRefund(`}),

@@ -146,7 +146,6 @@ func (a *api) run(ctx context.Context) error {
 func (a *api) serve(ctx context.Context, g *run.Group, listener net.Listener) {
 	limits := httpserver.Limits{Write: a.cfg.MaxWait + 30*time.Second, Connections: a.cfg.Connections, Free: a.cfg.Proxies()}
 	server := httpserver.New(a.handler, limits, a.log)
-	listener = httpserver.Bound(listener, limits, a.log)
 	stopped := make(chan error, 1)
 	interrupted, interrupt := context.WithCancel(ctx)
 	g.Add(func() error {

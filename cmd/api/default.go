@@ -14,7 +14,7 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
-// publicMetrics: whoever can pay is not to count the others' payments.
+// publicMetrics is off: a visitor is not to count the other visitors' payments.
 const publicMetrics = false
 
 // armFaults refuses: a default build holds no crash points.

@@ -22,7 +22,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 )
 
-// publicMetrics: lessons and campaigns read them where they read the rest.
+// publicMetrics is on: lessons and campaigns read them where they read the rest.
 const publicMetrics = true
 
 // armFaults arms the crash points that a demo or a test asks for.

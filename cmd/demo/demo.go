@@ -16,6 +16,7 @@ import (
 	"payonce/internal/lab/devstack/proc"
 	"payonce/internal/lab/program"
 	"payonce/internal/lab/runfile"
+	appconfig "payonce/internal/platform/config"
 )
 
 // demo is everything that runs.
@@ -216,10 +217,7 @@ func (d *demo) hosts() []string {
 }
 
 // open says that others than this machine reach the page.
-func (d *demo) open() bool {
-	ip := net.ParseIP(d.cfg.Listen)
-	return d.cfg.Listen != "localhost" && (ip == nil || !ip.IsLoopback())
-}
+func (d *demo) open() bool { return !appconfig.Loopback(d.addr.listen) }
 
 // vite serves web/ from its sources and hands API calls on to the api.
 func (d *demo) vite() (*program.Program, error) {

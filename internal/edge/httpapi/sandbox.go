@@ -96,8 +96,8 @@ const (
 	revokeSQL = `UPDATE merchants SET api_key_hash = $2, session_hash = $2 WHERE id = $1`
 )
 
-// write makes a sandbox's row. A lost answer leaves an empty one, which harms
-// nobody and is removed in time.
+// write makes a sandbox's row. A lost answer leaves an empty one, which retention
+// removes.
 func (s *sandboxes) write(ctx context.Context, id uuid.UUID) error {
 	return postgres.InTx(ctx, s.db, func(tx postgres.Tx) error { return s.insert(ctx, tx, id) })
 }

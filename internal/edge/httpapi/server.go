@@ -159,8 +159,8 @@ func (s *server) routes() *gin.Engine {
 	return e
 }
 
-// believe has gin take the word of our own proxies for a client's address, and of
-// nobody else.
+// believe has gin take the word of our own proxies for a client's address, and no
+// other's.
 func (s *server) believe(e *gin.Engine) {
 	networks := make([]string, 0, len(s.Limits.Proxies))
 	for _, n := range s.Limits.Proxies {

@@ -189,6 +189,17 @@ func typesOf(consumer string) (list string) {
 // resendEvery is how long the operator waits for the monitor to look again.
 const resendEvery = 10 * time.Second
 
+// due says whether the operator may see to something again, and notes it if so.
+func (d *doors) due(what string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	due := time.Since(d.resent[what]) > resendEvery
+	if due {
+		d.resent[what] = time.Now()
+	}
+	return due
+}
+
 // sendAgain sends a consumer's lost events again, those that the alert names. They
 // are lost when the consumer runs and its queue is empty; before, they are late.
 func (d *doors) sendAgain(ctx context.Context, a openAlert) error {
@@ -199,12 +210,9 @@ func (d *doors) sendAgain(ctx context.Context, a openAlert) error {
 		return ctx.Err() // looked at again, like a broker that is away
 	}
 	d.mu.Lock()
-	due := d.vanished[a.Subject] && time.Since(d.resent[a.Subject]) > resendEvery
-	if due {
-		d.resent[a.Subject] = time.Now()
-	}
+	vanished := d.vanished[a.Subject]
 	d.mu.Unlock()
-	if !due {
+	if !vanished || !d.due(a.Subject) {
 		return nil
 	}
 	return d.post(ctx, "sends lost events again to "+a.Subject, "/v1/ops/events/resend", map[string]any{

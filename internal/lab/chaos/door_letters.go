@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -137,9 +136,12 @@ func (d *doors) rule(ctx context.Context, id uuid.UUID, consumer, action string)
 	}
 }
 
-// starvedSQL finds commands that gave up because what they waited for did not come:
+// starved are commands that gave up because what they waited for did not come:
 // it was lost with a queue, and was sent again later than they were tried.
-const starvedSQL = `SELECT id FROM dead_letters WHERE state = 'open' AND class = 'transient'`
+const (
+	starved    = `FROM dead_letters WHERE state = 'open' AND class = 'transient'`
+	starvedSQL = `SELECT id ` + starved
+)
 
 // replayStarved sends them again, once what was lost has been applied.
 func (d *doors) replayStarved(ctx context.Context) error {
@@ -149,13 +151,7 @@ func (d *doors) replayStarved(ctx context.Context) error {
 	}
 	for _, id := range letters {
 		name := wire.PrefixLetter.ID(id)
-		d.mu.Lock()
-		due := time.Since(d.resent[name]) > resendEvery
-		if due {
-			d.resent[name] = time.Now()
-		}
-		d.mu.Unlock()
-		if !due {
+		if !d.due(name) {
 			continue
 		}
 		if err := d.post(ctx, "replays what waited in vain", "/v1/ops/dead-letters/"+name+"/replay",

@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"net/http"
-	"time"
 )
 
 // This file holds what the operator does about sagas that need a person: those
@@ -24,13 +23,7 @@ const visitorsBegin = `^buyer-1[0-9]{3}-`
 // unstick decides about a stuck saga, or has its command sent once more. A decision
 // that the provider's books contradict is refused, and then the command is sent.
 func (d *doors) unstick(ctx context.Context, a openAlert) error {
-	d.mu.Lock()
-	due := time.Since(d.resent[a.Subject]) > resendEvery
-	if due {
-		d.resent[a.Subject] = time.Now()
-	}
-	d.mu.Unlock()
-	if !due {
+	if !d.due(a.Subject) {
 		return nil
 	}
 	path := "/v1/ops/sagas/" + a.Subject

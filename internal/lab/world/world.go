@@ -104,9 +104,7 @@ const Drain = 5 * time.Second
 func (w *World) Serve(ctx context.Context, web, mail net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	limits := httpserver.Limits{}
-	webServer := httpserver.New(w.Handler(), limits, w.options.Logger)
-	web = httpserver.Bound(web, limits, w.options.Logger)
+	webServer := httpserver.New(w.Handler(), httpserver.Limits{}, w.options.Logger)
 	mailServer := w.mailServer()
 	var group run.Group
 	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { cancel() })

@@ -194,7 +194,7 @@ func (c *API) check() []error {
 	}
 	e = append(e, webhookSecrets(c.Mode, c.WebhookSecret)...)
 	e = append(e, c.Doors.check()...)
-	if len(c.Public()) > 0 && !loopback(c.Listen) {
+	if len(c.Public()) > 0 && !Loopback(c.Listen) {
 		e = append(e, fmt.Errorf("PAYONCE_LISTEN: %s is not loopback, and everybody knows %s: set your own, for example from `openssl rand -hex 32`, and whsec_ with `openssl rand -base64 32`",
 			c.Listen, strings.Join(c.Public(), " and ")))
 	}
@@ -216,8 +216,8 @@ func (c *API) Public() (names []string) {
 	return names
 }
 
-// loopback says that nobody else's machine reaches an address.
-func loopback(listen string) bool {
+// Loopback says that no other machine reaches an address, host:port.
+func Loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())

@@ -28,13 +28,11 @@ func Client(address string) string {
 	return network.String()
 }
 
-// Bound is a listener that closes at once what an address opens beyond its limit.
-func Bound(l net.Listener, limits Limits, log *slog.Logger) net.Listener {
-	limits = limits.withDefaults()
+func bounded(l net.Listener, limits Limits, log *slog.Logger) net.Listener {
 	if limits.Connections < 0 {
 		return l
 	}
-	return &bound{Listener: l, limits: limits, log: log, held: map[string]int{}}
+	return &bound{Listener: l, limits: limits, log: log, held: map[string]int{}, seldom: rate.Sometimes{Interval: 10 * time.Second}}
 }
 
 type bound struct {
@@ -87,9 +85,6 @@ func (b *bound) take(who string) bool {
 		return true
 	}
 	b.refused++
-	if b.seldom.Interval == 0 {
-		b.seldom.Interval = 10 * time.Second
-	}
 	b.seldom.Do(func() {
 		b.log.Warn("an address holds as many connections as it may; more are closed", "address", who, "limit", b.limits.Connections, "closed", b.refused)
 		b.refused = 0

@@ -39,15 +39,25 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// New makes a server of h with the deadlines. Its own complaints about clients go
-// to log as debug lines; nil is silence.
-func New(h http.Handler, l Limits, log *slog.Logger) *http.Server {
+// Server is net/http's with the deadlines, and with the bound on connections.
+type Server struct {
+	*http.Server
+	limits Limits
+	log    *slog.Logger
+}
+
+// Serve is net/http's, and closes at once what an address opens beyond its limit.
+func (s *Server) Serve(l net.Listener) error { return s.Server.Serve(bounded(l, s.limits, s.log)) }
+
+// New makes a server of h. What net/http complains of clients goes to log as debug
+// lines; nil is silence.
+func New(h http.Handler, l Limits, log *slog.Logger) *Server {
 	l = l.withDefaults()
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &http.Server{
+	return &Server{limits: l, log: log, Server: &http.Server{
 		Handler: h, ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	}}
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -23,7 +22,7 @@ func serving(t *testing.T, h http.HandlerFunc, limits httpserver.Limits) string 
 	require.NoError(t, err)
 	server := httpserver.New(h, limits, nil)
 	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(httpserver.Bound(l, limits, slog.New(slog.DiscardHandler))) })
+	running.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() { _ = server.Close(); running.Wait() })
 	return l.Addr().String()
 }

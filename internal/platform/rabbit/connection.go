@@ -238,7 +238,7 @@ func (c *Conn) prepare(l *link) error {
 	if !c.declared {
 		return c.declare(l)
 	}
-	known, err := answered(c, func() (bool, error) { return c.cfg.Topology.known(l.conn) })
+	known, err := answered(c.ctx, c, func() (bool, error) { return c.cfg.Topology.known(l.conn) }, nil)
 	if err != nil || known {
 		return err
 	}
@@ -246,7 +246,7 @@ func (c *Conn) prepare(l *link) error {
 }
 
 func (c *Conn) declare(l *link) error {
-	_, err := answered(c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) })
+	_, err := answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) }, nil)
 	if err == nil {
 		c.declared = true
 	}
@@ -265,12 +265,12 @@ func (c *Conn) miss() {
 // ErrSilent says that the broker did not answer in time.
 var ErrSilent = errors.New("the broker does not answer")
 
-// answered gives up waiting for the broker's answer after [Config.Answer].
-func answered[T any](c *Conn, call func() (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Answer)
+// answered is [within] for the broker's answer, which has [Config.Answer] at most.
+func answered[T any](ctx context.Context, c *Conn, call func() (T, error), discard func(T)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.cfg.Answer)
 	defer cancel()
-	value, err := within(ctx, call, nil)
-	if errors.Is(err, context.DeadlineExceeded) {
+	value, err := within(bounded, call, discard)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		err = fmt.Errorf("%w: nothing for %s", ErrSilent, c.cfg.Answer)
 	}
 	return value, err
@@ -321,9 +321,7 @@ func (l *link) takesMessages() <-chan struct{} {
 
 // channel opens a channel.
 func (c *Conn) channel(ctx context.Context, l *link) (*amqp.Channel, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Answer)
-	defer cancel()
-	return within(ctx, l.conn.Channel, func(late *amqp.Channel) { _ = late.Close() })
+	return answered(ctx, c, l.conn.Channel, func(late *amqp.Channel) { _ = late.Close() })
 }
 
 // within gives up waiting for call when ctx ends; the client's calls ignore

@@ -104,7 +104,7 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}
 	// What was not acknowledged goes back to the queue. A broker that is silent
 	// would not answer this either.
-	defer func() { _, _ = answered(c, func() (struct{}, error) { return struct{}{}, ch.Close() }) }()
+	defer func() { _, _ = answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, ch.Close() }, nil) }()
 	defer func() {
 		if ctx.Err() != nil && cfg.Drain != nil {
 			cfg.Drain()
@@ -170,12 +170,12 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 
 // begin asks for deliveries. A queue that is gone is declared again.
 func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, error) {
-	deliveries, err := answered(in.conn, func() (<-chan amqp.Delivery, error) {
+	deliveries, err := answered(in.conn.ctx, in.conn, func() (<-chan amqp.Delivery, error) {
 		if err := in.ch.Qos(cfg.Prefetch, 0, false); err != nil {
 			return nil, err
 		}
 		return in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
-	})
+	}, nil)
 	if notFound(err) {
 		in.conn.miss()
 	}

@@ -148,7 +148,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := answered(p.conn, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }); err != nil {
+	if _, err := answered(ctx, p.conn, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }, nil); err != nil {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
 		return err
 	}

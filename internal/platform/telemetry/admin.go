@@ -74,11 +74,10 @@ func (a Admin) Run(ctx context.Context, listen string) error {
 		return err
 	}
 	a.Log.Info("admin server", "url", "http://"+l.Addr().String())
-	limits := httpserver.Limits{}
-	s := httpserver.New(a.Handler(), limits, a.Log)
+	s := httpserver.New(a.Handler(), httpserver.Limits{}, a.Log)
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	if err := s.Serve(httpserver.Bound(l, limits, a.Log)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

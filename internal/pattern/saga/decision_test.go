@@ -53,6 +53,18 @@ func (w *world) stuckAt(command string) Saga {
 	return s
 }
 
+// loses takes away what was sent of a command, as a broker does that lost its disk.
+func (w *world) loses(s Saga, command string) {
+	w.t.Helper()
+	w.in(func(tx postgres.Tx) error {
+		lost, err := tx.Exec(context.Background(), `DELETE FROM outbox_events WHERE correlation_id = $1 AND type = $2`, s.Correlation, command)
+		if err == nil && lost == 0 {
+			w.t.Fatalf("no %s was under way", command)
+		}
+		return err
+	})
+}
+
 func (w *world) decides(s Saga, as State) (Saga, error) {
 	return w.d.Resolve(context.Background(), w.db, s.ID, as, "op", "seen at the bank")
 }
@@ -240,12 +252,13 @@ func TestOfTwoWhoDecideAtOnceOneDecides(t *testing.T) {
 }
 
 // What a person says takes nothing back: the room is held until its participant
-// has let it go.
+// has let it go, also when all commands that were sent before are lost.
 func TestADecisionOnTheWayBackRunsTheUndoThatWasNotAnsweredAndTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.refuse["money.send"] = true
 	s := w.stuckAt("room.free")
+	w.loses(s, "room.free")
 	if _, err := w.decides(s, Completed); !errors.Is(err, ErrNoWayBack) {
 		t.Errorf("completed on the way back: %v", err)
 	}

@@ -44,7 +44,7 @@ bench: .payonce/bin ## Measure against the floors; options by ARGS='--only captu
 	@exec .payonce/bin/bench $(ARGS)
 
 generate: ## Write anew what is generated from api/
-	@go generate ./...
+	@scripts/modules go generate ./...
 	@npm --prefix web run --silent generate
 
 cli: .payonce/bin ## Build the command line: .payonce/bin/payonce --help

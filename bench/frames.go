@@ -58,7 +58,7 @@ func (f *frames) open(ctx context.Context) (end func() error, err error) {
 	if err != nil {
 		return end, err
 	}
-	f.browser = exec.Command("node", "bench/frames.mjs", url) // ended by end, which waits for it
+	f.browser = exec.Command("node", "bench/frames.mjs", url) //nolint:noctx // ended by end, which waits for it
 	f.browser.Dir, f.browser.Stderr = filepath.Join(f.root, "web"), os.Stderr
 	if f.ask, err = f.browser.StdinPipe(); err != nil {
 		return end, err

@@ -29,6 +29,7 @@ var rules = []struct {
 	name  string
 	check func(Tree) []Violation
 }{
+	{"modules", checkModules},
 	{"floor", checkFloors},
 	{"sibling", checkSiblings},
 	{"adapter", checkAdapter},

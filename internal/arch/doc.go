@@ -21,6 +21,10 @@
 //
 //	internal/lab       the teaching side: imports every floor, no floor imports it
 //	docs deploy        tests about texts and manifests; nothing but _test.go
+//	bench              measures the house against what is written by hand
+//
+// They stand in several modules, whose one list is scripts/modules: the rules see
+// each, and refuse a go.mod that is not on it.
 //
 // A package on none of these is refused rather than ignored, so that a new
 // folder is a decision and not an accident. The same goes for the libraries

@@ -19,6 +19,7 @@ const (
 	beside   floor = "beside" // embedded files, next to floor 0
 	judge    floor = "arch"   // this package: reads the house, imports none of it
 	texts    floor = "texts"  // tests about documents and manifests
+	measure  floor = "bench"  // a module of its own: measures the house against floors by hand
 )
 
 // below lists what each floor may import. Its own name among them means that
@@ -33,8 +34,9 @@ var below = map[floor][]floor{
 	shop:     {beside, platform, pattern, shop},
 	edge:     {beside, platform, pattern, shop, edge},
 	command:  {beside, platform, pattern, shop, edge},
-	lab:      {beside, platform, pattern, shop, edge, lab},
+	lab:      {beside, judge, platform, pattern, shop, edge, lab},
 	texts:    {beside, judge, platform},
+	measure:  {beside, platform, pattern, shop, edge, lab},
 }
 
 // floorOf says where a folder stands. The folder is the rule: nothing but its
@@ -47,6 +49,8 @@ func floorOf(dir string) floor {
 		return texts
 	case dir == "internal/arch":
 		return judge
+	case dir == "bench":
+		return measure
 	case parts[0] == "cmd" && len(parts) > 1:
 		return command
 	case parts[0] == "internal" && len(parts) > 2:
@@ -57,6 +61,10 @@ func floorOf(dir string) floor {
 	}
 	return nowhere
 }
+
+// byHand says whether the file belongs to what the house is measured against: it
+// writes by hand what the house keeps in one place.
+func byHand(f *File) bool { return floorOf(f.Dir()) == measure }
 
 // unitOf names the pattern or the part of the shop a folder belongs to:
 // "inbox" for internal/pattern/inbox/inboxtest.

@@ -36,6 +36,8 @@ const serverRoom = "internal/platform/httpserver"
 
 // ownServers are the files that serve by other means, and why.
 var ownServers = map[string]string{
+	"bench/provider.go":                    "a provider that answers at once, to nothing but one api on loopback",
+	"bench/bench_test.go":                  "plays an api that refuses, and answers nothing but 429",
 	"cmd/demo/demo_linux_test.go":          "plays a program that a demo starts, and answers nothing but 200",
 	"internal/lab/program/program_test.go": "plays a program, and answers nothing but 200",
 }

@@ -22,6 +22,12 @@ func importing(name string, paths ...string) string {
 var planted = []struct {
 	name, rule, path, src string
 }{
+	{"a module that is not on the list", "modules", "river/go.mod", "module payonce/river\n"},
+	{"a module whose path is not its folder's", "modules", "bench/go.mod", "module example.com/bench\n"},
+	{"a module on the list that is not there", "modules", "scripts/modules", "modules=(. bench river)\n"},
+	{"a package beside the tools", "modules", "tools/planted.go", "package tools\n"},
+	{"a folder of bench that is not its command", "floor", "bench/river/planted.go", "package river\n"},
+
 	{"an import from pattern to shop", "floor",
 		"internal/pattern/outbox/planted.go", importing("outbox", "payonce/internal/shop/checkout")},
 	{"an import from platform to pattern", "floor",

@@ -11,6 +11,8 @@ var programWords = map[string][]string{
 
 // ownPrograms are the files that start processes of another kind, and why.
 var ownPrograms = map[string]string{
+	"bench/frames.go":                "runs the browser that counts frames",
+	"bench/machine.go":               "asks tools for their version",
 	"internal/lab/mutants/mutant.go": "runs go test, and a campaign, on a planted bug",
 	"internal/lab/chaos/report.go":   "asks git which revision was broken",
 	"internal/lab/cli/tools.go":      "asks tools for their version",

@@ -143,7 +143,7 @@ func checkNotify(tree Tree) []Violation {
 					found = append(found, Violation{Path: name, Line: i + 1, Detail: detail})
 				}
 			}
-		case name == waker, name == board, file.IsTest(), file.IsSuite():
+		case name == waker, name == board, file.IsTest(), file.IsSuite(), byHand(file):
 		case floorOf(file.Dir()) == judge, under(file.Dir(), "internal/platform/postgres"):
 			// These only know the word, to refuse it.
 		default:

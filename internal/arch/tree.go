@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// module is the path of the one module whose rules these are.
+// module is the path of the root's module; the others' paths are their folders' below it.
 const module = "payonce"
 
-// A Tree is the source of the repository: every Go file of every build tag,
-// the migrations, and the SQL that lies beside the patterns. It is a value;
-// With returns another one.
+// A Tree is the source of the repository: every Go file of every build tag and
+// module, each go.mod and their list, the migrations, and the SQL that lies beside
+// the patterns. It is a value; With returns another one.
 type Tree map[string]*File
 
-// A File is one source file. AST and fset are nil for SQL.
+// A File is one source file. AST and fset are nil where it is not Go.
 type File struct {
 	Path string // slash-separated, from the root of the repository
 	Src  string
@@ -33,8 +33,7 @@ type File struct {
 	qualified                        []word // selectors of one name, as in http.Client, with it
 }
 
-// Load reads the tree below fsys. Nested modules are left out, because their
-// imports are their own; so is everything that is not source of ours.
+// Load reads the tree below fsys, but for what is not source of ours.
 func Load(fsys fs.FS) (Tree, error) {
 	tree := Tree{}
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -42,7 +41,7 @@ func Load(fsys fs.FS) (Tree, error) {
 			return err
 		}
 		if entry.IsDir() {
-			if foreign(fsys, name) {
+			if foreign(name) {
 				return fs.SkipDir
 			}
 			return nil
@@ -170,24 +169,17 @@ type imported struct {
 	line int
 }
 
-// ours returns the folder an import path names inside this module.
+// ours returns the folder an import path names inside this repository.
 func (i imported) ours() (dir string, ok bool) {
 	return strings.CutPrefix(i.path, module+"/")
 }
 
-func foreign(fsys fs.FS, dir string) bool {
-	if dir == "." {
-		return false
-	}
+func foreign(dir string) bool {
 	base := path.Base(dir)
-	if strings.HasPrefix(base, ".") || base == "node_modules" || base == "testdata" {
-		return true
-	}
-	_, err := fs.Stat(fsys, path.Join(dir, "go.mod"))
-	return err == nil
+	return strings.HasPrefix(base, ".") && dir != "." || base == "node_modules" || base == "testdata"
 }
 
 func readable(name string) bool {
-	return strings.HasSuffix(name, ".go") ||
+	return strings.HasSuffix(name, ".go") || path.Base(name) == "go.mod" || name == moduleList ||
 		strings.HasSuffix(name, ".sql") && (strings.HasPrefix(name, "internal/pattern/") || strings.HasPrefix(name, "migrations/"))
 }

@@ -49,11 +49,14 @@ type quarry struct {
 	mutant
 }
 
+// planted are the mutants that a test catches.
+func planted() []mutant { return slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers) }
+
 // chosen is what the flags ask for. Bugs that take a campaign each run when they
 // are named, and with the design's list.
 func chosen() (list []quarry) {
-	all := slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers, campaigned)
-	rest := slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers)
+	rest := planted()
+	all := slices.Concat(rest, campaigned)
 	switch {
 	case flags.Canonical:
 		for _, c := range canonical {

@@ -87,7 +87,8 @@ func (m mutant) plant(ctx context.Context) (string, error) {
 // named test ran and failed; a build that fails proves nothing. The programs of
 // the stage are mutated too.
 func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text string, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", m.pkg)
+	module, pkg := moduleOf(m.pkg)
+	cmd := exec.CommandContext(ctx, "go", "-C", module, "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", pkg)
 	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	if m.provider != nil {
 		cmd.Env = append(cmd.Env, noticedVariable+"="+m.provider.noticed)
@@ -104,6 +105,19 @@ func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text st
 		return caught, text, nil
 	}
 	return "", text, fmt.Errorf("the test ended without a verdict: %w\n%s", err, text)
+}
+
+// moduleOf says in which module's folder a package is tested, and its name there:
+// go test refuses a package of another module.
+func moduleOf(pkg string) (module, within string) {
+	module = filepath.Clean(pkg)
+	for module != "." {
+		if _, err := os.Stat(filepath.Join(module, "go.mod")); err == nil {
+			break
+		}
+		module = filepath.Dir(module)
+	}
+	return module, "./" + strings.TrimPrefix(strings.TrimPrefix(filepath.Clean(pkg), module), "/")
 }
 
 // campaign runs a short chaos campaign on the mutated programs. Its seed is

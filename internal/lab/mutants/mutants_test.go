@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"payonce/internal/arch"
 )
 
 // The tool runs in the root of the repository, and so do these tests.
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 func TestEveryMutantFitsItsSourceAndNamesWhoMustCatchIt(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers, campaigned) {
+	for _, m := range append(planted(), campaigned...) {
 		require.False(t, names[m.name], "%s is planted twice", m.name)
 		names[m.name] = true
 		_, err := writeOverlay(t.TempDir(), m.edits())
@@ -101,4 +103,28 @@ func TestSeveralEditsOfOneFileAreOneMutatedFile(t *testing.T) {
 	m.old = "a text that stands nowhere"
 	_, err = writeOverlay(t.TempDir(), m.edits())
 	require.ErrorIs(t, err, errFitsNoMore)
+}
+
+func TestEachModuleHasAMutant(t *testing.T) {
+	t.Parallel()
+	tree, err := arch.Load(os.DirFS("."))
+	require.NoError(t, err)
+	require.NotEmpty(t, tree.Modules())
+	for _, module := range tree.Modules() {
+		require.True(t, slices.ContainsFunc(planted(), func(m mutant) bool {
+			within, _ := moduleOf(m.pkg)
+			return within == module
+		}), "no bug is planted in %s", module)
+	}
+}
+
+func TestAPackageIsTestedInItsOwnModule(t *testing.T) {
+	for pkg, want := range map[string][2]string{
+		"./internal/lab/mutants": {".", "./internal/lab/mutants"},
+		"./bench":                {"bench", "./"},
+	} {
+		if module, within := moduleOf(pkg); module != want[0] || within != want[1] {
+			t.Errorf("%s is %s in %s", pkg, within, module)
+		}
+	}
 }

@@ -347,4 +347,11 @@ RETURNING event_id`,
 		new:  "case len(live) >= 0:",
 		pkg:  "./internal/shop/checkout", test: "TestKeepingOursIsRefusedWhileTheProviderHoldsTheMoneyAndOpensTheNextAttemptAfterwards",
 	},
+	{
+		name: "refusals-counted-as-captures", breaks: "make bench counts a refusal as a capture, and refusals are fast",
+		file: "bench/load.go",
+		old:  "if resp.StatusCode != http.StatusOK ||",
+		new:  "if resp.StatusCode == http.StatusOK &&",
+		pkg:  "./bench", test: "TestAnAnswerThatIsNoCaptureIsAnErrorAndNoNumber",
+	},
 }

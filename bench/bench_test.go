@@ -190,3 +190,13 @@ func TestThePictureNamesEveryContender(t *testing.T) {
 		}
 	}
 }
+
+// A capture's event is found among the parameters of the statement that folds it in,
+// whatever stands before it.
+func TestTheExampleEventIsACapturesEvent(t *testing.T) {
+	t.Parallel()
+	_, payload, trace, err := example()
+	if err != nil || !bytes.Contains(payload, []byte(`"payment_id"`)) || strings.Contains(trace, "{") {
+		t.Errorf("%q, %q, %v", payload, trace, err)
+	}
+}

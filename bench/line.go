@@ -44,7 +44,9 @@ type clock struct {
 	idle   float64 // of the machine, just before start
 	began  time.Time
 	took   time.Duration
-	used   usage // until the slice began
+	used   usage  // until the slice began
+	log    string // where the log ended when the slice began
+	logged wal    // by one operation
 	cost   map[string]float64
 	total  float64
 	done   int
@@ -76,12 +78,16 @@ type slice struct {
 	// had a part in it: load generator, programs and services.
 	CPUMicros float64            `json:"cpu_us_per_operation"`
 	CPUOf     map[string]float64 `json:"cpu_us_per_operation_of"`
-	P50Millis float64            `json:"p50_ms,omitempty"`
-	P99Millis float64            `json:"p99_ms,omitempty"`
+	// WALRecords and WALBytes are what one operation wrote into Postgres's log.
+	WALRecords float64 `json:"wal_records_per_operation,omitempty"`
+	WALBytes   float64 `json:"wal_bytes_per_operation,omitempty"`
+
+	P50Millis float64 `json:"p50_ms,omitempty"`
+	P99Millis float64 `json:"p99_ms,omitempty"`
 }
 
 func (c *clock) slice() slice {
-	s := slice{Done: c.done, Seconds: c.took.Seconds(), Idle: c.idle, CPUMicros: c.total, CPUOf: c.cost, PerSecond: float64(c.done) / c.took.Seconds()}
+	s := slice{WALRecords: c.logged.records, WALBytes: c.logged.bytes, Done: c.done, Seconds: c.took.Seconds(), Idle: c.idle, CPUMicros: c.total, CPUOf: c.cost, PerSecond: float64(c.done) / c.took.Seconds()}
 	if n := len(c.latency); n > 0 {
 		slices.Sort(c.latency)
 		s.P50Millis, s.P99Millis = millis(c.latency[n/2]), millis(c.latency[n*99/100])
@@ -118,8 +124,8 @@ func measure(ctx context.Context, l line, cfg config) (r result, err error) {
 				return r, fmt.Errorf("%s: %w", c.Name, errNothingDone)
 			}
 			s := t.slice()
-			fmt.Fprintf(os.Stderr, "%s  round %d of %d  %-12s %8s /s, µs each: %v (machine %.0f %% idle before)\n",
-				l.Name, round, cfg.Rounds, c.Name, thousands(s.PerSecond), s.CPUOf, 100*s.Idle)
+			fmt.Fprintf(os.Stderr, "%s  round %d of %d  %-12s %8s /s, µs each: %v, WAL each: %.1f records, %s bytes (machine %.0f %% idle before)\n",
+				l.Name, round, cfg.Rounds, c.Name, thousands(s.PerSecond), s.CPUOf, s.WALRecords, thousands(s.WALBytes), 100*s.Idle)
 			if round > 0 {
 				r.Contenders[i].Slices = append(r.Contenders[i].Slices, s)
 			}

@@ -118,7 +118,7 @@ func lines(h *house, cfg config) (all []line) {
 	for _, clients := range cfg.Clients {
 		all = append(all, captureLine(h, clients))
 	}
-	return append(all, relayLine(h, oneQueue), relayLine(h, threeQueues), framesLine(h))
+	return append(all, relayLine(h, oneQueue), relayLine(h, threeQueues), appendLine(h, 16), drainLine(h), framesLine(h))
 }
 
 func wanted(only []string, name string) bool {

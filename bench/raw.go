@@ -22,7 +22,7 @@ SELECT event_id, aggregate_id, aggregate_version, correlation_id, payload, trace
 // raw measures a bare client: the messages are in memory when the clock starts.
 func (r *relays) raw(ctx context.Context, t *clock) error {
 	n := r.events(t)
-	merchant, payload, trace, err := r.example()
+	merchant, payload, trace, err := example()
 	if err != nil {
 		return err
 	}

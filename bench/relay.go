@@ -12,6 +12,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
+	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 )
@@ -126,13 +127,13 @@ SELECT id, id, $2::uuid, aggregate, 'payment', aggregate, 1, $3, $4, $5, g % 16,
   FROM (SELECT g, uuid_v7(g) AS id, gen_random_uuid() AS aggregate FROM generate_series(1, $1::bigint) AS g) AS e`
 
 // example is a capture's event, so that the bytes are those of real traffic.
-func (r *relays) example() (merchant uuid.UUID, payload []byte, trace string, err error) {
+func example() (merchant uuid.UUID, payload []byte, trace string, err error) {
 	a, err := argumentsOf(job{payment: uuid.New(), merchant: uuid.New(), order: uuid.New()})
 	if err != nil {
 		return merchant, nil, "", err
 	}
 	const payloadAt, traceAt = 6, 7 // among the event's parameters
-	params := a.finalise[12:]
+	params := a.finalise[len(a.finalise)-outbox.FoldParams:]
 	payload, isBytes := params[payloadAt].([]byte)
 	trace, isText := params[traceAt].(string)
 	if !isBytes || !isText {
@@ -144,7 +145,7 @@ func (r *relays) example() (merchant uuid.UUID, payload []byte, trace string, er
 // relayed measures the real program.
 func (r *relays) relayed(ctx context.Context, t *clock) error {
 	n := r.events(t)
-	merchant, payload, trace, err := r.example()
+	merchant, payload, trace, err := example()
 	if err != nil {
 		return err
 	}

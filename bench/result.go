@@ -105,6 +105,18 @@ func (s sides) costs() []float64 {
 	return costs
 }
 
+// log is what one operation wrote into Postgres's log, where that was counted.
+func (s sides) log() string {
+	var records, bytes []float64
+	for _, one := range s.Slices {
+		records, bytes = append(records, one.WALRecords), append(bytes, one.WALBytes)
+	}
+	if spreadOf(bytes).Median == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.1f WAL records, %s bytes", spreadOf(records).Median, thousands(spreadOf(bytes).Median))
+}
+
 func spreadOf(values []float64) spread {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
@@ -124,8 +136,8 @@ func (r result) table() string {
 	fmt.Fprintf(&b, "%s: %s per second, median (min–max) of %d rounds\n", r.Title, r.Unit, len(r.Contenders[0].Slices))
 	for _, s := range r.Contenders {
 		seen := spreadOf(s.rates())
-		fmt.Fprintf(&b, "  %-14s %-62s %8s (%s–%s)   %s µs of CPU each\n",
-			s.Name, s.Title, thousands(seen.Median), thousands(seen.Min), thousands(seen.Max), thousands(spreadOf(s.costs()).Median))
+		fmt.Fprintf(&b, "  %-14s %-62s %8s (%s–%s)   %s µs of CPU each%s\n",
+			s.Name, s.Title, thousands(seen.Median), thousands(seen.Min), thousands(seen.Max), thousands(spreadOf(s.costs()).Median), s.log())
 	}
 	for _, c := range r.Ratios {
 		fmt.Fprintf(&b, "  %-77s %8.2f (%.2f–%.2f)   target ≥ %.2f   %s\n",

@@ -109,4 +109,11 @@ var ofDoors = []mutant{
 		new:  "  GRANT SELECT ON ALL TABLES IN SCHEMA public TO payonce_program;\n  GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO payonce_reader;\n",
 		pkg:  "./internal/platform/postgres", test: "TestTheReadersRoleReadsEveryTableAndWritesNone",
 	},
+	{
+		name: "a-second-request-in-the-first", breaks: "what follows the chunks of a request that announced a length too is served as another request",
+		file: "internal/platform/httpserver/httpserver.go",
+		old:  "		if len(r.TransferEncoding) > 0 || ",
+		new:  "		if ",
+		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection",
+	},
 }

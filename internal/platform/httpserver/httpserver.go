@@ -57,7 +57,22 @@ func New(h http.Handler, l Limits, log *slog.Logger) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Server{limits: l, log: log, Server: &http.Server{
-		Handler: h, ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
+		Handler: lastInChunks(h), ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+}
+
+// lastInChunks makes a request whose body comes in chunks the last of its connection.
+// It may have carried a Content-Length too: net/http reads the chunks, as RFC 9112 6.3
+// says, and drops the length before a handler sees it, so which of them did cannot be
+// told here. A proxy that believed the length would take what follows the chunks for a
+// part of this body; nothing here reads it as another request. HTTP/1.0 has no chunks:
+// there net/http drops the Transfer-Encoding instead.
+func lastInChunks(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -5,6 +5,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,29 +14,30 @@ import (
 
 // Limits bound what a client can hold. A zero value gets its default.
 type Limits struct {
-	Header time.Duration // from a connection's first byte to the end of the headers; 5 s
-	Read   time.Duration // and to the end of the body; 10 s. net/http lets go of it when the body has arrived
-	Write  time.Duration // from the end of the headers to the end of the answer; 1 min. Streams move theirs
-	Idle   time.Duration // between two requests of a connection; 2 min
-	// Connections is how many one address holds at a time; 2,000. An IPv6 address
-	// counts as its /64. Less than nothing is no bound.
+	Header time.Duration // from a connection's first byte to the end of the headers
+	Read   time.Duration // and to the end of the body. net/http lets go of it when the body has arrived
+	Write  time.Duration // from the end of the headers to the end of the answer. Streams move theirs
+	Idle   time.Duration // between two requests of a connection
+	// Connections is how many one address holds at a time. An IPv6 address counts as
+	// its /64. Less than nothing is no bound.
 	Connections int
 	// Free are networks of our own, whose addresses are not bounded: proxies.
 	Free []*net.IPNet
 }
 
+// What a limit is where nothing else is said.
+const (
+	DefaultHeader      = 5 * time.Second
+	DefaultRead        = 10 * time.Second
+	DefaultWrite       = time.Minute
+	DefaultIdle        = 2 * time.Minute
+	DefaultConnections = 2000
+)
+
 func (l Limits) withDefaults() Limits {
-	for _, one := range []struct {
-		limit   *time.Duration
-		instead time.Duration
-	}{{&l.Header, 5 * time.Second}, {&l.Read, 10 * time.Second}, {&l.Write, time.Minute}, {&l.Idle, 2 * time.Minute}} {
-		if *one.limit == 0 {
-			*one.limit = one.instead
-		}
-	}
-	if l.Connections == 0 {
-		l.Connections = 2000
-	}
+	l.Header, l.Read = cmp.Or(l.Header, DefaultHeader), cmp.Or(l.Read, DefaultRead)
+	l.Write, l.Idle = cmp.Or(l.Write, DefaultWrite), cmp.Or(l.Idle, DefaultIdle)
+	l.Connections = cmp.Or(l.Connections, DefaultConnections)
 	return l
 }
 

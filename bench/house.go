@@ -61,7 +61,7 @@ func (h *house) furnish(ctx context.Context) (err error) {
 	if h.simulatorDB, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.SimulatorDatabase)); err != nil {
 		return err
 	}
-	if err := h.program("api", "", "").Run(ctx, "--migrate"); err != nil {
+	if err := h.settings().Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if h.brokerVersion, err = brokerVersion(h.stack.AMQPURL("/")); err != nil {
@@ -115,13 +115,16 @@ func (h *house) close() error {
 // program describes one that listens on at, where it answers 200 on the path
 // ready; own are settings of its own.
 func (h *house) program(name, at, ready string, own ...string) *program.Program {
-	settings := program.Settings{
+	return program.New(h.settings().Spec(name, "", own...), "http://"+at, ready)
+}
+
+func (h *house) settings() program.Settings {
+	return program.Settings{
 		Bin: h.cfg.bin(), Dir: h.stack.Dir(), Marker: h.stack.Marker(),
-		PostgresDSN: h.stack.PostgresDSN(devstack.MainDatabase), SimulatorDSN: h.stack.PostgresDSN(devstack.SimulatorDatabase),
+		PostgresDSN: h.stack.ProgramDSN(devstack.MainDatabase), SimulatorDSN: h.stack.OwnerDSN(devstack.SimulatorDatabase),
 		AMQPURL: h.stack.AMQPURL("/"), Provider: "http://127.0.0.1:9",
 		Secrets: map[string]string{"PAYONCE_SECRET": "bench-secret-bench-secret-bench-secret"},
 	}
-	return program.New(settings.Spec(name, "", own...), "http://"+at, ready)
 }
 
 // start runs a program until stop is called.

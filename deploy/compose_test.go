@@ -259,7 +259,7 @@ func TestPasswordsAgreeAcrossServices(t *testing.T) {
 	t.Parallel()
 	file := readCompose(t)
 	postgres, rabbit := file.Services["postgres"].Environment, file.Services["rabbitmq"].Environment
-	world := read(t, "deploy/postgres/10-world.sql")
+	scripts := read(t, "deploy/postgres/10-world.sql") + read(t, "deploy/postgres/20-shop.sql")
 	for name, each := range file.Services {
 		for variable, value := range each.Environment {
 			address, err := url.Parse(value)
@@ -273,16 +273,30 @@ func TestPasswordsAgreeAcrossServices(t *testing.T) {
 			case address.Hostname() == "rabbitmq":
 				agree = user == rabbit["RABBITMQ_DEFAULT_USER"] && password == rabbit["RABBITMQ_DEFAULT_PASS"]
 			case database == postgres["POSTGRES_DB"]:
-				agree = user == postgres["POSTGRES_USER"] && password == postgres["POSTGRES_PASSWORD"]
+				agree = made(scripts, user, password) && user == roleOf(name) && strings.Contains(scripts, "ALTER DATABASE "+database+" OWNER TO payonce_owner")
 			default:
-				agree = strings.Contains(world, "CREATE ROLE "+user+" LOGIN PASSWORD '"+password+"'") &&
-					strings.Contains(world, "CREATE DATABASE "+database+" OWNER "+user)
+				agree = made(scripts, user, password) && strings.Contains(scripts, "CREATE DATABASE "+database+" OWNER "+user)
 			}
 			if !agree {
 				t.Errorf("%s: nobody gave %s the user, password or database that %s names", name, address.Hostname(), variable)
 			}
 		}
 	}
+}
+
+func made(scripts, user, password string) bool {
+	return strings.Contains(scripts, "CREATE ROLE "+user+" LOGIN PASSWORD '"+password+"'")
+}
+
+// roleOf is what a service is in the shop's database.
+func roleOf(service string) string {
+	switch service {
+	case "migrate":
+		return "payonce_owner"
+	case "simulator":
+		return "payonce_reader"
+	}
+	return "payonce_program"
 }
 
 func TestVolumesAreDeclaredOrLieInTheRepository(t *testing.T) {

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func everySetting(t *testing.T) map[string]setting {
 	all := map[string]setting{}
 	for _, process := range processes {
 		for name, each := range settings(t, process) {
-			each.fallback = strings.NewReplacer("${default_secret}", config.DefaultSecret, "${default_webhook_secret}", config.DefaultWebhookSecret).Replace(each.fallback)
+			each.fallback = os.Expand(each.fallback, func(name string) string { return config.Defaults()[name] })
 			if twin, ok := all[name]; ok && twin != each {
 				t.Errorf("%s means one thing to %s and another elsewhere: %+v, %+v", name, process, each, twin)
 			}

@@ -144,7 +144,7 @@ func (a *api) run(ctx context.Context) error {
 // serve adds the server. It is the first of the group to be interrupted and
 // keeps the others waiting until it has drained.
 func (a *api) serve(ctx context.Context, g *run.Group, listener net.Listener) {
-	limits := httpserver.Limits{Write: a.cfg.MaxWait + 30*time.Second, Connections: a.cfg.Connections, Free: a.cfg.Proxies()}
+	limits := httpserver.Limits{Write: a.cfg.MaxWait + httpapi.AnswerBeyondWait, Connections: a.cfg.Connections, Free: a.cfg.Proxies()}
 	server := httpserver.New(a.handler, limits, a.log)
 	stopped := make(chan error, 1)
 	interrupted, interrupt := context.WithCancel(ctx)

@@ -25,6 +25,9 @@ func armFaults(cfg config.Base) error {
 	return nil
 }
 
+// prepareLaboratory has nothing to make.
+func prepareLaboratory(context.Context, postgres.Config) error { return nil }
+
 // laboratory is absent from a default build.
 func laboratory(context.Context, config.API, postgres.Config, *postgres.DB, *slog.Logger) (http.Handler, error) {
 	return nil, nil //nolint:nilnil // no laboratory is no error

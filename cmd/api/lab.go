@@ -33,6 +33,15 @@ func armFaults(cfg config.Base) error {
 	return fault.FromEnv(cfg.Faults)
 }
 
+// prepareLaboratory makes the laboratory's tables, which the programs' role may not.
+func prepareLaboratory(ctx context.Context, pg postgres.Config) error {
+	db, err := postgres.Open(ctx, pg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(faults.Make(ctx, db), naive.Make(ctx, db), db.Close())
+}
+
 // laboratory is the outside hand: bursts, crash points, a look at the mailbox.
 // The crash points of this process are armed from the board, until ctx ends.
 func laboratory(ctx context.Context, cfg config.API, pg postgres.Config, db *postgres.DB, log *slog.Logger) (http.Handler, error) {

@@ -62,6 +62,9 @@ func migrate(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := prepareLaboratory(ctx, pg); err != nil {
+		return err
+	}
 	log.Info("schema is up to date", "applied", n)
 	return nil
 }

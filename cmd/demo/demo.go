@@ -105,6 +105,8 @@ func (d *demo) describe() runfile.File {
 		SimulatorURL:  "http://" + d.addr.simulator,
 		MailboxURL:    "http://" + d.addr.simulator + "/mailbox",
 		PostgresDSN:   os.Getenv("PAYONCE_POSTGRES_DSN"),
+		ProgramDSN:    os.Getenv("PAYONCE_POSTGRES_DSN"),
+		ReaderDSN:     os.Getenv("PAYONCE_POSTGRES_DSN"),
 		SimulatorDSN:  os.Getenv("PAYONCE_SIMULATOR_POSTGRES_DSN"),
 		AMQPURL:       d.stack.AMQPURL("/"),
 		WebhookSecret: d.kept.WebhookSecret,
@@ -114,10 +116,11 @@ func (d *demo) describe() runfile.File {
 		},
 	}
 	if f.PostgresDSN == "" {
-		f.PostgresDSN = d.stack.PostgresDSN(devstack.MainDatabase)
+		f.PostgresDSN = d.stack.OwnerDSN(devstack.MainDatabase)
+		f.ProgramDSN, f.ReaderDSN = d.stack.ProgramDSN(devstack.MainDatabase), d.stack.ReaderDSN(devstack.MainDatabase)
 	}
 	if f.SimulatorDSN == "" {
-		f.SimulatorDSN = d.stack.PostgresDSN(devstack.SimulatorDatabase)
+		f.SimulatorDSN = d.stack.OwnerDSN(devstack.SimulatorDatabase)
 	}
 	if d.cfg.Dev {
 		f.DevURL = "http://" + d.addr.dev
@@ -133,7 +136,7 @@ func (d *demo) start(ctx context.Context) error {
 	for _, service := range []*devstack.Service{d.stack.Postgres, d.stack.RabbitMQ} {
 		d.supervise(watching, service)
 	}
-	if err := d.program("api", d.localURL(), "/readyz").Run(ctx, "--migrate"); err != nil {
+	if err := d.settings().Migrate(ctx, d.file.PostgresDSN); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	programs, err := d.programs()
@@ -186,23 +189,27 @@ func (d *demo) localURL() string {
 	return "http://" + net.JoinHostPort("127.0.0.1", port)
 }
 
-// program is one of ours; a person may set crash points and the log's level for
-// all of them.
-func (d *demo) program(name, url, ready string) *program.Program {
-	admin := map[string]string{"api": d.addr.adminAPI, "relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
-	settings := program.Settings{
+func (d *demo) settings() program.Settings {
+	return program.Settings{
 		Bin: d.bin, Dir: d.cfg.DataDir, Marker: d.stack.Marker(), Schedule: d.cfg.Schedule,
-		PostgresDSN: d.file.PostgresDSN, SimulatorDSN: d.file.SimulatorDSN, AMQPURL: d.file.AMQPURL, NaiveAMQPURL: d.file.AMQPURL,
+		PostgresDSN: d.file.ProgramDSN, ReaderDSN: d.file.ReaderDSN, SimulatorDSN: d.file.SimulatorDSN,
+		AMQPURL: d.file.AMQPURL, NaiveAMQPURL: d.file.AMQPURL,
 		Simulator: d.addr.simulator, SMTP: d.addr.smtp, Listen: d.addr.listen, PublicURL: d.addr.public, LocalURL: d.localURL(),
 		Secrets: map[string]string{
 			"PAYONCE_SECRET": d.kept.Secret, "PAYONCE_WEBHOOK_SECRET": d.kept.WebhookSecret, "PAYONCE_OPERATOR_TOKEN": d.kept.OperatorToken,
 		},
 	}
+}
+
+// program is one of ours; a person may set crash points and the log's level for
+// all of them.
+func (d *demo) program(name, url, ready string) *program.Program {
+	admin := map[string]string{"api": d.addr.adminAPI, "relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
 	own := program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")
 	if hosts := d.hosts(); hosts != nil {
 		own = append(own, "PAYONCE_HOSTS="+strings.Join(hosts, ","))
 	}
-	return program.New(settings.Spec(name, admin[name], own...), url, ready)
+	return program.New(d.settings().Spec(name, admin[name], own...), url, ready)
 }
 
 // hosts are the names by which others in the room may call this machine, when the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
@@ -79,7 +80,7 @@ func newShop(t *testing.T) *shop {
 func (s *shop) relay() *exec.Cmd {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asRelay+"=1", "PAYONCE_POSTGRES_DSN="+s.dsn, "PAYONCE_AMQP_URL="+s.url,
+	cmd.Env = append(os.Environ(), asRelay+"=1", "PAYONCE_POSTGRES_DSN="+devstack.RoleDSN(s.dsn, postgres.ProgramRole), "PAYONCE_AMQP_URL="+s.url,
 		"PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_FORMAT=json", "PAYONCE_RELAY_BATCH=100")
 	if testing.Verbose() {
 		cmd.Stderr = os.Stderr

@@ -43,7 +43,7 @@ It charges test cards (tok_ok, tok_declined, tok_timeout_after …), keeps every
 
 func main() {
 	var cfg config
-	kong.Parse(&cfg, kong.Name("simulator"), kong.Description(description), kong.Vars{"default_webhook_secret": appconfig.DefaultWebhookSecret})
+	kong.Parse(&cfg, kong.Name("simulator"), kong.Description(description), kong.Vars(appconfig.Defaults()))
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := process.Context(world.Drain, log)
 	defer stop()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
@@ -68,7 +69,7 @@ func (s *shop) start() *exec.Cmd {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asWorker+"=1", "PAYONCE_SCHEDULE=demo", "PAYONCE_LOG_LEVEL=warn", "PAYONCE_POOL_SIZE=6",
-		"PAYONCE_POSTGRES_DSN="+s.dsn, "PAYONCE_AMQP_URL="+s.amqp,
+		"PAYONCE_POSTGRES_DSN="+devstack.RoleDSN(s.dsn, postgres.ProgramRole), "PAYONCE_AMQP_URL="+s.amqp,
 		"PAYONCE_PROVIDER_URL="+s.world.URL, "PAYONCE_SMTP_ADDR="+s.world.SMTPAddr)
 	cmd.Stderr = s.t.Output()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -245,9 +246,9 @@ func TestAWorkerThatStartsBeforeItsSchemaWaitsForItAndThenDrainsOnSIGTERM(t *tes
 	}
 	s.until("every effect is there", func() bool { return s.count(inboxRows) == 15 && s.count(mailsSent) == 5 })
 	s.effectsOnce(5)
-	if n := s.count(`SELECT count(*) FROM heartbeats WHERE process = 'worker' AND broker_ok`); n != 1 {
-		t.Errorf("want 1 worker that beats and has its broker, got %d", n)
-	}
+	s.until("one worker beats and has its broker", func() bool {
+		return s.count(`SELECT count(*) FROM heartbeats WHERE process = 'worker' AND broker_ok`) == 1
+	})
 
 	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

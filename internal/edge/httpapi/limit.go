@@ -15,26 +15,27 @@ import (
 
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
+	"payonce/internal/platform/config"
 	"payonce/internal/platform/httpserver"
 )
 
 // Limits bound what one address, and one sandbox, may do. A rate or a number
-// below zero means no limit, and zero the default.
+// below zero means no limit, and zero the default, which is package config's.
 type Limits struct {
-	PerSecond float64 // requests of an address, and of a sandbox; 200
-	Burst     int     // 1,000
-	// Sandboxes an address may make: 2 a second, 300 at once.
+	PerSecond float64 // requests of an address, and of a sandbox
+	Burst     int
+	// Sandboxes an address may make.
 	SandboxesPerSecond float64
 	SandboxBurst       int
-	Streams            int // live streams of an address at a time; 100
+	Streams            int // live streams of an address at a time
 	// Proxies are networks whose X-Forwarded-For is believed.
 	Proxies []*net.IPNet
 }
 
 func (l Limits) withDefaults() Limits {
-	l.PerSecond, l.Burst = cmp.Or(l.PerSecond, 200), cmp.Or(l.Burst, 1000)
-	l.SandboxesPerSecond, l.SandboxBurst = cmp.Or(l.SandboxesPerSecond, 2), cmp.Or(l.SandboxBurst, 300)
-	l.Streams = cmp.Or(l.Streams, 100)
+	l.PerSecond, l.Burst = cmp.Or(l.PerSecond, config.DefaultRate), cmp.Or(l.Burst, config.DefaultBurst)
+	l.SandboxesPerSecond, l.SandboxBurst = cmp.Or(l.SandboxesPerSecond, config.DefaultSandboxRate), cmp.Or(l.SandboxBurst, config.DefaultSandboxBurst)
+	l.Streams = cmp.Or(l.Streams, config.DefaultStreams)
 	return l
 }
 

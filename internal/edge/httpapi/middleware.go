@@ -22,8 +22,8 @@ import (
 	"payonce/internal/pattern/idempotency"
 )
 
-// maxBody bounds a request body.
-const maxBody = 64 << 10
+// MaxBody bounds a request body.
+const MaxBody = 64 << 10
 
 type contextKey int
 
@@ -128,11 +128,11 @@ func (s *server) sized(c *gin.Context) {
 		return
 	}
 	tooLarge := no(wire.KindBodyTooLarge, "A body may have at most 65,536 bytes.")
-	if c.Request.ContentLength > maxBody {
+	if c.Request.ContentLength > MaxBody {
 		s.refuse(c, tooLarge)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):

@@ -16,8 +16,11 @@ import (
 
 const (
 	heartbeat = 15 * time.Second
-	// writeTimeout bounds one write: a client that does not read is let go.
-	writeTimeout = 10 * time.Second
+	// StreamWrite bounds one write: a client that does not read is let go.
+	StreamWrite = 10 * time.Second
+	// AnswerBeyondWait is what an answer may take beside the longest wait that its
+	// client may ask for.
+	AnswerBeyondWait = 30 * time.Second
 )
 
 // StreamActivity is GET /v1/stream.
@@ -133,7 +136,7 @@ func (o sse) message(m journal.Message) error {
 
 func (o sse) send(b []byte) error {
 	// A server without deadlines (a test's recorder) has none to move.
-	_ = o.control.SetWriteDeadline(time.Now().Add(writeTimeout)) //nolint:forbidigo // the connection's deadline, not a decision
+	_ = o.control.SetWriteDeadline(time.Now().Add(StreamWrite)) //nolint:forbidigo // the connection's deadline, not a decision
 	if _, err := o.w.Write(b); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ SELECT part, day, extract(epoch FROM over) AS late_seconds
 // that: never for longer than this.
 const shortLockSQL = `SELECT set_config('lock_timeout', '50ms', true)`
 
-const dropSQL = `SELECT drop_day_partition($1, $2, $3)`
+const dropSQL = `SELECT drop_day_partition($1, $2)`
 
 // dropOverdue drops every day of a table that is older than its window and holds
 // no row that must stay. A day that stays is tried again with the next run, and
@@ -63,9 +63,7 @@ func (k *Keeper) dropOverdue(ctx context.Context, table string, window time.Dura
 }
 
 func (k *Keeper) drop(ctx context.Context, table string, d dated) error {
-	keep := ""
 	if table == outboxTable {
-		keep = `published_at IS NULL`
 		if waits, err := k.holdsUnpublished(ctx, d); err != nil || waits {
 			if err == nil {
 				err = k.kept(ctx, table, d, "it holds an event that was never published")
@@ -76,7 +74,7 @@ func (k *Keeper) drop(ctx context.Context, table string, d dated) error {
 			return err
 		}
 	}
-	fate, err := k.dropOne(ctx, table, d.Part, keep)
+	fate, err := k.dropOne(ctx, table, d.Part)
 	switch {
 	case postgres.LockTimeout(err):
 		k.cfg.Log.Info("a partition is in use and stays for now", "partition", d.Part)
@@ -97,13 +95,13 @@ func (k *Keeper) drop(ctx context.Context, table string, d dated) error {
 
 // dropOne tries a few times, with longer pauses each time, because a lock that
 // is not free now is free in a moment.
-func (k *Keeper) dropOne(ctx context.Context, table, part, keep string) (fate string, err error) {
+func (k *Keeper) dropOne(ctx context.Context, table, part string) (fate string, err error) {
 	for try := range dropTries {
 		err = postgres.InTx(ctx, k.cfg.DB, func(tx postgres.Tx) error {
 			if _, err := tx.Exec(ctx, shortLockSQL); err != nil {
 				return err
 			}
-			return tx.Get(ctx, &fate, dropSQL, table, part, keep)
+			return tx.Get(ctx, &fate, dropSQL, table, part)
 		})
 		if !postgres.LockTimeout(err) {
 			break

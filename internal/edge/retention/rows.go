@@ -52,7 +52,8 @@ DELETE FROM merchants WHERE id IN (
      AND NOT EXISTS (SELECT FROM orders o WHERE o.merchant_id = m.id)
    LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
-const emptySandbox = 24 * time.Hour
+// EmptySandbox is how long a sandbox lives in which nothing is ordered.
+const EmptySandbox = 24 * time.Hour
 
 // rows is a table whose rows go by age.
 type rows struct {
@@ -71,7 +72,7 @@ func (k *Keeper) aged() []rows {
 		{"attempts", olderThan(w.Attempts, oldAttemptsSQL)},
 		{"dead_letters", olderThan(w.Letters, oldLettersSQL)},
 		{"recordings", recording.RemoveExpired},
-		{"merchants", olderThan(emptySandbox, emptySandboxesSQL)},
+		{"merchants", olderThan(EmptySandbox, emptySandboxesSQL)},
 	}
 }
 

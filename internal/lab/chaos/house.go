@@ -96,7 +96,7 @@ func (h *house) raise(ctx, keeping context.Context, o Options) (err error) {
 	if err := h.addresses(ctx); err != nil {
 		return err
 	}
-	if err := h.programs[apis[0]].Run(ctx, "--migrate"); err != nil {
+	if err := h.settings("").Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	for _, name := range h.order {
@@ -173,7 +173,7 @@ func (h *house) addresses(ctx context.Context) error {
 	}
 	h.simulatorURL = "http://" + world
 	services := map[string]string{
-		"postgres": h.stack.PostgresDSN(devstack.MainDatabase), "rabbitmq": h.amqpURL, "provider": h.simulatorURL,
+		"postgres": h.stack.ProgramDSN(devstack.MainDatabase), "rabbitmq": h.amqpURL, "provider": h.simulatorURL,
 	}
 	linked := map[string]string{}
 	for _, name := range links {
@@ -214,13 +214,8 @@ func (h *house) add(ctx context.Context, name string, linked map[string]string) 
 	if name == auditing {
 		binary = "api"
 	}
-	settings := program.Settings{
-		Bin: h.bin, Dir: h.dir, Marker: h.stack.Marker(), Schedule: "demo",
-		PostgresDSN: h.stack.PostgresDSN(devstack.MainDatabase), SimulatorDSN: h.stack.PostgresDSN(devstack.SimulatorDatabase),
-		AMQPURL: linked[binary+">rabbitmq"], Provider: linked[binary+">provider"],
-		Simulator: strings.TrimPrefix(h.simulatorURL, "http://"), SMTP: h.smtp,
-		Listen: listen, PublicURL: "http://" + listen, Secrets: h.secret,
-	}
+	settings := h.settings(listen)
+	settings.AMQPURL, settings.Provider = linked[binary+">rabbitmq"], linked[binary+">provider"]
 	if dsn := linked[binary+">postgres"]; dsn != "" {
 		settings.PostgresDSN = dsn
 	}
@@ -233,11 +228,25 @@ func (h *house) add(ctx context.Context, name string, linked map[string]string) 
 	return nil
 }
 
+func (h *house) settings(listen string) program.Settings {
+	return program.Settings{
+		Bin: h.bin, Dir: h.dir, Marker: h.stack.Marker(), Schedule: "demo",
+		PostgresDSN: h.stack.ProgramDSN(devstack.MainDatabase), SimulatorDSN: h.stack.OwnerDSN(devstack.SimulatorDatabase),
+		Simulator: strings.TrimPrefix(h.simulatorURL, "http://"), SMTP: h.smtp,
+		Listen: listen, PublicURL: "http://" + listen, Secrets: h.secret,
+	}
+}
+
 // secrets are what must stand in no log and no message, by name.
 func (h *house) secrets() map[string]string {
 	all := maps.Clone(h.secret)
-	if dsn, err := url.Parse(h.stack.PostgresDSN(devstack.MainDatabase)); err == nil { // devstack made it
-		all["the services' password"], _ = dsn.User.Password()
+	for whose, text := range map[string]string{
+		"the services' password": h.stack.PostgresDSN(devstack.MainDatabase), "the owner's password": h.stack.OwnerDSN(devstack.MainDatabase),
+		"the programs' password": h.stack.ProgramDSN(devstack.MainDatabase),
+	} {
+		if dsn, err := url.Parse(text); err == nil { // devstack made it
+			all[whose], _ = dsn.User.Password()
+		}
 	}
 	return all
 }

@@ -231,7 +231,27 @@ func (d *doctor) database(pg postgres.Config) []finding {
 	default:
 		found = append(found, ok("migrations", fmt.Sprintf("version %d, the newest", now)))
 	}
-	return found
+	return append(found, roles(ctx, db))
+}
+
+// The programs of the shop name themselves to the database.
+const tooStrongSQL = `
+SELECT DISTINCT a.application_name || ' as ' || r.rolname FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+ WHERE a.datname = current_database() AND r.rolsuper AND a.application_name IN ('payonce-api', 'payonce-relay', 'payonce-worker')
+ ORDER BY 1`
+
+// roles looks whether a program of the shop is a superuser of the database.
+func roles(ctx context.Context, db *postgres.DB) finding {
+	const name = "roles"
+	var strong []string
+	if err := db.Select(ctx, &strong, tooStrongSQL); err != nil {
+		return skipped(name, err.Error())
+	}
+	if len(strong) > 0 {
+		return note(name, "superusers: "+strings.Join(strong, ", "),
+			"Give api, relay and worker the role payonce_program and only api --migrate the owner: docs/production.md, Roles of the database.")
+	}
+	return ok(name, "no program of the shop is a superuser")
 }
 
 func (d *doctor) broker(nodes string) finding {

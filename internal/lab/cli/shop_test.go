@@ -14,6 +14,7 @@ import (
 
 	"payonce/internal/lab/runfile"
 	"payonce/internal/lab/stage"
+	"payonce/internal/platform/postgres"
 )
 
 // One shop for all of them: each desk has a sandbox of its own.
@@ -318,9 +319,16 @@ func healthy(t *testing.T, d *desk, s *stage.Stage) {
 		state[c.Name] = c.State
 		require.False(t, c.State == "failed" || c.State == "note" && c.Remedy == "", "%+v", c)
 	}
-	for _, name := range []string{"shop", "run.json", "process api", "process worker", "api", "clock of the api", "heartbeat of relay", "postgres", "migrations", "rabbitmq", "provider", "mailbox", "disk"} {
+	for _, name := range []string{"shop", "run.json", "process api", "process worker", "api", "clock of the api", "heartbeat of relay", "postgres", "migrations", "roles", "rabbitmq", "provider", "mailbox", "disk"} {
 		require.Equal(t, "ok", state[name], name)
 	}
+	strong, err := postgres.Open(t.Context(), postgres.Config{DSN: s.DSN, AppName: "payonce-relay"})
+	require.NoError(t, err)
+	require.NoError(t, strong.Ping(t.Context()))
+	warned := d.payonce("doctor", "--table")
+	require.Equal(t, 0, warned.code)
+	require.Contains(t, warned.out, "payonce-relay as ")
+	require.NoError(t, strong.Close())
 	// With an address alone the processes cannot be looked at.
 	elsewhere := newDesk(t)
 	require.Equal(t, 0, elsewhere.payonce("doctor", "--url", s.URL).code)

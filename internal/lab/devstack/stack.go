@@ -49,6 +49,11 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	if s.postgres != nil {
+		if err := s.handOver(ctx, o.Databases); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	return s, nil
 }
 
@@ -186,8 +191,8 @@ func (s *Stack) connectExternal(ctx context.Context) error {
 	return nil
 }
 
-// PostgresDSN addresses one database as the superuser payonce; on a Postgres
-// that was given, as the user that was given.
+// PostgresDSN addresses one database as the superuser payonce, which no program of the
+// shop is; on a Postgres that was given, as the user that was given.
 func (s *Stack) PostgresDSN(database string) string {
 	if s.postgres != nil {
 		return s.postgres.dsn(database)

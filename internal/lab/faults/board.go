@@ -109,7 +109,7 @@ func (b *Board) look(ctx context.Context, made *bool) error {
 	ctx, cancel := context.WithTimeout(ctx, claimLimit)
 	defer cancel()
 	if !*made {
-		if err := b.make(ctx); err != nil {
+		if err := Make(ctx, b.db); err != nil {
 			return err
 		}
 		*made = true

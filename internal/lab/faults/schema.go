@@ -33,13 +33,8 @@ var schema = []string{
 	`COMMENT ON TABLE lab.fault_watchers IS 'Up to which fault each process has looked, by its application_name'`,
 }
 
-func (b *Board) make(ctx context.Context) error {
-	return postgres.InTx(ctx, b.db, func(tx postgres.Tx) error {
-		for _, statement := range schema {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// Make makes the tables of the board; it may be called any number of times. As a role
+// that makes no schemas it is an error until the owner has called it.
+func Make(ctx context.Context, db *postgres.DB) error {
+	return postgres.MakeSchema(ctx, db, "lab", schema...)
 }

@@ -1,7 +1,8 @@
 package main
 
 // ofDoors are bugs of what one client may take from the others, what another site
-// may do with a visitor's browser, and what one frozen node may stop.
+// may do with a visitor's browser, what a program may do in the database, and what one
+// frozen node may stop.
 var ofDoors = []mutant{
 	{
 		name: "silence-is-the-providers", breaks: "one sandbox's cards that never get an answer close payment for all",
@@ -86,5 +87,33 @@ var ofDoors = []mutant{
 		old:  "		case known && p.interrupted(before):\n",
 		new:  "		case known && p.interrupted(before) && p.Name == \"\":\n",
 		pkg:  "./internal/edge/journal", test: "TestAProcessThatDiedAndIsBackWithinThreeSecondsWasDown",
+	},
+	{
+		name: "a-program-deletes-payments", breaks: "the programs' role may what no source of theirs does",
+		file: "migrations/grants.sql",
+		old:  "  GRANT DELETE ON activity,",
+		new:  "  GRANT DELETE ON payments, activity,",
+		pkg:  "./internal/platform/postgres", test: "TestTheProgramsRoleMayWriteWhatTheSourcesWriteAndNothingElse",
+	},
+	{
+		name: "a-day-that-is-not-over", breaks: "a program drops the day that is being written, with the owner's hand",
+		file: "migrations/00029_roles.sql",
+		old:  "     OR to_date(right(part, 8), 'YYYYMMDD') >= (clock_timestamp() AT TIME ZONE 'UTC')::date - 1 THEN\n",
+		new:  "     THEN\n",
+		pkg:  "./internal/platform/postgres", test: "TestTheProgramsRoleMakesDropsAndAltersNothingAndReadsNoPasswords",
+	},
+	{
+		name: "a-reader-writes", breaks: "what should only look writes",
+		file: "migrations/grants.sql",
+		old:  "  GRANT SELECT ON ALL TABLES IN SCHEMA public TO payonce_program, payonce_reader;\n",
+		new:  "  GRANT SELECT ON ALL TABLES IN SCHEMA public TO payonce_program;\n  GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO payonce_reader;\n",
+		pkg:  "./internal/platform/postgres", test: "TestTheReadersRoleReadsEveryTableAndWritesNone",
+	},
+	{
+		name: "a-second-request-in-the-first", breaks: "what follows the chunks of a request that announced a length too is served as another request",
+		file: "internal/platform/httpserver/httpserver.go",
+		old:  "		if len(r.TransferEncoding) > 0 || ",
+		new:  "		if ",
+		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection",
 	},
 }

@@ -167,7 +167,7 @@ func (b *Back) sender(cfg BackConfig) (email.Sender, error) {
 func (b *Back) Run(ctx context.Context) error {
 	defer b.Close()
 	for {
-		err := makeSchema(ctx, b.db)
+		err := Make(ctx, b.db)
 		if err == nil {
 			break
 		}

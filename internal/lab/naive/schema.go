@@ -73,24 +73,14 @@ func twin(table string) string {
 	return fmt.Sprintf(`CREATE TABLE IF NOT EXISTS naive.%s (LIKE public.%s INCLUDING ALL)`, table, table)
 }
 
-// makeSchema makes what is not there yet. It needs the shop's own schema.
-func makeSchema(ctx context.Context, db *postgres.DB) error {
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		for _, statement := range schema {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("make the naive tables: %w", err)
-			}
-		}
-		for _, table := range patternTables {
-			if _, err := tx.Exec(ctx, twin(table)); err != nil {
-				return fmt.Errorf("make the twin of %s: %w", table, err)
-			}
-		}
-		if _, err := tx.Exec(ctx, grown); err != nil {
-			return fmt.Errorf("bring the twins along: %w", err)
-		}
-		return nil
-	})
+// Make makes what is not there yet; it needs the shop's own schema. As a role that
+// makes no schemas it is an error until the owner has called it.
+func Make(ctx context.Context, db *postgres.DB) error {
+	statements := schema[:len(schema):len(schema)]
+	for _, table := range patternTables {
+		statements = append(statements, twin(table))
+	}
+	return postgres.MakeSchema(ctx, db, "naive", append(statements, grown)...)
 }
 
 // ownSchema leads a connection to the naive tables first, and to the shop's

@@ -62,7 +62,7 @@ func (s *Shop) ready(ctx context.Context) error {
 	if s.made {
 		return nil
 	}
-	err := makeSchema(ctx, s.db)
+	err := Make(ctx, s.db)
 	s.made = err == nil
 	return err
 }

@@ -37,7 +37,12 @@ func (p *Program) With(env ...string) {
 	p.spec.Env = append(p.spec.Env[:len(p.spec.Env):len(p.spec.Env)], env...)
 }
 
-// Run runs the program for one task, such as --migrate, and waits for its end.
+// Migrate brings the shop's schema up to date with an api, as the owner whose DSN it is.
+func (s Settings) Migrate(ctx context.Context, owner string) error {
+	return New(s.Spec("api", "", "PAYONCE_POSTGRES_DSN="+owner), "", "").Run(ctx, "--migrate")
+}
+
+// Run runs the program for one task and waits for its end.
 func (p *Program) Run(ctx context.Context, args ...string) error {
 	p.mu.Lock()
 	spec := p.spec

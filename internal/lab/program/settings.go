@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,7 +21,10 @@ type Settings struct {
 
 	Schedule                  string
 	PostgresDSN, SimulatorDSN string
-	AMQPURL, NaiveAMQPURL     string
+	// ReaderDSN is the shop's database for lessons, which only read; empty means
+	// PostgresDSN.
+	ReaderDSN             string
+	AMQPURL, NaiveAMQPURL string
 	// Simulator and SMTP are the outside world's addresses, host:port.
 	Simulator, SMTP string
 	// Provider is the URL at which the shop asks the card provider; empty means
@@ -81,7 +85,7 @@ func (s Settings) environment(admin string) []string {
 	tell("SIMULATOR_POSTGRES_DSN", s.SimulatorDSN)
 	if s.LocalURL != "" {
 		tell("SIMULATOR_SHOP_URL", s.LocalURL)
-		tell("SIMULATOR_SHOP_DSN", s.PostgresDSN)
+		tell("SIMULATOR_SHOP_DSN", cmp.Or(s.ReaderDSN, s.PostgresDSN))
 	}
 	tell("SIMULATOR_LISTEN", s.Simulator)
 	tell("SIMULATOR_SMTP_LISTEN", s.SMTP)

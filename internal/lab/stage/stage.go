@@ -16,6 +16,8 @@ import (
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/lab/faults"
+	"payonce/internal/lab/naive"
 	"payonce/internal/lab/program"
 	"payonce/internal/platform/postgres"
 )
@@ -47,7 +49,7 @@ type Stage struct {
 	T            testing.TB
 	URL          string // the api
 	SimulatorURL string
-	DB           *postgres.DB // the shop's database, for looking into it
+	DB           *postgres.DB // the shop's database, for looking into it and breaking it: an administrator's
 	DSN          string
 	AMQPURL      string
 
@@ -82,6 +84,7 @@ func Start(t testing.TB, options Options) *Stage {
 	s.DB, err = postgres.Open(t.Context(), postgres.Config{DSN: s.DSN, PoolSize: 4, AppName: "stage"})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.DB.Close() })
+	require.NoError(t, errors.Join(faults.Make(t.Context(), s.DB), naive.Make(t.Context(), s.DB)), "what api --migrate makes in a lab build")
 
 	api, simulator, smtp := free(t), free(t), free(t)
 	s.SimulatorURL = "http://" + simulator
@@ -94,7 +97,7 @@ func Start(t testing.TB, options Options) *Stage {
 	}
 	s.URL = "http://" + ways.address("client", "api", api)
 	settings := program.Settings{
-		Bin: bin, Schedule: "demo", PostgresDSN: s.DSN, SimulatorDSN: devtest.EmptyDSN(t), Simulator: simulator, SMTP: smtp,
+		Bin: bin, Schedule: "demo", ReaderDSN: devstack.RoleDSN(s.DSN, postgres.ReaderRole), SimulatorDSN: devtest.EmptyDSN(t), Simulator: simulator, SMTP: smtp,
 		Listen: api, PublicURL: s.URL, LocalURL: s.URL,
 		Secrets: map[string]string{"PAYONCE_SECRET": Secret, "PAYONCE_OPERATOR_TOKEN": OperatorToken},
 	}

@@ -3,6 +3,9 @@ package stage
 import (
 	"net/url"
 	"slices"
+
+	"payonce/internal/lab/devstack"
+	"payonce/internal/platform/postgres"
 )
 
 // ways are where the programs find each other.
@@ -21,7 +24,8 @@ func (w ways) of(program string) []string {
 			env = append(env, variable+"="+w.url(program, to, target))
 		}
 	}
-	takes("PAYONCE_POSTGRES_DSN", "postgres", w.postgres, "api", "relay", "worker")
+	// What is given is an administrator's, for looking and breaking; the programs are not one.
+	takes("PAYONCE_POSTGRES_DSN", "postgres", devstack.RoleDSN(w.postgres, postgres.ProgramRole), "api", "relay", "worker")
 	takes("PAYONCE_AMQP_URL", "rabbitmq", w.rabbitmq, "relay", "worker")
 	takes("PAYONCE_NAIVE_AMQP_URL", "rabbitmq", w.rabbitmq, "api")
 	takes("PAYONCE_PROVIDER_URL", "provider", w.provider, "api", "worker")

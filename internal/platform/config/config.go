@@ -145,7 +145,7 @@ var ErrHelp = errors.New("help was shown")
 func Parse(name, about string, cfg any, args []string, out io.Writer) error {
 	helped := false
 	parser, err := kong.New(cfg, kong.Name(name), kong.Description(about), kong.Writers(out, out),
-		kong.Vars{"default_secret": DefaultSecret, "default_webhook_secret": DefaultWebhookSecret},
+		kong.Vars(Defaults()),
 		kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,29 +14,30 @@ import (
 
 // Limits bound what a client can hold. A zero value gets its default.
 type Limits struct {
-	Header time.Duration // from a connection's first byte to the end of the headers; 5 s
-	Read   time.Duration // and to the end of the body; 10 s. net/http lets go of it when the body has arrived
-	Write  time.Duration // from the end of the headers to the end of the answer; 1 min. Streams move theirs
-	Idle   time.Duration // between two requests of a connection; 2 min
-	// Connections is how many one address holds at a time; 2,000. An IPv6 address
-	// counts as its /64. Less than nothing is no bound.
+	Header time.Duration // from a connection's first byte to the end of the headers
+	Read   time.Duration // and to the end of the body. net/http lets go of it when the body has arrived
+	Write  time.Duration // from the end of the headers to the end of the answer. Streams move theirs
+	Idle   time.Duration // between two requests of a connection
+	// Connections is how many one address holds at a time. An IPv6 address counts as
+	// its /64. Less than nothing is no bound.
 	Connections int
 	// Free are networks of our own, whose addresses are not bounded: proxies.
 	Free []*net.IPNet
 }
 
+// What a limit is where nothing else is said.
+const (
+	DefaultHeader      = 5 * time.Second
+	DefaultRead        = 10 * time.Second
+	DefaultWrite       = time.Minute
+	DefaultIdle        = 2 * time.Minute
+	DefaultConnections = 2000
+)
+
 func (l Limits) withDefaults() Limits {
-	for _, one := range []struct {
-		limit   *time.Duration
-		instead time.Duration
-	}{{&l.Header, 5 * time.Second}, {&l.Read, 10 * time.Second}, {&l.Write, time.Minute}, {&l.Idle, 2 * time.Minute}} {
-		if *one.limit == 0 {
-			*one.limit = one.instead
-		}
-	}
-	if l.Connections == 0 {
-		l.Connections = 2000
-	}
+	l.Header, l.Read = cmp.Or(l.Header, DefaultHeader), cmp.Or(l.Read, DefaultRead)
+	l.Write, l.Idle = cmp.Or(l.Write, DefaultWrite), cmp.Or(l.Idle, DefaultIdle)
+	l.Connections = cmp.Or(l.Connections, DefaultConnections)
 	return l
 }
 
@@ -57,7 +59,22 @@ func New(h http.Handler, l Limits, log *slog.Logger) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Server{limits: l, log: log, Server: &http.Server{
-		Handler: h, ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
+		Handler: lastInChunks(h), ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+}
+
+// lastInChunks makes a request whose body comes in chunks the last of its connection.
+// It may have carried a Content-Length too: net/http reads the chunks, as RFC 9112 6.3
+// says, and drops the length before a handler sees it, so which of them did cannot be
+// told here. A proxy that believed the length would take what follows the chunks for a
+// part of this body; nothing here reads it as another request. HTTP/1.0 has no chunks:
+// there net/http drops the Transfer-Encoding instead.
+func lastInChunks(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,4 +146,67 @@ func TestAHouseholdOfIPv6IsOneClient(t *testing.T) {
 	} {
 		require.Equal(t, want, httpserver.Client(address))
 	}
+}
+
+// Whichever of the two lengths somebody before us believed, no byte of the one request
+// is served as another.
+func TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection(t *testing.T) {
+	t.Parallel()
+	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, one := range map[string]struct {
+		head, body string
+		status     int
+		got        string // what the handler read
+	}{
+		"the length is the longer":   {"Content-Length: 49\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 200, ""},
+		"in the other order":         {"Transfer-Encoding: chunked\r\nContent-Length: 49\r\n", "0\r\n\r\n" + smuggled, 200, ""},
+		"the length is the shorter":  {"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n" + smuggled, 200, "{}"},
+		"in chunks alone":            {"Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n" + smuggled, 200, "{}"},
+		"an encoding in other words": {"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n", "{}" + smuggled, 501, ""},
+		"two encodings":              {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 501, ""},
+		"two lengths that differ":    {"Content-Length: 2\r\nContent-Length: 40\r\n", "{}" + smuggled, 400, ""},
+		"a length that is none":      {"Content-Length: +2\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 400, ""},
+		"a space before the colon":   {"Content-Length: 49\r\nTransfer-Encoding : chunked\r\n", "0\r\n\r\n" + smuggled, 400, ""},
+		"a control character":        {"Content-Length: 2\r\nTransfer-Encoding:\x0bchunked\r\n", "{}" + smuggled, 400, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			served := make(chan string, 2)
+			address := serving(t, func(_ http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				served <- r.URL.Path + " " + string(body)
+			}, httpserver.Limits{})
+			c := dial(t, address)
+			_, err := fmt.Fprint(c, "POST /first HTTP/1.1\r\nHost: x\r\n"+one.head+"\r\n"+one.body)
+			require.NoError(t, err)
+			reader := bufio.NewReader(c)
+			answer, err := http.ReadResponse(reader, nil)
+			require.NoError(t, err)
+			require.Equal(t, one.status, answer.StatusCode)
+			require.True(t, answer.Close, "the client is not told that the connection ends")
+			_, _ = io.Copy(io.Discard, answer.Body)
+			_ = answer.Body.Close()
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+			rest, err := io.ReadAll(reader)
+			var late net.Error
+			if err != nil { // a reset is an end too
+				require.NotErrorAs(t, err, &late)
+			}
+			require.Empty(t, rest, "something else was answered on this connection")
+			if one.status == 200 {
+				require.Equal(t, "/first "+one.got, <-served)
+			}
+			require.Empty(t, served)
+		})
+	}
+	old := dial(t, serving(t, func(http.ResponseWriter, *http.Request) {}, httpserver.Limits{}))
+	_, err := fmt.Fprint(old, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+smuggled)
+	require.NoError(t, err)
+	require.NoError(t, old.SetReadDeadline(time.Now().Add(10*time.Second)))
+	all, _ := io.ReadAll(old)
+	require.Equal(t, 1, strings.Count(string(all), "HTTP/1."), "%s", all)
+	// A body of a known length leaves the connection to the next request.
+	kept := dial(t, serving(t, func(http.ResponseWriter, *http.Request) {}, httpserver.Limits{}))
+	asks(t, kept, true)
+	asks(t, kept, true)
 }

@@ -34,8 +34,9 @@ func migrator(cfg Config, files fs.FS) (*goose.Provider, *sql.DB, error) {
 	return p, db, nil
 }
 
-// Migrate brings the schema to the newest version. It may be called by several
-// processes at once and any number of times.
+// Migrate brings the schema to the newest version, and gives the roles of the programs
+// what grants.sql beside the migrations says. It may be called by several processes at
+// once and any number of times.
 func Migrate(ctx context.Context, cfg Config, files fs.FS) (applied int, err error) {
 	p, db, err := migrator(cfg, files)
 	if err != nil {
@@ -46,7 +47,7 @@ func Migrate(ctx context.Context, cfg Config, files fs.FS) (applied int, err err
 	if err != nil {
 		return len(results), fmt.Errorf("migrate: %w", err)
 	}
-	return len(results), nil
+	return len(results), grant(ctx, db, files)
 }
 
 // SchemaVersion returns the database's version and the newest one in files.

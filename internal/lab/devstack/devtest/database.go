@@ -15,16 +15,17 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"payonce/internal/lab/devstack"
 	"payonce/internal/platform/postgres"
 	"payonce/migrations"
 )
 
-// database makes one from the template and drops it when the test ends, with
+// database makes one of the shop's owner from the template and drops it when the test ends, with
 // whatever connections the test forgot.
 func database(t testing.TB, server, template string) string {
 	t.Helper()
 	name := pq.QuoteIdentifier("t_" + short(t.Name()) + "_" + uuid.NewString()[24:])
-	if err := administer(t.Context(), server, "CREATE DATABASE "+name+" TEMPLATE "+pq.QuoteIdentifier(template)); err != nil {
+	if err := administer(t.Context(), server, "CREATE DATABASE "+name+" TEMPLATE "+pq.QuoteIdentifier(template)+" OWNER "+devstack.OwnerRole); err != nil {
 		t.Fatalf("devtest: %v", err)
 	}
 	t.Cleanup(func() {
@@ -85,12 +86,12 @@ var (
 )
 
 func makeTemplate(ctx context.Context, conn *sql.Conn, server, name string) error {
-	for _, statement := range []string{"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name} {
+	for _, statement := range []string{"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name + " OWNER " + devstack.OwnerRole} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
-	if _, err := postgres.Migrate(ctx, postgres.Config{DSN: in(server, name)}, migrations.Files); err != nil {
+	if _, err := postgres.Migrate(ctx, postgres.Config{DSN: devstack.RoleDSN(in(server, name), devstack.OwnerRole)}, migrations.Files); err != nil {
 		return err
 	}
 	// Nobody may connect: a template with a session cannot be cloned.

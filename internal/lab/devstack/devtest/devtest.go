@@ -49,7 +49,9 @@ func Postgres(t testing.TB) *postgres.DB {
 	return db
 }
 
-// DSN returns the address of a migrated database that only this test uses.
+// DSN returns the address of a migrated database that only this test uses, as an
+// administrator: a test looks everywhere and breaks everything. Its owner migrated it;
+// [devstack.RoleDSN] leads to it as a role of the shop.
 func DSN(t testing.TB) string {
 	t.Helper()
 	server := postgresServer(t)
@@ -100,11 +102,11 @@ func postgresServer(t testing.TB) string {
 }
 
 var privatePostgres = sync.OnceValues(func() (string, error) {
-	if given := os.Getenv(devstack.TestPostgresDSN); given != "" {
-		return given, nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
+	if given := os.Getenv(devstack.TestPostgresDSN); given != "" {
+		return given, devstack.EnsureRoles(ctx, given)
+	}
 	stack, err := devstack.StartScratch(ctx, devstack.Options{SkipRabbitMQ: true, Progress: note})
 	if err != nil {
 		return "", err

@@ -37,7 +37,7 @@ func Own(t testing.TB) *devstack.Stack {
 			t.Errorf("devtest: %v", err)
 		}
 	})
-	if _, err := postgres.Migrate(ctx, postgres.Config{DSN: stack.PostgresDSN(devstack.MainDatabase)}, migrations.Files); err != nil {
+	if _, err := postgres.Migrate(ctx, postgres.Config{DSN: stack.OwnerDSN(devstack.MainDatabase)}, migrations.Files); err != nil {
 		t.Fatalf("devtest: %v", err)
 	}
 	return stack

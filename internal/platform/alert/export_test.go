@@ -1,0 +1,4 @@
+package alert
+
+// NamesSQL is what Names asks.
+const NamesSQL = namesSQL

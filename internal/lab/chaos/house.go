@@ -96,7 +96,7 @@ func (h *house) raise(ctx, keeping context.Context, o Options) (err error) {
 	if err := h.addresses(ctx); err != nil {
 		return err
 	}
-	if err := h.settings("").Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
+	if err := h.settings().Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	for _, name := range h.order {
@@ -214,7 +214,8 @@ func (h *house) add(ctx context.Context, name string, linked map[string]string) 
 	if name == auditing {
 		binary = "api"
 	}
-	settings := h.settings(listen)
+	settings := h.settings()
+	settings.Listen, settings.PublicURL = listen, "http://"+listen
 	settings.AMQPURL, settings.Provider = linked[binary+">rabbitmq"], linked[binary+">provider"]
 	if dsn := linked[binary+">postgres"]; dsn != "" {
 		settings.PostgresDSN = dsn
@@ -228,12 +229,11 @@ func (h *house) add(ctx context.Context, name string, linked map[string]string) 
 	return nil
 }
 
-func (h *house) settings(listen string) program.Settings {
+func (h *house) settings() program.Settings {
 	return program.Settings{
 		Bin: h.bin, Dir: h.dir, Marker: h.stack.Marker(), Schedule: "demo",
 		PostgresDSN: h.stack.ProgramDSN(devstack.MainDatabase), SimulatorDSN: h.stack.OwnerDSN(devstack.SimulatorDatabase),
-		Simulator: strings.TrimPrefix(h.simulatorURL, "http://"), SMTP: h.smtp,
-		Listen: listen, PublicURL: "http://" + listen, Secrets: h.secret,
+		Simulator: strings.TrimPrefix(h.simulatorURL, "http://"), SMTP: h.smtp, Secrets: h.secret,
 	}
 }
 

@@ -67,8 +67,16 @@ func (h house) publish(id uuid.UUID, minutes int) {
 
 func (h house) applied(consumer string, ids ...uuid.UUID) {
 	for _, id := range ids {
-		h.exec(`INSERT INTO consumer_inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, consumer, id)
+		h.exec(`INSERT INTO consumer_inbox (consumer, event_id, processed_at) VALUES ($1, $2, clock_timestamp() - interval '1 minute')
+			ON CONFLICT DO NOTHING`, consumer, id)
 	}
+}
+
+// replay is an event's row for the ledger alone, which has not left.
+func (h house) replay(id uuid.UUID) {
+	h.exec(`INSERT INTO outbox_events (row_id, event_id, destination, aggregate_type, aggregate_id, aggregate_version, type, payload, partition_no, replay_no)
+		SELECT uuid_v7(), event_id, 'ledger', aggregate_type, aggregate_id, aggregate_version, type, payload, partition_no, 1
+		  FROM outbox_events WHERE row_id = $1`, id)
 }
 
 func (h house) look() {
@@ -118,6 +126,53 @@ func TestAPublishedEventThatWasNotAppliedInTimeIsAnAlertUntilItIs(t *testing.T) 
 	require.Empty(t, h.alerts(), "the last is applied")
 	require.Equal(t, 1, h.count(`SELECT count(*) FROM alerts WHERE state = 'resolved' AND kind = $1`, delivery.AlertNotApplied.Name))
 	require.Equal(t, 0, h.count(`SELECT count(*) FROM missed_events WHERE event_id = $1`, young))
+}
+
+func TestAConsumerThatIsMerelyBehindIsNoAlertUntilItHasPassedTheEventOrStops(t *testing.T) {
+	t.Parallel()
+	for name, one := range map[string]struct {
+		ready, pause int // in its queue, and the seconds since it applied something
+		passed       bool
+		alerts       map[string]int
+	}{
+		"it works on what left before":                {ready: 5, pause: 60, alerts: map[string]int{}},
+		"its queue is empty, and it has some in hand": {pause: 10, alerts: map[string]int{}},
+		"its queue is empty, and it has stopped":      {pause: 60, alerts: map[string]int{"ledger": 1}},
+		"its queue is long, and it has stopped":       {ready: 5, pause: 11 * 60, alerts: map[string]int{"ledger": 1}},
+		"it has applied what left later":              {ready: 5, pause: 60, passed: true, alerts: map[string]int{"ledger": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t)
+			before, late, after := h.captured(50, true), h.captured(30, true), h.captured(15, true)
+			for _, consumer := range []string{"tickets", "email"} {
+				h.applied(consumer, before, late, after)
+			}
+			h.applied("ledger", before)
+			if one.passed {
+				h.applied("ledger", after)
+			} else {
+				h.exec(`DELETE FROM outbox_events WHERE row_id = $1`, after)
+			}
+			h.exec(`UPDATE consumer_inbox SET processed_at = clock_timestamp() - $1 * interval '1 second'`, one.pause)
+			h.exec(`INSERT INTO queue_samples (queue, ready, consumers, sampled_at) VALUES ('ledger', $1, 1, clock_timestamp())`, one.ready)
+			h.look()
+			require.Equal(t, one.alerts, h.alerts())
+			require.Equal(t, 1, h.count(`SELECT count(*) FROM missed_events WHERE event_id = $1`, late), "it stays watched")
+			// It goes on, then it stops.
+			if !one.passed {
+				h.exec(`UPDATE consumer_inbox SET processed_at = clock_timestamp()`)
+				h.look()
+				require.Empty(t, h.alerts())
+				h.exec(`UPDATE consumer_inbox SET processed_at = clock_timestamp() - interval '1 hour'`)
+				h.look()
+				require.Equal(t, map[string]int{"ledger": 1}, h.alerts())
+			}
+			h.applied("ledger", late)
+			h.look()
+			require.Empty(t, h.alerts())
+		})
+	}
 }
 
 func TestWhatWaitsForAPersonOrWasAppliedByItsBusinessKeyIsNotMissed(t *testing.T) {
@@ -176,6 +231,69 @@ func TestAConsumersLostEventsAreSentAgainToItAloneUnderTheirOwnIds(t *testing.T)
 	require.Equal(t, 3, h.count(`SELECT count(*) FROM event_resends WHERE who = 'operator' AND why = 'purged'`))
 }
 
+// As a letter's replay: what has left stays sent, what waits is not sent, and the alert
+// about a queue for which nothing else waits ends.
+func TestWhatWasSentAgainIsTakenBackAsLongAsItWaits(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	left, waits, letter := h.captured(30, true), h.captured(30, true), h.captured(30, true)
+	h.applied("ledger", letter)
+	h.replay(letter) // a letter's: its own decision takes it back
+	again := delivery.Again{Consumer: "ledger", From: time.Now().Add(-40 * time.Minute), Until: time.Now(), Limit: 24 * time.Hour, Who: "operator", Why: "purged"}
+	back := func(change func(*delivery.Again)) (int64, error) {
+		a := again
+		a.Why = "a mistake"
+		if change != nil {
+			change(&a)
+		}
+		return delivery.TakeBack(t.Context(), h.db, a)
+	}
+	_, err := back(nil)
+	require.ErrorIs(t, err, delivery.ErrSent, "nothing was sent")
+	n, err := delivery.Resend(t.Context(), h.db, again)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	h.exec(`UPDATE outbox_events SET published_at = clock_timestamp() WHERE destination = 'ledger' AND event_id = $1`, left)
+	gone := func() {
+		h.exec(`INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'unroutable', '/ledger', '{}')`)
+	}
+	gone()
+
+	for _, other := range []func(*delivery.Again){
+		func(a *delivery.Again) { a.Consumer = "tickets" },
+		func(a *delivery.Again) { a.From = a.From.Add(time.Minute) },
+		func(a *delivery.Again) { a.Until = a.Until.Add(-time.Minute) },
+	} {
+		_, err = back(other)
+		require.ErrorIs(t, err, delivery.ErrSent, "no command lies within that")
+	}
+	_, err = back(func(a *delivery.Again) { a.Consumer = "stranger" })
+	require.ErrorIs(t, err, delivery.ErrNoConsumer)
+	n, err = back(nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	require.Equal(t, 0, h.count(`SELECT count(*) FROM outbox_events WHERE destination = 'ledger' AND event_id = $1`, waits))
+	require.Equal(t, 1, h.count(`SELECT count(*) FROM outbox_events WHERE destination = 'ledger' AND event_id = $1`, left), "that one has left")
+	require.Equal(t, 1, h.count(`SELECT count(*) FROM outbox_events WHERE destination = 'ledger' AND event_id = $1`, letter), "a letter's replay is the letter's")
+	require.Equal(t, 1, h.count(`SELECT count(*) FROM event_resends WHERE action = 'take_back' AND queued = 1 AND who = 'operator' AND why = 'a mistake'`))
+	openAlerts := `SELECT count(*) FROM alerts WHERE state = 'open' AND kind = 'unroutable'`
+	require.Equal(t, 1, h.count(openAlerts), "the letter's replay still waits for that queue")
+	_, err = back(nil)
+	require.ErrorIs(t, err, delivery.ErrSent, "twice is refused")
+
+	// It can be sent again afterwards, and taken back as the last that waits.
+	h.exec(`DELETE FROM outbox_events WHERE destination = 'ledger' AND event_id = $1`, letter)
+	h.exec(`UPDATE alerts SET state = 'resolved'`)
+	n, err = delivery.Resend(t.Context(), h.db, again)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n, "what left is not applied either")
+	gone()
+	n, err = back(nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	require.Equal(t, 0, h.count(openAlerts))
+}
+
 // What a look costs must not grow with what is missed times what was applied: the
 // more a broker lost, the less could the alert be kept up to date, or ended.
 func TestALookIsDoneAlsoWhenAThousandEventsAreMissedBesideALongInbox(t *testing.T) {
@@ -183,8 +301,8 @@ func TestALookIsDoneAlsoWhenAThousandEventsAreMissedBesideALongInbox(t *testing.
 	h := open(t)
 	const missed = 1_000
 	h.exec(`
-INSERT INTO consumer_inbox (consumer, event_id)
-SELECT 'ledger', uuid_v7() FROM generate_series(1, 50000)`)
+INSERT INTO consumer_inbox (consumer, event_id, processed_at)
+SELECT 'ledger', uuid_v7(), clock_timestamp() - interval '1 minute' FROM generate_series(1, 50000)`)
 	h.exec(`
 INSERT INTO outbox_events (row_id, event_id, aggregate_type, aggregate_id, aggregate_version, type, payload, partition_no, published_at)
 SELECT e.id, e.id, 'payment', gen_random_uuid(), 1, 'payment.captured', '', 0, clock_timestamp() - interval '20 minutes'

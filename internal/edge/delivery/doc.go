@@ -11,11 +11,14 @@
 // A [Watch] looks at every published event once it had its time: as long as the
 // retry schedule, and some more. What a consumer has neither applied nor given to a
 // person by then is one open alert for that consumer, whose facts say how many they
-// are and when they were born. It ends when the last of them is applied.
+// are and when they were born. It ends when the last of them is applied. A consumer that
+// is merely behind is no alert: it applies, and all that it has applied left before the
+// event. Once it has applied what left later, by the same time, the event was passed.
 //
 // [Resend] sends a consumer's events of a time again: to its queue alone, under
 // their own ids, so that its inbox absorbs what it has. Events that wait for a person
-// as dead letters, or that a person gave up, are left to that person.
+// as dead letters, or that a person gave up, are left to that person. [TakeBack] takes
+// back what has not left yet, as a letter's replay is.
 //
 // # What is not promised
 //

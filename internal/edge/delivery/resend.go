@@ -15,14 +15,15 @@ import (
 	"payonce/internal/shop/event"
 )
 
-// Why events are not sent again as asked.
+// Why events are not sent again, or not taken back, as asked.
 var (
 	ErrNoConsumer = errors.New("there is no such consumer, or nothing is owed to it")
 	ErrTooOld     = errors.New("the time begins before what an inbox is sure to remember")
+	ErrSent       = errors.New("nothing that was sent again for that consumer and time waits")
 )
 
 // Again asks to send a consumer's events once more: those that were born in a time
-// and that it has not applied.
+// and that it has not applied. Or to take back what was so sent.
 type Again struct {
 	Consumer    string
 	From, Until time.Time
@@ -40,6 +41,7 @@ const oldSQL = `SELECT $1::timestamptz < clock_timestamp() - $2::float8 * interv
 // has not left yet is not joined by another. The number of a dead letter's replay
 // goes along, so that the copy's death is told from an older one's.
 var resendSQL = `
+WITH again AS (
 INSERT INTO outbox_events (row_id, event_id, destination, merchant_id, correlation_id, aggregate_type, aggregate_id,
   aggregate_version, type, payload, traceparent, partition_no, replay_no)
 SELECT uuid_v7(row_number() OVER ()), e.event_id, b.consumer, e.merchant_id, e.correlation_id, e.aggregate_type, e.aggregate_id,
@@ -54,19 +56,28 @@ SELECT uuid_v7(row_number() OVER ()), e.event_id, b.consumer, e.merchant_id, e.c
  WHERE ` + NotApplied("0") + `
    AND NOT EXISTS (SELECT FROM outbox_events q WHERE q.aggregate_id = e.aggregate_id AND q.event_id = e.event_id
      AND q.destination = b.consumer AND q.published_at IS NULL)
- ORDER BY e.row_id LIMIT $5`
+ ORDER BY e.row_id LIMIT $5
+RETURNING row_id)
+SELECT row_id::text FROM again`
 
 const writeResendSQL = `
-INSERT INTO event_resends (id, consumer, born_from, born_until, queued, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+INSERT INTO event_resends (id, action, consumer, born_from, born_until, queued, row_ids, who, why)
+VALUES ($1, $2, $3, $4, $5, $6, $7::uuid[], $8, $9)`
+
+// The commands and not the rows say which these are: a dead letter's replay waits in
+// the same queue, and is the letter's to take back.
+const resentSQL = `
+SELECT unnest(row_ids)::text FROM event_resends
+ WHERE action = 'resend' AND consumer = $1 AND born_from >= $2 AND born_until <= $3`
 
 // Resend puts the events into the outbox once more, for that consumer's queue alone
 // and under their own ids, with who asked and why. It returns how many they are;
 // [MostAgain] of them means that there may be more, and a second call goes on. A
 // queue that takes no messages is outbox.ErrQueue, and nothing is sent.
 func Resend(ctx context.Context, db *postgres.DB, a Again) (queued int64, err error) {
-	i := slices.IndexFunc(event.Consumers, func(c event.Consumer) bool { return c.Name == a.Consumer && !c.Lossy })
-	if i < 0 {
-		return 0, ErrNoConsumer
+	consumer, err := a.consumer()
+	if err != nil {
+		return 0, err
 	}
 	err = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
 		var old bool
@@ -82,16 +93,57 @@ func Resend(ctx context.Context, db *postgres.DB, a Again) (queued int64, err er
 		if _, err := tx.Exec(ctx, noCompilerSQL); err != nil {
 			return err
 		}
-		var err error
-		if queued, err = tx.Exec(ctx, resendSQL, a.Consumer, a.From, a.Until, pq.Array(event.Consumers[i].Types), MostAgain); err != nil {
+		rows := []string{} // never NULL in SQL
+		if err := tx.Select(ctx, &rows, resendSQL, a.Consumer, a.From, a.Until, pq.Array(consumer.Types), MostAgain); err != nil {
 			return err
 		}
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, writeResendSQL, id, a.Consumer, a.From, a.Until, queued, a.Who, strings.TrimSpace(a.Why))
-		return err
+		queued = int64(len(rows))
+		return a.note(ctx, tx, "resend", queued, rows)
 	})
 	return queued, err
+}
+
+// TakeBack takes back what [Resend] has put into the outbox for a consumer by the
+// commands whose time lies within this one, as far as it has not left, and returns
+// how many events that are. None is [ErrSent]. As with outbox.TakeBack, what is being
+// published at this moment may still arrive, under its own id.
+func TakeBack(ctx context.Context, db *postgres.DB, a Again) (removed int64, err error) {
+	if _, err := a.consumer(); err != nil {
+		return 0, err
+	}
+	err = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		if _, err := tx.Exec(ctx, noCompilerSQL); err != nil {
+			return err
+		}
+		var rows []string
+		if err := tx.Select(ctx, &rows, resentSQL, a.Consumer, a.From, a.Until); err != nil {
+			return err
+		}
+		if removed, err = outbox.TakeBackRows(ctx, tx, a.Consumer, rows); err != nil {
+			return err
+		}
+		if removed == 0 {
+			return ErrSent
+		}
+		return a.note(ctx, tx, "take_back", removed, []string{})
+	})
+	return removed, err
+}
+
+func (a Again) consumer() (event.Consumer, error) {
+	i := slices.IndexFunc(event.Consumers, func(c event.Consumer) bool { return c.Name == a.Consumer && !c.Lossy })
+	if i < 0 {
+		return event.Consumer{}, ErrNoConsumer
+	}
+	return event.Consumers[i], nil
+}
+
+// note writes down what was asked and by whom.
+func (a Again) note(ctx context.Context, tx postgres.Tx, action string, events int64, rows []string) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, writeResendSQL, id, action, a.Consumer, a.From, a.Until, events, pq.Array(rows), a.Who, strings.TrimSpace(a.Why))
+	return err
 }

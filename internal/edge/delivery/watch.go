@@ -21,7 +21,7 @@ var AlertNotApplied = alert.Kind{
 	Name:   "event_not_applied",
 	Means:  "events that the broker has confirmed were not applied by a consumer in time",
 	Remedy: "does the consumer run? If the broker lost them: `POST /v1/ops/events/resend` with the consumer and the times of the facts",
-	Ends:   "the watch, when the last of them is applied",
+	Ends:   "the watch, when the last of them is applied, or the consumer is merely behind with them",
 }
 
 // NotApplied is the condition under which event e of the outbox has not reached
@@ -108,7 +108,7 @@ type look struct {
 }
 
 func (l *look) rest(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{l.again, l.onward, l.settle, l.tell} {
+	for _, step := range []func(context.Context) error{l.again, l.onward, l.settle, l.alert} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -183,8 +183,8 @@ func (l *look) onward(ctx context.Context) error {
 }
 
 var missedSQL = `
-INSERT INTO missed_events (consumer, row_id, event_id)
-SELECT b.consumer, e.row_id, e.event_id
+INSERT INTO missed_events (consumer, row_id, event_id, published_at)
+SELECT b.consumer, e.row_id, e.event_id, e.published_at
   FROM outbox_events e
   JOIN (VALUES ` + Bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
  WHERE e.row_id = ANY ($2::uuid[])
@@ -229,22 +229,43 @@ func (l *look) settle(ctx context.Context) error {
 	return err
 }
 
+// A consumer is behind while it applies events and all of them left before the missed
+// one: that is still to come. When it has applied what left a patience later, or has
+// stopped, the event was lost or the consumer hangs. What it has in hand no queue
+// shows, hence the half minute when the queue is empty, or was not looked at.
 const summarySQL = `
-SELECT consumer, count(*) AS events, min(row_id::text) AS first, max(row_id::text) AS last
-  FROM missed_events GROUP BY consumer ORDER BY consumer`
+WITH pace AS MATERIALIZED (
+  SELECT c.consumer, max(i.processed_at) AS applied, coalesce(max(e.published_at), '-infinity') AS reached,
+         CASE WHEN EXISTS (SELECT FROM queue_samples q WHERE q.queue = c.consumer AND q.ready > 0
+                              AND q.sampled_at > clock_timestamp() - interval '30 seconds')
+              THEN $1::float8 ELSE least($1::float8, 30) END AS pause
+    FROM (SELECT DISTINCT consumer FROM missed_events) AS c,
+         LATERAL (SELECT event_id, processed_at FROM consumer_inbox
+                   WHERE consumer = c.consumer ORDER BY event_id DESC LIMIT 100) AS i
+    LEFT JOIN outbox_events e ON e.row_id = i.event_id
+   GROUP BY c.consumer
+)
+SELECT m.consumer, count(*) AS events, min(m.row_id::text) AS first, max(m.row_id::text) AS last
+  FROM missed_events m LEFT JOIN pace p ON p.consumer = m.consumer
+ WHERE (p.applied > clock_timestamp() - p.pause * interval '1 second'
+        AND p.reached <= m.published_at + $1::float8 * interval '1 second') IS NOT TRUE
+ GROUP BY m.consumer ORDER BY m.consumer`
 
-// tell keeps one alert for each consumer that missed events, and ends the others.
-func (l *look) tell(ctx context.Context) error {
+// alert keeps one alert for each consumer that missed events and is not merely
+// behind, and ends the others.
+func (l *look) alert(ctx context.Context) error {
 	var all []struct {
 		Consumer string    `db:"consumer"`
 		Events   int64     `db:"events"`
 		First    uuid.UUID `db:"first"`
 		Last     uuid.UUID `db:"last"`
 	}
-	if err := l.tx.Select(ctx, &all, summarySQL); err != nil {
+	if err := l.tx.Select(ctx, &all, summarySQL, l.patience); err != nil {
 		return err
 	}
+	missed := make([]string, 0, len(all))
 	for _, c := range all {
+		missed = append(missed, c.Consumer)
 		facts := map[string]any{
 			"consumer": c.Consumer, "events": c.Events,
 			"from": born(c.First).Format(time.RFC3339), "until": born(c.Last).Add(time.Second).Format(time.RFC3339),
@@ -253,7 +274,7 @@ func (l *look) tell(ctx context.Context) error {
 			return err
 		}
 	}
-	return AlertNotApplied.ResolveWhere(ctx, l.tx, `subject NOT IN (SELECT consumer FROM missed_events)`)
+	return AlertNotApplied.ResolveWhere(ctx, l.tx, `subject <> ALL ($2::text[])`, pq.Array(missed))
 }
 
 // born is when a row came into being, which its UUIDv7 says, in whole seconds.

@@ -118,7 +118,7 @@ func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing
 	}
 }
 
-func TestOnlyTheOperatorHasAConsumersEventsSentAgain(t *testing.T) {
+func TestOnlyTheOperatorHasAConsumersEventsSentAgainAndTakesThemBack(t *testing.T) {
 	t.Parallel()
 	e, woken := withDesk(t)
 	e.capture(e.order().Payment, uuid.NewString(), "tok_ok")
@@ -137,4 +137,15 @@ func TestOnlyTheOperatorHasAConsumersEventsSentAgain(t *testing.T) {
 	if sent.Queued != 1 || !sent.Complete || sent.Consumer != "ledger" || *woken != 1 {
 		t.Errorf("%+v, woken %d times", sent, *woken)
 	}
+
+	e.problem(e.post("/v1/ops/events/take-back", "", body("ledger", hour, soon)), 403, "operator-required")
+	e.problem(e.asOperator("POST", "/v1/ops/events/take-back", body("stranger", hour, soon)), 400, "invalid-request")
+	e.problem(e.asOperator("POST", "/v1/ops/events/take-back", body("ledger", soon, hour)), 400, "invalid-request")
+	e.problem(e.asOperator("POST", "/v1/ops/events/take-back", body("tickets", hour, soon)), 409, "dead-letter-sent")
+	var back wire.EventTakeBack
+	e.decode(e.asOperator("POST", "/v1/ops/events/take-back", body("ledger", hour, soon)), 202, &back)
+	if back.TakenBack != 1 || back.Consumer != "ledger" || e.count(`SELECT count(*) FROM outbox_events WHERE destination = 'ledger'`) != 0 {
+		t.Errorf("%+v", back)
+	}
+	e.problem(e.asOperator("POST", "/v1/ops/events/take-back", body("ledger", hour, soon)), 409, "dead-letter-sent")
 }

@@ -2,17 +2,13 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/caller"
-	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/httpapi/gen"
-	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/retry"
 )
@@ -99,31 +95,6 @@ func (s *server) DiscardDeadLetter(ctx context.Context, r gen.DiscardDeadLetterR
 func (s *server) TakeBackDeadLetter(ctx context.Context, r gen.TakeBackDeadLetterRequestObject) (gen.TakeBackDeadLetterResponseObject, error) {
 	v, err := s.decide(ctx, r.LetterID, retry.TakeBack, r.Body.Reason)
 	return gen.TakeBackDeadLetter202JSONResponse(v), err
-}
-
-// ResendEvents is POST /v1/ops/events/resend.
-func (s *server) ResendEvents(ctx context.Context, r gen.ResendEventsRequestObject) (gen.ResendEventsResponseObject, error) {
-	ctx = detach(ctx)
-	who := caller.From(ctx)
-	if !who.Operator {
-		return nil, errOperator
-	}
-	from, until := time.Time(r.Body.From), time.Time(r.Body.Until)
-	if !from.Before(until) {
-		return nil, misplaced([]strictjson.Violation{{Pointer: "/until", Detail: "must be after from"}})
-	}
-	n, err := delivery.Resend(ctx, s.DB, delivery.Again{
-		Consumer: r.Body.Consumer, From: from, Until: until, Limit: s.Letters.Limit, Who: nameOf(who), Why: r.Body.Reason,
-	})
-	if errors.Is(err, delivery.ErrNoConsumer) {
-		return nil, misplaced([]strictjson.Violation{{Pointer: "/consumer", Detail: "is no consumer to which events are owed"}})
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.Log.Info("events were sent again", "consumer", r.Body.Consumer, "events", n, "who", nameOf(who), "request_id", requestID(ctx))
-	s.Wake()
-	return gen.ResendEvents202JSONResponse{Consumer: r.Body.Consumer, Queued: n, Complete: n < delivery.MostAgain}, nil
 }
 
 // decide answers 202 behind the commit: the event is on its way, not applied.

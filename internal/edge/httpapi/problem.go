@@ -128,6 +128,8 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindLetterClosed, "This dead letter is closed. GET it to read what was decided, by whom and why.")
 	case errors.Is(err, retry.ErrSent):
 		return no(wire.KindLetterSent, "No replay of this letter waits.")
+	case errors.Is(err, delivery.ErrSent):
+		return no(wire.KindLetterSent, "Nothing that was sent again for that consumer and time waits.")
 	case errors.Is(err, outbox.ErrQueue):
 		return no(wire.KindQueueUnavailable, "The consumer's queue is gone, or takes no messages at the moment. Nothing was sent.")
 	case errors.Is(err, delivery.ErrTooOld):

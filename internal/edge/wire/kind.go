@@ -108,8 +108,8 @@ var (
 		"This consumer's effects are not unique by a key of the business. Applied past its dedupe window the event could have its effect twice.",
 		"Look whether the effect is there, and discard the letter."}
 	KindLetterSent = Kind{"dead-letter-sent", 409, "Nothing to take back",
-		"No replay of this letter waits: it has left for its queue, or none was asked for.",
-		"Read the letter. If the event dies again, it is open again; if the broker lost it, POST /v1/ops/events/resend."}
+		"What was asked to be sent again does not wait: it has left for its queue, or it was never asked for.",
+		"Of a letter's replay, read the letter: if the event dies again, it is open again. If the broker lost it, POST /v1/ops/events/resend."}
 	KindQueueUnavailable = Kind{"queue-unavailable", 409, "Queue not available",
 		"The consumer's queue is gone, or the broker takes no message for it: what is sent there would only wait. Nothing was sent.",
 		"Start a worker, which declares its queues, or look at the broker; GET /v1/ops/queues and the open alerts say what is wrong."}

@@ -986,6 +986,14 @@ type EventResendRequest struct {
 	Until Time `json:"until"`
 }
 
+// EventTakeBack defines model for EventTakeBack.
+type EventTakeBack struct {
+	Consumer string `json:"consumer"`
+
+	// TakenBack How many events are not sent.
+	TakenBack int64 `json:"taken_back"`
+}
+
 // EventType defines model for EventType.
 type EventType struct {
 	// Command It asks for something instead of telling what happened.
@@ -1893,6 +1901,9 @@ type TakeBackDeadLetterJSONRequestBody = DecisionRequest
 
 // ResendEventsJSONRequestBody defines body for ResendEvents for application/json ContentType.
 type ResendEventsJSONRequestBody = EventResendRequest
+
+// TakeBackEventsJSONRequestBody defines body for TakeBackEvents for application/json ContentType.
+type TakeBackEventsJSONRequestBody = EventResendRequest
 
 // ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
 type ResolvePaymentJSONRequestBody = PaymentDecision

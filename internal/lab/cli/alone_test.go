@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/stage"
 )
@@ -119,6 +121,50 @@ func TestAClickWhoseApiIsKilledAsksAgainWithItsKeyAndIsChargedOnce(t *testing.T)
 	b.once(t)
 }
 
+func TestWhatWasSentAgainIsTakenBackWhileTheRelayIsAway(t *testing.T) {
+	t.Parallel()
+	s := stage.Start(t, stage.Options{})
+	d := beside(t, s)
+	began := time.Now().Add(-time.Minute)
+	b := read[bought](d, 0, "buy")
+	type letter struct{ ID, State string }
+	poison, err := d.buyer(s).Do(t.Context(), http.MethodPost, "/v1/lab/poison", "", map[string]any{"payment_id": b.Payment.ID, "consumer": "ledger"})
+	require.NoError(t, err)
+	require.Equal(t, 202, poison.Status, "%s", poison.Body)
+	var dead []letter
+	eventually(t, "the letter is there", func() bool {
+		dead = read[struct{ Data []letter }](d, 0, "dead-letters", "list", "--state", "open").Data
+		return len(dead) == 1
+	})
+	s.Relay.Kill()
+	require.Contains(t, s.Relay.Ends(settled), "SIGKILL")
+	s.Exec(`DELETE FROM consumer_inbox WHERE consumer = 'tickets'`)
+
+	require.Equal(t, "replayed", read[letter](d, 0, "dead-letters", "replay", dead[0].ID, "--reason", "too early").State)
+	require.Equal(t, "open", read[letter](d, 0, "dead-letters", "take-back", dead[0].ID, "--reason", "too early").State)
+	r := d.payonce("dead-letters", "take-back", dead[0].ID, "--reason", "again")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "dead-letter-sent")
+
+	command := func(name string) []string {
+		return []string{"events", name, "--consumer", "tickets", "--from", began.UTC().Format(time.RFC3339), "--until", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "--reason", "purged"}
+	}
+	again, back := command("resend"), command("take-back")
+	sent := read[struct {
+		Consumer string
+		Queued   int
+		Complete bool
+	}](d, 0, again...)
+	require.Equal(t, "tickets", sent.Consumer)
+	require.Equal(t, 1, sent.Queued)
+	require.True(t, sent.Complete)
+	require.Contains(t, d.payonce(append(back, "--table")...).out, "1 event for tickets taken back")
+	r = d.payonce(back...)
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "dead-letter-sent")
+	require.Equal(t, 2, d.payonce("events", "resend", "--consumer", "tickets").code)
+}
+
 func TestAuditAndDoctorExit1WhenSomethingDoesNotHoldAndSayWhat(t *testing.T) {
 	t.Parallel()
 	s := stage.Start(t, stage.Options{})
@@ -139,6 +185,58 @@ func TestAuditAndDoctorExit1WhenSomethingDoesNotHoldAndSayWhat(t *testing.T) {
 	require.Contains(t, r.out, "process worker")
 	require.Contains(t, r.out, "does not run")
 	require.Contains(t, r.out, "make demo")
+}
+
+func TestAnotherCardWaitsForTheOneInDoubtAndIsSentOnlyWhenThatWasNotCharged(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		first, then string
+		theirs      bool
+		charges     []string
+	}{
+		{"tok_declined", "tok_ok", false, []string{"declined", "succeeded"}},
+		{"tok_ok", "tok_declined", true, []string{"succeeded"}},
+	} {
+		t.Run(one.first+" then "+one.then, func(t *testing.T) {
+			t.Parallel()
+			s := stage.Start(t, stage.Options{})
+			d := beside(t, s)
+			b := d.buyer(s)
+			c := b.Order()
+			behave := func(mood string) {
+				answer, err := s.World().Send(t.Context(), client.Request{Method: http.MethodPost, Path: "/v1/behaviour", Raw: []byte(mood)})
+				require.NoError(t, err)
+				require.Equal(t, 200, answer.Status, "%s", answer.Body)
+			}
+			behave(`{"outage":"unavailable","for_ms":120000}`)
+			r, err := b.Capture(t.Context(), c, "first", one.first)
+			require.NoError(t, err)
+			require.Equal(t, 202, r.Status, "%s", r.Body)
+			paid := make(chan ran, 1)
+			go func() { paid <- d.payonce("buy", "--clicks", "1", "--order", c.OrderID, "--card", one.then) }()
+			eventually(t, "the other card is asked for while the first is in doubt", func() bool {
+				return s.Count(`SELECT count(*) FROM attempts WHERE status_code = 202 AND idempotency_key <> 'first' AND operation LIKE '%capture%'`) > 0
+			})
+			behave(`{}`)
+			done := <-paid
+			require.Equal(t, 0, done.code, "%s%s", done.out, done.err)
+			var got bought
+			require.NoError(t, json.Unmarshal([]byte(done.out), &got))
+			require.Equal(t, one.theirs, got.Clicks[0].OtherCard)
+			require.Equal(t, "paid", got.Verdict.Tone)
+			var all struct{ Data []struct{ Status string } }
+			answer, err := s.World().Send(t.Context(), client.Request{Method: http.MethodGet, Path: "/v1/charges?reference=" + c.PaymentID})
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(answer.Body, &all))
+			var charges []string
+			for _, charge := range all.Data {
+				charges = append(charges, charge.Status)
+			}
+			require.ElementsMatch(t, one.charges, charges)
+			shown := d.payonce("buy", "--clicks", "1", "--order", c.OrderID, "--card", "tok_slow", "--table")
+			require.Contains(t, shown.out, "The outcome is an earlier card's; tok_slow was not sent.")
+		})
+	}
 }
 
 func TestMigrateStatusExits1UntilUpHasAppliedEveryMigrationOnce(t *testing.T) {

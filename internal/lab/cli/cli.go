@@ -27,7 +27,7 @@ const (
 type grammar struct {
 	URL           string `help:"The shop's address; without it the demo of this folder is asked." env:"PAYONCE_URL" placeholder:"URL" group:"where"`
 	APIKey        string `name:"api-key" help:"Whose rows: a sandbox's API key. Without one a sandbox is made and kept." env:"PAYONCE_API_KEY" placeholder:"sk_test_…" group:"where"`
-	OperatorToken string `help:"For --all; the demo's is known." env:"PAYONCE_OPERATOR_TOKEN" placeholder:"TOKEN" group:"where"`
+	OperatorToken string `help:"For --all and events; the demo's is known." env:"PAYONCE_OPERATOR_TOKEN" placeholder:"TOKEN" group:"where"`
 	DataDir       string `help:"The demo's data folder; without it .payonce is looked for, here and above." env:"PAYONCE_DATA_DIR" placeholder:"DIR" group:"where"`
 	JSON          bool   `name:"json" help:"Results as JSON, as they are for a pipe." xor:"form" group:"form"`
 	Table         bool   `help:"Results as tables, as they are on a terminal." xor:"form" group:"form"`
@@ -40,6 +40,7 @@ type grammar struct {
 	Watch       watchCommand   `cmd:"" help:"Follow what happens as it happens."`
 	Audit       auditCommand   `cmd:"" help:"Check every invariant now."`
 	DeadLetters lettersCommand `cmd:"" help:"Look at messages that could not be applied, and decide."`
+	Events      eventsCommand  `cmd:"" help:"Send lost events again, or take that back; the operator's."`
 	Lesson      lessonCommand  `cmd:"" help:"List the lessons, or run one."`
 	Sandbox     sandboxCommand `cmd:"" help:"Show whose rows are shown, or change it."`
 	Doctor      doctorCommand  `cmd:"" help:"Find out what is wrong with this demo, and what to do."`

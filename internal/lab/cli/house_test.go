@@ -122,9 +122,11 @@ type bought struct {
 	Payment struct {
 		ID, Status string
 	}
+	Order  struct{ ID string }
 	Clicks []struct {
 		Status, Requests  int
 		Replayed, Matched bool
+		OtherCard         bool `json:"other_card"`
 	}
 	Attempts []struct{ Fate string }
 	Proof    json.RawMessage

@@ -19,6 +19,8 @@ type lettersCommand struct {
 	Replay  replayLetter  `cmd:"" help:"Send the event again, to the one consumer that could not apply it."`
 	Apply   applyLetter   `cmd:"" help:"Apply an old event by its business key, past the replay limit."`
 	Discard discardLetter `cmd:"" help:"Give the event up."`
+
+	TakeBack takeBackLetter `cmd:"" help:"Take back a replay that has not left yet."`
 }
 
 // Help implements kong.HelpProvider.
@@ -154,6 +156,8 @@ type (
 	replayLetter  struct{ decision }
 	applyLetter   struct{ decision }
 	discardLetter struct{ decision }
+
+	takeBackLetter struct{ decision }
 )
 
 // Run replays.
@@ -164,3 +168,6 @@ func (l *applyLetter) Run(r *run) error { return l.decide(r, "apply") }
 
 // Run discards.
 func (l *discardLetter) Run(r *run) error { return l.decide(r, "discard") }
+
+// Run takes a replay back.
+func (l *takeBackLetter) Run(r *run) error { return l.decide(r, "take-back") }

@@ -200,7 +200,7 @@ func (r *run) asked(all bool) (*client.Client, error) {
 		return nil, err
 	}
 	if p.operator == "" {
-		return nil, &usageError{"--all needs the operator's token: give --operator-token, or run beside the demo"}
+		return nil, &usageError{"this needs the operator's token: give --operator-token, or run beside the demo"}
 	}
 	return shopAt(p.url, p.operator), nil
 }

@@ -26,6 +26,7 @@ func TestOnARunningShop(t *testing.T) {
 		"seven fresh keys are one charge, six absorbed by the payment itself": sevenKeys,
 		"a declined card is exit 1 and the reason":                            declined,
 		"a lost answer is waited for on the same key":                         lostAnswer,
+		"after a decline another card pays the same order":                    anotherCard,
 		"fifty clicks from outside are one charge":                            fiftyClicks,
 		"the sandbox is kept for its owner's eyes, and taken from a browser":  keptSandbox,
 		"a refund shows its saga, and a refused one is exit 1":                refunds,
@@ -93,6 +94,16 @@ func lostAnswer(t *testing.T, d *desk, _ *stage.Stage) {
 	require.Equal(t, "You clicked once. You were charged once.", b.Verdict.Sentence)
 	require.Equal(t, 202, b.Clicks[0].Status)
 	b.once(t)
+}
+
+func anotherCard(t *testing.T, d *desk, _ *stage.Stage) {
+	first := read[bought](d, 1, "buy", "--clicks", "1", "--card", "tok_declined")
+	b := read[bought](d, 0, "buy", "--clicks", "1", "--order", first.Order.ID)
+	require.Equal(t, first.Payment.ID, b.Payment.ID)
+	require.Equal(t, "The shop was asked 2 times. You were charged once.", b.Verdict.Sentence)
+	require.False(t, b.Clicks[0].OtherCard)
+	b.once(t)
+	require.NotContains(t, d.payonce("buy", "--order", first.Order.ID, "--table").out, "earlier card")
 }
 
 func fiftyClicks(t *testing.T, d *desk, _ *stage.Stage) {
@@ -211,6 +222,9 @@ func badInput(t *testing.T, d *desk, _ *stage.Stage) {
 		{[]string{"buy", "--quantity", "0"}, 1, []string{"/items/0/quantity"}},
 		{[]string{"buy", "--clicks", "0"}, 2, []string{"--clicks must be 1 … 100"}},
 		{[]string{"buy", "--keys", "none"}, 2, []string{"--keys"}},
+		{[]string{"buy", "--order", b.Order.ID, "--quantity", "3"}, 2, []string{"--order", "--quantity"}},
+		{[]string{"buy", "--order", b.Order.ID, "--email", "a@example.org"}, 2, []string{"--order", "--email"}},
+		{[]string{"buy", "--order", "ord_00000000000000000000000000000000"}, 1, []string{"Not found"}},
 		{[]string{"burst", "--attempts", "101"}, 2, []string{"--attempts must be 1 … 100"}},
 		{[]string{"burst", "pay_00000000000000000000000000000000"}, 1, []string{"Not found"}},
 		{[]string{"proof", "pay_00000000000000000000000000000000"}, 1, []string{"Not found", "What to do:"}},

@@ -83,7 +83,7 @@ func hunt(ctx context.Context) error {
 	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	defer func() { _ = out.Flush() }()
 	got, list := 0, chosen()
-	var free []string
+	var free, late []string
 	for _, q := range list {
 		if flags.List {
 			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", q.title, q.breaks, q.must(), q.catcher())
@@ -93,14 +93,17 @@ func hunt(ctx context.Context) error {
 		verdict, runs, err := q.chase(ctx)
 		if errors.Is(err, errNotPlanted) {
 			fmt.Fprintf(out, "%s\tNOT PLANTED\t\t\t%s\n", q.title, q.name)
+			free = append(free, q.title)
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
 		switch verdict {
-		case caught, stood:
+		case caught, hung, stood:
 			got++
+		case timedOut:
+			late = append(late, q.title)
 		default:
 			free = append(free, q.title)
 		}
@@ -115,20 +118,32 @@ func hunt(ctx context.Context) error {
 	}
 	_ = out.Flush()
 	fmt.Printf("%d of %d mutants: the planted bug was caught, or the shop stood the provider\n", got, len(list))
-	if got != len(list) || got == 0 {
-		return fmt.Errorf("a planted bug survived, so the test that should catch it proves nothing, or the shop is mistaken about a provider: %s", strings.Join(free, ", "))
-	}
-	return nil
+	return unproven(got, free, late)
 }
 
-// chances is how often a bug may get away before it has survived. Some show in a
-// race only, which a busy machine may lose once.
+// unproven is the error of a run in which a bug was not caught.
+func unproven(got int, free, late []string) error {
+	var errs []error
+	if len(free) > 0 {
+		errs = append(errs, fmt.Errorf("a planted bug survived or is not planted, so the test that should catch it proves nothing, or the shop is mistaken about a provider: %s", strings.Join(free, ", ")))
+	}
+	if len(late) > 0 {
+		errs = append(errs, fmt.Errorf("a test had no end in time, which proves nothing: run it alone or with more --timeout, or say that the bug hangs: %s", strings.Join(late, ", ")))
+	}
+	if got == 0 && len(errs) == 0 {
+		errs = append(errs, errors.New("nothing was caught: no mutant has been run"))
+	}
+	return errors.Join(errs...)
+}
+
+// chances is how often a bug may get away, or its test have no end, before that is the
+// verdict. Some show in a race only, which a busy machine may lose once.
 const chances = 3
 
 func (q quarry) chase(ctx context.Context) (verdict string, runs int, err error) {
 	for runs = 1; ; runs++ {
 		verdict, err = q.plant(ctx)
-		if err != nil || verdict != survived || runs == chances {
+		if err != nil || verdict != survived && verdict != timedOut || runs == chances {
 			return verdict, runs, err
 		}
 	}

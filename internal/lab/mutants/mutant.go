@@ -26,6 +26,9 @@ type mutant struct {
 	// pkg and test name who must catch it.
 	pkg  string
 	test string
+	// hangs says that the bug shows as a test that never ends: then, and only then, a
+	// timeout has caught it.
+	hangs bool
 	// tags are build tags that the test needs, comma separated.
 	tags string
 	// invariant, instead of a test: the check of a short chaos campaign on the
@@ -51,6 +54,10 @@ func (m mutant) catcher() string {
 const (
 	caught   = "caught"
 	survived = "SURVIVED"
+	// The test had no end in time: of a bug that shows so, and of one that does not,
+	// where a busy machine or another bug may be the reason. The latter proves nothing.
+	hung     = "caught by its timeout"
+	timedOut = "TIMED OUT"
 	// Of a mutant of the simulator: the shop was right with it and, without its
 	// protection, is not; or the shop was wrong with it.
 	stood    = "stood"
@@ -94,17 +101,28 @@ func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text st
 		cmd.Env = append(cmd.Env, noticedVariable+"="+m.provider.noticed)
 	}
 	text, err = run(cmd)
+	verdict, err = m.read(text, err, errors.Is(ctx.Err(), context.DeadlineExceeded))
+	return verdict, text, err
+}
+
+// read judges what go test has said; late means that it was stopped from outside.
+func (m mutant) read(text string, failed error, late bool) (verdict string, err error) {
 	switch {
 	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
-		return "", text, fmt.Errorf("the mutated source does not build:\n%s", text)
+		return "", fmt.Errorf("the mutated source does not build:\n%s", text)
 	case strings.Contains(text, "no tests to run"):
-		return "", text, fmt.Errorf("there is no test %s in %s", m.test, m.pkg)
-	case err == nil:
-		return survived, text, nil
-	case strings.Contains(text, "--- FAIL: "+m.test), strings.Contains(text, "panic: test timed out"):
-		return caught, text, nil
+		return "", fmt.Errorf("there is no test %s in %s", m.test, m.pkg)
+	case failed == nil:
+		return survived, nil
+	case late, strings.Contains(text, "panic: test timed out"):
+		if m.hangs {
+			return hung, nil
+		}
+		return timedOut, nil
+	case strings.Contains(text, "--- FAIL: "+m.test):
+		return caught, nil
 	}
-	return "", text, fmt.Errorf("the test ended without a verdict: %w\n%s", err, text)
+	return "", fmt.Errorf("the test ended without a verdict: %w\n%s", failed, text)
 }
 
 // moduleOf says in which module's folder a package is tested, and its name there:
@@ -127,8 +145,11 @@ func (m mutant) campaign(ctx context.Context, dir, overlay string) (string, erro
 		"--dir", dir, "--seed", "1", "--duration", "20s", "--actions", "kill", "--buyers", "8", "--rate", "15", "--patience", "45s", "--quiet", "--faults-only")
 	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	text, err := run(cmd)
-	if err == nil {
+	switch {
+	case err == nil:
 		return survived, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return timedOut, nil
 	}
 	raw, readErr := os.ReadFile(filepath.Join(dir, "report.json"))
 	if readErr != nil {

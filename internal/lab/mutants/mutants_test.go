@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -78,6 +79,42 @@ func TestTheDesignsListHasItsTwentyOneBugsOnceEach(t *testing.T) {
 	require.Len(t, canonical, 21)
 	require.Len(t, bugs, 21)
 	require.Len(t, planted, 21)
+}
+
+// A machine that is too slow ends every test by its timeout: taken for caught, each
+// mutant of the list would be proof of nothing.
+func TestATimeoutCatchesOnlyABugWhoseSymptomItIsAndIsReported(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("exit status 1")
+	const (
+		red     = "--- FAIL: TestThis (0.10s)\nFAIL\n"
+		without = "panic: test timed out after 3m0s\n\trunning tests:\n\t\tTestThis (3m0s)\n"
+	)
+	for name, one := range map[string]struct {
+		text    string
+		err     error
+		late    bool
+		verdict [2]string // of a bug that does not hang, and of one that does
+	}{
+		"it passes":                   {"ok", nil, false, [2]string{survived, survived}},
+		"it fails":                    {red, failed, false, [2]string{caught, caught}},
+		"it has no end":               {without, failed, false, [2]string{timedOut, hung}},
+		"a part failed, and no end":   {"    --- FAIL: TestThis/part\n" + without, failed, false, [2]string{timedOut, hung}},
+		"it is stopped from outside":  {"", failed, true, [2]string{timedOut, hung}},
+		"it does not build":           {"FAIL x [build failed]", failed, false, [2]string{"", ""}},
+		"there is none":               {"ok x [no tests to run]", nil, false, [2]string{"", ""}},
+		"it ended for another reason": {"signal: killed", failed, false, [2]string{"", ""}},
+	} {
+		for i, hangs := range []bool{false, true} {
+			verdict, err := mutant{test: "TestThis", hangs: hangs}.read(one.text, one.err, one.late)
+			require.Equal(t, one.verdict[i], verdict, name)
+			require.Equal(t, one.verdict[i] == "", err != nil, name)
+		}
+	}
+	require.NoError(t, unproven(3, nil, nil))
+	require.ErrorContains(t, unproven(3, nil, []string{"slow-one"}), "no end in time, which proves nothing")
+	require.ErrorContains(t, unproven(3, []string{"free-one"}, []string{"slow-one"}), "survived")
+	require.Error(t, unproven(0, nil, nil))
 }
 
 func TestSeveralEditsOfOneFileAreOneMutatedFile(t *testing.T) {

@@ -40,16 +40,19 @@ func (m mutant) trial(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if verdict == caught {
+	switch verdict {
+	case caught:
 		fmt.Fprintf(os.Stderr, "%s: the shop was wrong:\n%s\n", m.name, text)
 		return mistaken, nil
+	case timedOut, hung: // Whether the shop was right nobody knows.
+		return timedOut, nil
 	}
 	bare, err := writeOverlay(dir, slices.Concat(m.edits(), m.provider.without))
 	if err != nil {
 		return "", err
 	}
 	verdict, _, err = m.underTest(ctx, bare)
-	if verdict == caught {
+	if verdict == caught || verdict == hung {
 		verdict = stood
 	}
 	return verdict, err
@@ -58,6 +61,8 @@ func (m mutant) trial(ctx context.Context, dir string) (string, error) {
 // must is what has to happen with a mutant.
 func (m mutant) must() string {
 	switch {
+	case m.provider == nil && m.hangs:
+		return "the test fails or never ends"
 	case m.provider == nil:
 		return "the test fails"
 	case m.provider.breach && m.provider.noticed != "":

@@ -15,8 +15,8 @@ var (
 	AlertUnroutable = alert.Kind{
 		Name:   "unroutable",
 		Means:  "the broker has no queue for an event; its aggregate waits",
-		Remedy: "declare the queue: start a worker; a replay can be taken back: `POST /v1/ops/dead-letters/{id}/take-back`",
-		Ends:   "the relay, with the next event that the route takes; or the last replay that is taken back",
+		Remedy: "declare the queue: start a worker; what a person sent again can be taken back: `POST /v1/ops/dead-letters/{id}/take-back` or `/v1/ops/events/take-back`",
+		Ends:   "the relay, with the next event that the route takes; or the last that is taken back",
 	}
 	AlertRefused = alert.Kind{
 		Name:   "refused",

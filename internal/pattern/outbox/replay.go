@@ -69,10 +69,28 @@ func TakeBack(ctx context.Context, tx postgres.Tx, queue string, aggregate, even
 	if err != nil || n == 0 {
 		return false, err
 	}
+	return true, endIdle(ctx, tx, queue)
+}
+
+const takeBackRowsSQL = `
+DELETE FROM outbox_events WHERE row_id = ANY ($1::uuid[]) AND destination = $2 AND published_at IS NULL`
+
+// TakeBackRows is [TakeBack] of many replays to one queue, by their rows. It returns
+// how many it removed.
+func TakeBackRows(ctx context.Context, tx postgres.Tx, queue string, rows []string) (int64, error) {
+	n, err := tx.Exec(ctx, takeBackRowsSQL, pq.Array(rows), queue)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, endIdle(ctx, tx, queue)
+}
+
+// endIdle ends the alert about a queue for which nothing waits any more.
+func endIdle(ctx context.Context, tx postgres.Tx, queue string) error {
 	var others bool
 	if err := tx.Get(ctx, &others, waitsSQL, queue); err != nil || others {
-		return true, err
+		return err
 	}
-	_, err = alert.Resolve(ctx, tx, "/"+queue, AlertUnroutable, AlertRefused)
-	return true, err
+	_, err := alert.Resolve(ctx, tx, "/"+queue, AlertUnroutable, AlertRefused)
+	return err
 }

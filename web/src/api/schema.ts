@@ -785,6 +785,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/events/take-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back events that were sent again and have not left yet
+         * @description For what waits, because its queue is gone or takes no messages, or because the
+         *     command was a mistake. What every `resend` of that consumer has queued, whose
+         *     time lies within this one, is removed as long as it waits; a dead letter's
+         *     replay is not, it has a `take-back` of its own. Nothing left is refused with
+         *     `dead-letter-sent`. The operator's.
+         */
+        post: operations["takeBackEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/dead-letters/{letter_id}/discard": {
         parameters: {
             query?: never;
@@ -1534,6 +1558,14 @@ export interface components {
             queued: number;
             /** @description False when there are more; ask again for the same time. */
             complete: boolean;
+        };
+        EventTakeBack: {
+            consumer: string;
+            /**
+             * Format: int64
+             * @description How many events are not sent.
+             */
+            taken_back: number;
         };
         SendMailRequest: {
             /**
@@ -2930,6 +2962,41 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             /** @description `dead-letter-too-old`: the time begins before the replay limit; or `queue-unavailable`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    takeBackEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventResendRequest"];
+            };
+        };
+        responses: {
+            /** @description Taken back, and written down with who and why. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTakeBack"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            /** @description `dead-letter-sent`: nothing of it waits. */
             409: {
                 headers: {
                     [name: string]: unknown;

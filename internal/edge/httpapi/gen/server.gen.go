@@ -68,6 +68,9 @@ type ServerInterface interface {
 	// ResendEvents Send a consumer's events of a time again
 	// (POST /v1/ops/events/resend)
 	ResendEvents(c *gin.Context)
+	// TakeBackEvents Take back events that were sent again and have not left yet
+	// (POST /v1/ops/events/take-back)
+	TakeBackEvents(c *gin.Context)
 	// ResolvePayment Decide about a payment on which we and the provider disagree
 	// (POST /v1/ops/payments/{payment_id}/resolve)
 	ResolvePayment(c *gin.Context, paymentID PaymentID)
@@ -525,6 +528,19 @@ func (siw *ServerInterfaceWrapper) ResendEvents(c *gin.Context) {
 	}
 
 	siw.Handler.ResendEvents(c)
+}
+
+// TakeBackEvents operation middleware
+func (siw *ServerInterfaceWrapper) TakeBackEvents(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TakeBackEvents(c)
 }
 
 // ResolvePayment operation middleware
@@ -1497,6 +1513,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/apply", wrapper.ApplyDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/take-back", wrapper.TakeBackDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/events/resend", wrapper.ResendEvents)
+	router.POST(options.BaseURL+"/v1/ops/events/take-back", wrapper.TakeBackEvents)
 	router.POST(options.BaseURL+"/v1/ops/dead-letters/:letter_id/discard", wrapper.DiscardDeadLetter)
 	router.POST(options.BaseURL+"/v1/ops/payments/:payment_id/resolve", wrapper.ResolvePayment)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
@@ -2670,6 +2687,82 @@ type ResendEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResendEventsdefaultApplicationProblemPlusJSONResponse) VisitResendEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackEventsRequestObject struct {
+	Body *TakeBackEventsJSONRequestBody
+}
+
+type TakeBackEventsResponseObject interface {
+	VisitTakeBackEventsResponse(w http.ResponseWriter) error
+}
+
+type TakeBackEvents202JSONResponse EventTakeBack
+
+func (response TakeBackEvents202JSONResponse) VisitTakeBackEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TakeBackEvents400ApplicationProblemPlusJSONResponse) VisitTakeBackEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackEvents409ApplicationProblemPlusJSONResponse Problem
+
+func (response TakeBackEvents409ApplicationProblemPlusJSONResponse) VisitTakeBackEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeBackEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response TakeBackEventsdefaultApplicationProblemPlusJSONResponse) VisitTakeBackEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5077,6 +5170,9 @@ type StrictServerInterface interface {
 	// ResendEvents Send a consumer's events of a time again
 	// (POST /v1/ops/events/resend)
 	ResendEvents(ctx context.Context, request ResendEventsRequestObject) (ResendEventsResponseObject, error)
+	// TakeBackEvents Take back events that were sent again and have not left yet
+	// (POST /v1/ops/events/take-back)
+	TakeBackEvents(ctx context.Context, request TakeBackEventsRequestObject) (TakeBackEventsResponseObject, error)
 	// ResolvePayment Decide about a payment on which we and the provider disagree
 	// (POST /v1/ops/payments/{payment_id}/resolve)
 	ResolvePayment(ctx context.Context, request ResolvePaymentRequestObject) (ResolvePaymentResponseObject, error)
@@ -5743,6 +5839,48 @@ func (sh *strictHandler) ResendEvents(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ResendEventsResponseObject); ok {
 		if err := validResponse.VisitResendEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TakeBackEvents operation middleware
+func (sh *strictHandler) TakeBackEvents(ctx *gin.Context) {
+	var request TakeBackEventsRequestObject
+
+	var body TakeBackEventsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TakeBackEvents(ctx, request.(TakeBackEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TakeBackEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TakeBackEventsResponseObject); ok {
+		if err := validResponse.VisitTakeBackEventsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

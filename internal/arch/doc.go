@@ -11,12 +11,12 @@
 // The folder is the rule. A package stands on the floor that its path names,
 // may import the floors below, and never one above:
 //
-//	cmd                wiring; nobody imports it
+//	cmd                wiring; no package imports it
 //	internal/edge      3  where the world comes in; its packages know each other,
 //	                      outside of it only cmd and the laboratory do
 //	internal/shop      2  the business; siblings meet only in money, event, provider
 //	internal/pattern   1  the patterns; know no business word
-//	internal/platform  0  the frame; knows nobody of ours
+//	internal/platform  0  the frame; imports none of the others
 //	migrations api web    embedded files, beside floor 0
 //
 //	internal/lab       the teaching side: imports every floor, no floor imports it

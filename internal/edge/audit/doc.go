@@ -8,9 +8,9 @@
 //
 // # Two kinds
 //
-// Safety must hold at every moment. Liveness must hold once things had their
-// time: what is younger than [Options.Grace] is under way and not counted, so a
-// normal capture is never shown red. The outbox is held to 10 s.
+// Safety must hold at every moment. Liveness must hold once things have had
+// their time: what is younger than [Options.Grace] is under way and not
+// counted, so a normal capture is never shown red. The outbox is held to 10 s.
 //
 // # What is not observable is not proof
 //
@@ -23,15 +23,15 @@
 //
 //	question            own rows                     others
 //	Check(merchant)     newest 500 payments and all  counted, never named: those
-//	                    that hangs on them           among everybody's newest 500
+//	                    that hangs on them           among the newest 500 of all
 //	CheckAll (operator) everything                   none: everything is shown
 //
-// Bounded, because a visitor may ask as often as he likes: an answer is cached
-// for [Options.Every], the count of others five times as long, and any number
-// of callers who ask at once make one pass. The mailbox is read back to the
-// oldest order in scope. The outside is asked before our own
-// tables are read, so that a capture that runs meanwhile is seen as young and
-// not as a difference.
+// Bounded, because a visitor may ask at any rate: an answer is cached for
+// [Options.Every], the count of others five times as long, and any number of
+// callers who ask at once make one pass. The mailbox is read back to the
+// oldest order in scope. The outside is asked before our own tables are read,
+// so that a capture that runs meanwhile is seen as young and not as a
+// difference.
 //
 // # Held by an alert
 //
@@ -45,8 +45,8 @@
 // A charge of no payment is held by the alert about it alone
 // (provider_unknown_charge).
 // A used ticket of which nothing is paid any more cannot be taken back:
-// tickets_once wants that it had its alert (ticket_used, whose subject is the
-// order), open or resolved.
+// tickets_once requires its alert (ticket_used, whose subject is the order),
+// open or resolved.
 //
 // Every check is tested by planting what it looks for: docs/invariants.md is the list
 // of planted faults, each with the invariants that turn red for it.

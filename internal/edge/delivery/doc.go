@@ -8,8 +8,8 @@
 //
 // # The promise
 //
-// A [Watch] looks at every published event once it had its time: as long as the
-// retry schedule, and some more. What a consumer has neither applied nor given to a
+// A [Watch] looks at every published event once it has had its time: the retry
+// schedule, and some more. What a consumer has neither applied nor given to a
 // person by then is one open alert for that consumer, whose facts say how many they
 // are and when they were born. It ends when the last of them is applied. A consumer that
 // is merely behind is no alert: it applies, and all that it has applied left before the

@@ -3,7 +3,7 @@
 //
 // # The problem
 //
-// A payment API is judged by its refusals. A client that is told "no" in two
+// A payment API is judged by its refusals. A client that is refused in two
 // different orders by two routes, that gets HTML where it expects a problem
 // document, or a 500 where the right word was "ask again with the same key",
 // makes a new key and pays twice.
@@ -17,9 +17,9 @@
 //	400 key → 400 parameters and body → 404 id → 422 key reused → the business
 //
 // One route is opened by a signature instead of a caller: after 413 stand 400
-// headers, 401 signature, 400 timestamp and 400 body of a webhook, and nobody
+// headers, 401 signature, 400 timestamp and 400 body of a webhook, and no code
 // looks at its bytes before. What the provider signed has no limit; an address that
-// sent too much that it did not is not read again for a while.
+// sent too much without a valid signature is not read for a while.
 //
 // Every refusal, also gin's own and every panic, is a problem document
 // (RFC 9457) with the request's id; no SQL, stack or provider text is in it. The

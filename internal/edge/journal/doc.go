@@ -2,11 +2,11 @@
 //
 // # The problem
 //
-// Whoever watches wants to see every click, every delivery and every twin that
-// was absorbed. Whoever pays wants none of that in the way: a journal written
-// inside the business transaction makes it slower, makes it fail when the
-// journal fails, and shows nothing of the transactions that rolled back, which
-// are the interesting ones.
+// A viewer wants to see every click, every delivery and every twin that was
+// absorbed. A buyer wants none of that in the way: a journal written inside
+// the business transaction makes it slower, makes it fail when the journal
+// fails, and shows nothing of the transactions that rolled back, which are the
+// interesting ones.
 //
 // # The promise
 //
@@ -16,10 +16,10 @@
 // database stays away for long, records are dropped and counted, and every
 // number that is made from them says "at least".
 //
-// [Tail] shows the rows of one merchant to those who listen. One reader per
-// process polls while anybody does; a reader that falls behind is let go and
-// comes back with the last id it has, and is then sent everything from ten
-// seconds before it again. That is at-least-once plus dedupe by id: the
+// [Tail] shows the rows of one merchant to its readers. While there are any,
+// one poll per process serves them all; a reader that falls behind is let go
+// and comes back with the last id it has, and is then sent everything from
+// ten seconds before it again. That is at-least-once plus dedupe by id: the
 // product's own lesson.
 //
 // # What is not promised
@@ -32,7 +32,7 @@
 //
 // # Tables
 //
-//	attempts   every HTTP attempt and its fate; its id is made by the writer, so
+//	attempts   every HTTP attempt and its outcome; its id is made by the writer, so
 //	           that writing a batch twice adds nothing
 //	activity   the live view; its id is made by the database's clock at the flush,
 //	           never by a sequence, which would restart after a crash

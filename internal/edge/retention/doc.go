@@ -5,7 +5,7 @@
 //
 // A dedupe row must outlive the last way on which its duplicate can come back;
 // a row that goes too early is a second effect. A row that never goes fills the
-// disk, and a DELETE of a million rows stalls everybody.
+// disk, and a DELETE of a million rows stalls all other work.
 //
 // # The promise
 //
@@ -18,11 +18,11 @@
 // whether today and tomorrow are there, and is refused before the charge when they are
 // not; [WatchDays] alerts, and a worker makes what can be made within a minute.
 // [MakeAhead] keeps thirty days in stock, made by every migration and hourly by any
-// worker; [DaysLeft] is what readiness asks.
+// worker; readiness asks [DaysLeft].
 //
 // A [Keeper] removes what is over. A day goes when its last event is older than
-// the window and none is unpublished, which is looked at under a lock that
-// nobody waits for longer than 50 ms; else it stays, and a person is told.
+// the window and none is unpublished, which is checked under a lock that no
+// query waits for longer than 50 ms; else it stays, and an alert is raised.
 // Other tables lose a thousand rows at a time, each thousand in a transaction of
 // its own, each table on a timer of its own. Open dead letters never expire, and
 // neither do business keys: orders, tickets, ledger, mails. They are the last
@@ -36,12 +36,12 @@
 //
 // That a late duplicate is still recognised after its window: it is refused to a
 // person (older_than_dedupe_window), who may have it applied by its business
-// key. That an archive is complete when somebody writes events with ids of last
-// week. That days go to the minute: hourly, and later when the table is busy.
+// key. That an archive is complete when a process writes events with last week's
+// ids. That days go to the minute: hourly, and later when the table is busy.
 //
 //	killed here                        then
 //	before a transaction commits       nothing was made or removed; the next run does it
-//	in the middle of an archive        a file called .partial, which nobody reads and the
+//	in the middle of an archive        a file called .partial, which is never read and the
 //	                                   next day's run removes; the day stays
 //	after the archive, before the drop the next run writes the same file again, then drops
 //	after the drop                     nothing is left to do

@@ -2,6 +2,6 @@
 // each with who writes it and in which transaction.
 //
 // It only reads, and only what belongs to the newest payments of one merchant.
-// What nobody may see stays out: of a stored answer its length, of a card token
+// Secrets stay out: of a stored answer it shows the length, of a card token
 // whether it is there.
 package rows

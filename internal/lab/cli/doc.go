@@ -16,5 +16,5 @@
 //	0  it holds, or it was done
 //	1  it does not hold, or it was refused
 //	2  the command line cannot be understood
-//	3  nobody answers
+//	3  no answer
 package cli

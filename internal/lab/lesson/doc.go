@@ -15,8 +15,8 @@
 // and a runner inside one of them would die of its own lesson. It is a client
 // like any other: it has the visitor's API key, sends real HTTP to the shop's
 // public address, and arms crash points through the laboratory's own routes.
-// Whatever an answer does not say it asks of those who keep books of their own,
-// the provider and the mailbox, and, read-only, of the shop's database, always
+// What an answer does not say it asks of the provider and the mailbox, which
+// keep books of their own, and, read-only, of the shop's database, always
 // limited to the visitor's sandbox.
 //
 //	browser ─▶ api ─/v1/lab/lessons─▶ simulator: Runner ─▶ a Scene plays
@@ -31,12 +31,13 @@
 // failed: a scenario is not resumed in the middle.
 //
 // A check is asked, never remembered from the scenario: its query is kept beside
-// what was expected and what was seen, so that whoever doubts can ask again. A
-// run is ok when every check holds. The option that came true in the prediction
-// is computed from what the run saw; a test compares it with the text.
+// what was expected and what was seen, so that a visitor who doubts can ask
+// again. A run is ok when every check holds. The option that came true in the
+// prediction is computed from what the run saw; a test compares it with the
+// text.
 //
-// Lessons that end or stop a process take turns with all others, because the
-// process is everybody's: see [Lesson.Disturbs].
+// Lessons that end or stop a process take turns with all others, because all
+// visitors share the process: see [Lesson.Disturbs].
 //
 // # What is not promised
 //

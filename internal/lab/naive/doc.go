@@ -1,12 +1,12 @@
 // Package naive is the same checkout in the same stack with none of the patterns,
-// for whoever wants to see what they are worth.
+// to show what they are worth.
 //
 // It sells the same tickets through the same provider, broker, database and
 // mailbox, from tables of its own in the schema naive: no keys, the provider
 // called under a key made anew each time, the event published after the commit by
-// whoever made it, consumers that acknowledge first, a refund that undoes only
-// what it heard of. Nothing in it is broken on purpose: it is what a checkout
-// looks like before its first bad day.
+// the process that made it, consumers that acknowledge first, a refund that
+// undoes only the steps that answered. Nothing in it is broken on purpose: it is
+// what a checkout looks like before its first bad day.
 //
 // # Eight guards
 //
@@ -26,9 +26,8 @@
 //
 // A checkout may be born with troubles ([Trouble]): an answer that gets lost, a
 // message that comes twice. Each strikes once and only its checkout, whatever
-// process meets it, so visitors do not influence each other and nobody dies: what
-// would be the death of a process is the end of one request, which forgets where
-// it was. The stories say so.
+// process meets it, so visitors do not influence each other. No process dies:
+// instead one request ends and forgets where it was. The stories say so.
 //
 // # Who counts
 //

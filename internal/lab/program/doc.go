@@ -7,9 +7,9 @@
 // PAYONCE_OVERLAY, a `go build -overlay` file, a planted bug gets into the
 // programs without touching the tree; then they are always built.
 //
-// [Settings] are what the programs of one house are told. A [Program] is one of
-// them at its place: it may be killed and started again, and comes back where it
-// was. [Keeper] starts it again whenever it ends.
+// [Settings] configure the programs of one house. A [Program] is one of them at
+// its place: it may be killed and started again, and comes back where it was.
+// [Keeper] starts it again whenever it ends.
 //
 // Every process is a child that cannot outlive this one (package proc).
 package program

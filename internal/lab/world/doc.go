@@ -19,10 +19,10 @@
 //     request with 409. Neither says anything about the charge.
 //   - Only outcomes are stored: a charge, a decline, a cancelled key. After
 //     400, 402 invalid_token, 409, 422, 429, 5xx or silence the key is as it was.
-//   - POST /v1/charges/cancel leaves a tombstone that refuses a late arrival
-//     for ever (410), or says what the key has already done.
-//   - What became of a charge or a refund is told by a signed webhook, at least
-//     once and in no order, tried again for 75 h 35 min (POST /v1/behaviour doubles,
+//   - POST /v1/charges/cancel leaves a tombstone that refuses every late arrival
+//     (410), or says what the key has already done.
+//   - A signed webhook reports what became of a charge or a refund, at least once
+//     and in no order, tried again for 75 h 35 min (POST /v1/behaviour doubles,
 //     shuffles, delays and loses them). A charge and its message are one statement;
 //     a refund's message stands behind it and is made again when the key is asked
 //     again. GET /v1/webhook-deliveries is the log.
@@ -32,8 +32,9 @@
 // It does not promise that a 500 means nothing happened. Like with any real
 // provider, the caller asks by its key.
 //
-// What other providers do, and what none may, are mutants of this package:
-// internal/lab/mutants/planted_provider.go. So the shop is not built for this one.
+// Mutants of this package do what other providers do, and what none may:
+// internal/lab/mutants/planted_provider.go. So the shop is not built for this one
+// alone.
 //
 // # Its tables
 //

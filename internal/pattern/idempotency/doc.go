@@ -5,8 +5,8 @@
 //
 // A client that gets no answer asks again: a double-click, a retrying gateway,
 // a phone that lost its network after the request was carried out. The server
-// cannot tell a repetition from a second wish unless the client names its
-// intent. It does so with a key that it makes once and sends with each delivery.
+// cannot tell a repetition from a new intent unless the client names the intent.
+// It does so with a key that it makes once and sends with each delivery.
 //
 // # The promise
 //
@@ -15,18 +15,18 @@
 //   - at most one delivery runs the operation at a time;
 //   - once an outcome is stored, every later delivery gets exactly its bytes,
 //     for the price of one indexed read: no transaction, no lock, no write;
-//   - another request under the same key is refused, and told which fields
-//     differ, without being shown the stored values; an operation that finds its
-//     effect by a business key after the key is gone says the same, see
+//   - another request under the same key is refused; the refusal names the
+//     fields that differ and not their stored values; an operation that finds
+//     its effect by a business key after the key is gone says the same, see
 //     [Request.Match];
 //   - the outcome is stored in the same commit as the effect it speaks of.
 //
 // # What is not promised
 //
 // After its answer's lifetime a key is new again; an operation that must converge
-// for ever needs a business key of its own beneath this one. A key that the client
-// makes anew for each retry is no key. And an effect outside the database is
-// not in its commit: see the second shape.
+// after that too needs a business key of its own beneath this one. A key that the
+// client makes anew for each retry is no key. And an effect outside the database
+// is not in its commit: see the second shape.
 //
 // # Three states
 //
@@ -41,8 +41,8 @@
 //
 // Only an answer expires. A run has no end but its outcome, however long it
 // takes, and an outcome that comes late is kept for a lifetime of its own. One
-// condition says what has expired; a look, a claim, an outcome to store and
-// retention all ask it, and a look removes nothing.
+// condition says what has expired; look-up, claim, completion and retention
+// all use it, and a look-up removes nothing.
 //
 // # Two shapes
 //
@@ -61,7 +61,7 @@
 // # Killed here, then what
 //
 //	before the claim commits          nothing happened; the retry runs as new
-//	between claim and call            lease ends; whoever asks next takes over
+//	between claim and call            lease ends; the next caller takes over
 //	between call and complete         the same; the taker asks the outside world
 //	                                  what became of the call, it never assumes
 //	during complete                   unknown until read; the statement may run twice

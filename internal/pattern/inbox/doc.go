@@ -24,9 +24,9 @@
 //
 // Order: two workers, a retry or a redelivery overtake. Effects outside the
 // database: an e-mail or a call has no part in the transaction; record the
-// intent here and let somebody carry it out under a key of its own. And memory
-// beyond the window: an event older than the oldest partition is refused, not
-// guessed at.
+// intent here and let another step carry it out under a key of its own. And
+// memory beyond the window: an event older than the oldest partition is
+// refused, not guessed at.
 //
 // # One delivery
 //
@@ -48,11 +48,11 @@
 //
 // # Ask, then record
 //
-// A consumer whose effect is outside (a call to somebody else's system) has an
+// A consumer whose effect is outside (a call to an external system) has an
 // [Around] instead of, or beside, its handler: the intent commits first, without
 // an inbox row; then the call, under a key made of the intent, while no
-// transaction is open; then inbox row and what was learnt, together. Whatever
-// dies between the two commits repeats the call under the same key. Such
+// transaction is open; then inbox row and what was learnt, together. After a
+// crash between the two commits the call is repeated under the same key. Such
 // messages are handled one by one.
 //
 // # Killed here, then what

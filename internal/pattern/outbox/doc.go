@@ -3,9 +3,9 @@
 //
 // # The problem
 //
-// A service changes its database and tells others by a message. Done one after
-// the other, a crash between the two leaves a change nobody hears of or a
-// message about a change that never was. There is no transaction over a
+// A service changes its database and informs others by a message. Done one
+// after the other, a crash between the two leaves a change without its message
+// or a message about a change that never was. There is no transaction over a
 // database and a broker, and none is needed.
 //
 // # The promise
@@ -67,17 +67,17 @@
 //
 // Every row names one of sixteen partitions, by a hash of its aggregate. Each
 // partition has at most one owner, a relay of N owns ⌈16 / N⌉ of them at most, and
-// nobody deals them out:
+// there is no coordinator:
 //
 //	a relay lives      its session holds one lock that all living relays share
 //	it owns p          the same session holds lock p, alone
 //	four times a beat  it counts the living, takes what is free up to its share,
 //	                   or lets go of what is more than that
 //
-// All its locks belong to one session that does nothing else. Losing the session
-// is losing the locks and no longer being counted, in the same moment: no table
-// and no clock can say one without the other. What is free is taken at the next
-// look of whoever has room.
+// All its locks belong to one session that does nothing else. A relay that loses
+// the session loses the locks and its place in the count in the same moment: no
+// table and no clock can say one without the other. A free partition is taken at
+// the next look of a relay that has room.
 //
 // Letting go is orderly: nothing more of the partition leaves, what left is
 // confirmed and marked, and then it is unlocked. So relays that come and go under
@@ -104,8 +104,8 @@
 //
 // outbox_events is this package's, partitioned by day of row_id so that
 // retention is a drop; a partition with an unpublished row stays. It shares
-// alerts with whoever shows them, and queue_samples ([Sampler]) with whoever
-// draws queues. See schema.sql.
+// alerts with the package that shows them, and queue_samples ([Sampler]) with
+// the one that draws queues. See schema.sql.
 //
 // Read first: outbox.go (writing), lanes.go (what may leave when), engine.go
 // (the loop), fate.go (what each answer means), share.go (who owns what).

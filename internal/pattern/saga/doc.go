@@ -19,8 +19,9 @@
 //     alert is open;
 //   - a step with a condition is sent only when its condition says so, and a saga
 //     that waits for that sends nothing and gives nothing up;
-//   - an undo is due from the commit that records its do, before the command
-//     leaves: a step that nobody heard of again is undone like one that is done;
+//   - a step's compensation is registered in the transaction that records the
+//     step, before the command is sent: a step that was never answered is undone
+//     like one that is done;
 //   - nothing is undone once the pivot is done, and while it is under way nothing
 //     is assumed: the participant is asked until it says yes or no;
 //   - a participant does a step once, undoes it once, and refuses a do that comes
@@ -30,10 +31,10 @@
 //
 // # What is not promised
 //
-// Isolation: between the first step and the last one everybody can see a story
-// half told. Owners show that as what it is ("reserved", "on hold") and must not
-// let others build on it. Nor is an end promised without participants: a step
-// that nobody answers after the pivot stays open, with an alert, for ever.
+// Isolation: between the first step and the last one every reader can see an
+// unfinished story. Owners show that as what it is ("reserved", "on hold") and
+// must not let others build on it. Nor is an end promised without participants:
+// a step after the pivot that no participant answers stays open, with an alert.
 //
 // # The states
 //
@@ -88,14 +89,14 @@
 // each of them ends: in the participant's memory. Such an answer says nothing of
 // the step, so the saga ignores it, also when it arrives after a refusal.
 // asking_until is written in the transaction of a call's intent, so a decision
-// either comes first and no call is made, or knows how long to wait. What lands
-// later still, because the far end was slower than that, is found where all
-// effects are that came by another way; it does not move the saga.
+// either comes first and no call is made, or knows how long to wait. An effect
+// that lands later still, because the far end was slower than that, is found
+// like any other that came by another way; it does not move the saga.
 //
 // A step without a Look is inside, or cannot be looked at: there a person's word
-// counts at once. An undo that was not answered is sent again all the same, until it
-// is: a word takes nothing back. An undo that was refused is over, because the person
-// took its place. An audit judges both like every other end.
+// counts at once. An undo without an answer is still sent again until it is answered:
+// a word takes nothing back. A refused undo is over, because the decision took its
+// place. An audit judges both like every other end.
 //
 // # Who does what
 //
@@ -107,9 +108,9 @@
 //
 // A [Participant] answers commands in the transaction in which it acts and
 // remembers its answer: a copy gets the same reply again. [Outside] is a
-// participant whose effect is in somebody else's system: it writes down that it
-// is going to ask, asks under a key that never changes, and writes down what it
-// heard.
+// participant whose effect is in an external system: it writes down that it is
+// going to ask, asks under a key that never changes, and writes down the
+// answer.
 //
 // # Killed here, then what
 //
@@ -121,8 +122,8 @@
 //	outside, after the call           the same: one key, one effect
 //	orchestrator, before its commit   the reply comes again
 //	a saga that waits, anything       nothing is under way; the signal comes again
-//	at the pivot, whoever             the timer asks; nothing is assumed
-//	after the pivot, whoever          forward, never back
+//	at the pivot, any process         the timer asks; nothing is assumed
+//	after the pivot, any process      forward, never back
 //	a command or reply is dead        the deadline sends the command anew
 //	between a decision and its end    it is pending; another process asks and ends it
 //
@@ -131,7 +132,7 @@
 // sagas and saga_steps are the orchestrator's: state and history.
 // saga_participations is the participants' memory, which must live as long as
 // the saga does. saga_decisions is what persons decided, refused ones too. alerts
-// is shared with whoever shows them.
+// is shared with the package that shows them.
 //
 // Read first: machine.go, then participant.go, then decision.go.
 package saga

@@ -3,7 +3,7 @@
 //
 // # The problem
 //
-// A provider tells what happened by calling us. Anybody can call us. The
+// A provider reports what happened by calling us. So can any other client. The
 // provider repeats a message until it gets a 2xx, also when the 2xx was lost on
 // its way; it tries for days, and an older message may come after a younger one.
 // A receiver that answers before it has stored loses the message with its next
@@ -30,11 +30,11 @@
 //
 // # What is not promised
 //
-// Order, and that a message comes at all: it is a hint to look, and whoever needs
-// the truth asks for it. Freshness beyond the tolerance: a copy that is sent
-// again within it passes the signature and is caught by the receipt. Memory
-// beyond the receipts' retention, which must therefore exceed the sender's whole
-// schedule.
+// Order, and that a message comes at all: it is a hint to look, and a receiver
+// that needs the truth asks for it. Freshness beyond the tolerance: a copy that
+// is sent again within it passes the signature and is caught by the receipt.
+// Memory beyond the receipts' retention, which must therefore exceed the sender's
+// whole schedule.
 //
 // # One message
 //
@@ -42,10 +42,10 @@
 //	             │         │            │               │
 //	            413       401          400     known id: 2xx, nothing new
 //	                                           other bytes under a known id:
-//	                                           2xx, nothing new, somebody is told
+//	                                           2xx, nothing new, an alert
 //
-// The signature is looked at before anything else is believed, also before the
-// timestamp: what is not signed has not said anything.
+// The signature is checked before anything else is believed, also before the
+// timestamp: an unsigned message proves nothing.
 //
 // # Killed here, then what
 //

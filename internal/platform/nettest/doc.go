@@ -4,9 +4,9 @@
 // reply on purpose, which no crash point inside our own code can do.
 //
 // A lost reply is the one failure that leaves a client not knowing: the server
-// has done the work and says so, and nobody hears it. Tools that cut by bytes
-// or by time meet that moment by luck. This proxy reads along and meets it by
-// meaning: the answer to the COMMIT of a transaction that ran a given
+// has done the work and says so, and the answer is lost. Tools that cut by
+// bytes or by time meet that moment by luck. This proxy reads along and meets
+// it by meaning: the answer to the COMMIT of a transaction that ran a given
 // statement, the answer to one HTTP request, a publisher confirm on its way to
 // the client, an acknowledgement on its way to the broker.
 //

@@ -26,9 +26,9 @@
 //
 // # Another key, another card
 //
-// A payment is charged once, whatever number of keys and cards ask for it. Who
-// comes with another key while attempt n is on its way waits for its outcome. A
-// charge is everybody's outcome: the answer says Payonce-Matched, and
+// A payment is charged once, whatever number of keys and cards ask for it. A
+// request with another key while attempt n is on its way waits for its outcome. A
+// charge is the outcome of every request: the answer says Payonce-Matched, and
 // "other-card" where the card that was asked with was not sent. A decline is that
 // card's alone: the same card gets it, another one opens attempt n+1. While n is
 // in doubt no other card is sent; the answer is 202, and nothing is stored.

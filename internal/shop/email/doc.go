@@ -1,5 +1,5 @@
-// Package email writes the shop's mails and sends them: an effect in somebody
-// else's system, where no transaction reaches.
+// Package email writes the shop's mails and sends them: an effect in an
+// external system, where no transaction reaches.
 //
 // It is done in two steps that fail apart:
 //
@@ -21,10 +21,11 @@
 // a mailbox that dedupes on Message-ID shows it once.
 //
 // Not promised is that it is sent once. Between the mail server's "250 accepted"
-// and our commit of "sent" lies a window that nobody can close: SMTP cannot ask
-// "have you got this one?". Who dies there, or loses the 250, sends it again. A
-// mailbox that does not dedupe (Gmail does, many do not) then shows it twice.
-// Marking before sending would close the window by losing mails instead.
+// and our commit of "sent" lies a window that cannot be closed: SMTP cannot ask
+// "have you got this one?". A mailer that crashes in this window, or never
+// receives the 250, sends the message again. A mailbox that does not dedupe
+// (Gmail does, many do not) then shows it twice. Marking before sending would
+// close the window by losing mails instead.
 //
 //	killed here                        then
 //	before the inbox commits           nothing is queued; the broker redelivers
@@ -36,9 +37,9 @@
 // A server that refuses the recipient or the message for good (5xx) makes the
 // mail failed, with an alert. A mail that it does not take now (4xx) is tried
 // again on a schedule whose last delay repeats; once the schedule has been walked
-// through, an alert says that the mail is late, and it stays owed. A server that
-// is away is no mail's fault: all of them stay due, the mailer asks less and less
-// often with one of them, and sends everything when that one is taken.
+// through, an alert says that the mail is late, and it stays owed. While the
+// server is away no mail is to blame: all of them stay due, the mailer tries one
+// of them less and less often, and sends everything when that one is accepted.
 //
 // The package owns the table emails; into alerts it only inserts.
 package email

@@ -52,7 +52,7 @@
 // ended. [Gateway.Look] then asks the provider whether the money is gone, by the
 // same key: "compensated" while it is, or "completed" while it is not, is refused.
 // A refund that the provider carries out later still contradicts one that failed,
-// and [Notices] hears of it.
+// and [Notices] receives the message.
 //
 // # Killed here, then what
 //

@@ -1,5 +1,5 @@
 // Package tickets gives a paid order its tickets: one row for each seat of each
-// line, once and for ever, whatever is delivered how often.
+// line, once, however often its event is delivered.
 //
 // The rows are the dedupe. (order, line, number) is unique, so a second delivery
 // of payment.captured that gets past the inbox finds the seats taken and adds
@@ -7,7 +7,7 @@
 // and only by the delivery that inserted them: no tickets without the news, no
 // news without the tickets, and one of each.
 //
-// A code is sixteen characters of chance (80 bits), written so that a person can
+// A code is sixteen random characters (80 bits), written so that a person can
 // read it out: no I, L, O or U, groups of four. It is random and not computed
 // from the order, because uniqueness already comes from the row: a computed code
 // would need a secret whose loss gives away every ticket ever sold, and whose

@@ -22,7 +22,7 @@
 //
 // A [Keeper] removes what is over. A day goes when its last event is older than
 // the window and none is unpublished, which is looked at under a lock that
-// nobody waits for longer than 50 ms; else it stays, and a person is told.
+// nobody waits for longer than 50 ms; else it stays, and an alert is raised.
 // Other tables lose a thousand rows at a time, each thousand in a transaction of
 // its own, each table on a timer of its own. Open dead letters never expire, and
 // neither do business keys: orders, tickets, ledger, mails. They are the last

@@ -42,7 +42,7 @@
 //	             │         │            │               │
 //	            413       401          400     known id: 2xx, nothing new
 //	                                           other bytes under a known id:
-//	                                           2xx, nothing new, somebody is told
+//	                                           2xx, nothing new, an alert is raised
 //
 // The signature is looked at before anything else is believed, also before the
 // timestamp: what is not signed has not said anything.

@@ -55,7 +55,7 @@ export class Purchase {
   #waits = new Map<symbol, Waiting>();
 
   constructor(
-    private readonly told: {
+    private readonly notify: {
       opened: () => void;
       placed: (order: Order) => void;
       settled: () => void;
@@ -68,7 +68,7 @@ export class Purchase {
     this.#begin(model.open({ ...model.choiceOf(this.checkout), ...choice }));
     this.order = null;
     this.payment = null;
-    this.told.opened();
+    this.notify.opened();
   }
 
   /** Goes on with a checkout that this tab kept, or with another tab's order. */
@@ -87,7 +87,7 @@ export class Purchase {
     this.#charged = this.#charged.filter(({ id }) => id !== payment.id);
     this.order = null;
     this.payment = null;
-    this.told.opened();
+    this.notify.opened();
     await this.resume(model.join(this.checkout, payment.order_id));
     await this.lookBeside();
   }
@@ -278,7 +278,7 @@ export class Purchase {
     if (outcome.kind === 'refused' && outcome.problem.retry_key === 'new') this.#renew(key);
     const declined = outcome.kind === 'refused' && outcome.status === 402;
     if (!declined) this.#fail(outcome);
-    this.told.settled();
+    this.notify.settled();
   }
 
   #renew(refused: string): void {
@@ -334,7 +334,7 @@ export class Purchase {
   #know(order: Order): void {
     this.order = order;
     this.payment = order.payment;
-    this.told.placed(order);
+    this.notify.placed(order);
   }
 
   /** Kept before anything is sent, so that a reload in between has the same keys. */

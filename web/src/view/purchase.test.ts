@@ -20,7 +20,7 @@ const payment = (id: string, status: string) => ({
   currency: 'EUR',
   created_at: '2026-11-23T20:15:42.317Z',
 });
-const told = { opened: () => {}, placed: () => {}, settled: () => {} };
+const notify = { opened: () => {}, placed: () => {}, settled: () => {} };
 
 beforeEach(() => {
   for (const f of Object.values(shop)) f.mockReset();
@@ -42,7 +42,7 @@ test.each([
     });
     shop.capture.mockImplementationOnce(() => new Promise(() => {})); // never heard of
     shop.capture.mockResolvedValue(ok(payment('pay_2', 'captured')));
-    const purchase = new Purchase(told);
+    const purchase = new Purchase(notify);
     void purchase.pay();
     await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
     purchase.choose({ quantity: 1 });
@@ -62,7 +62,7 @@ test.each([
 );
 
 test('a payment that the page shows as undecided and that is captured by the next Pay is asked about', async () => {
-  const purchase = new Purchase(told);
+  const purchase = new Purchase(notify);
   shop.undecided.mockResolvedValueOnce(ok({ data: [payment('pay_0', 'in_doubt')] }));
   await purchase.lookBeside();
   expect(purchase.beside.map(({ id }) => id)).toEqual(['pay_0']);
@@ -78,7 +78,7 @@ test('a payment whose capture is still on its way stays asked about when the pag
   );
   shop.capture.mockImplementation(() => new Promise(() => {})); // never heard of
   shop.payment.mockResolvedValue(ok(payment('pay_1', 'requires_capture')));
-  const purchase = new Purchase(told);
+  const purchase = new Purchase(notify);
   void purchase.pay();
   await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
   purchase.choose({ quantity: 1 });

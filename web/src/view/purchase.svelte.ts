@@ -46,7 +46,7 @@ export class Purchase {
   asked = $state(false);
   #looking: Promise<boolean> | null = null;
   #looks = 0;
-  /** Payments that this tab left while a capture was on its way. */
+  /** Payments that this tab left while a capture was on its way, or its outcome was not said. */
   #left = new Set<string>();
   #placing: Promise<Order | null> | null = null;
   #ready: Promise<unknown> = Promise.resolve();
@@ -59,12 +59,17 @@ export class Purchase {
       opened: () => void;
       placed: (order: Order) => void;
       settled: () => void;
+      /** Whether the page says how this checkout has ended. */
+      said: () => boolean;
     },
   ) {}
 
   /** Starts a checkout of its own, whose keys nobody has used. */
   open(choice: Partial<model.Choice> = {}): void {
-    if (this.busy > 0 && this.order !== null) this.#left.add(this.order.payment.id);
+    const { clicks, gateway } = this.checkout;
+    // Charged and not said so, it looks to the visitor as if nothing was sent.
+    const unsaid = (clicks > 0 || gateway) && !this.notify.said();
+    if (this.order !== null && (this.busy > 0 || unsaid)) this.#left.add(this.order.payment.id);
     this.#begin(model.open({ ...model.choiceOf(this.checkout), ...choice }));
     this.order = null;
     this.payment = null;

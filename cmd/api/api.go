@@ -94,7 +94,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),
 		Books: gateway, Mailbox: mailbox, Webhooks: webhooks, ReadNotice: simulated.ReadNotice,
-		Letters: retry.Desk{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
+		Letters: retry.DeadLetters{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
 		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, RecordingTTL: cfg.RecordingTTL, Production: cfg.Mode == config.Production,
 		Limits: limits(cfg), Hosts: cfg.Hosts,
 		Pages: web.FS(), Lab: lab, Registry: a.admin.Registry, PublicMetrics: publicMetrics, Log: log, Ready: a.admin.Checks,
@@ -121,7 +121,7 @@ func windowsFit(cfg config.API) error {
 
 // run serves until ctx ends, then drains: first /readyz says no and the streams
 // end, then no new connection, the requests under way to their end, and last
-// what they told the journal.
+// what they reported to the journal.
 func (a *api) run(ctx context.Context) error {
 	defer func() { _ = a.db.Close() }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)

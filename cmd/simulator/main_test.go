@@ -170,15 +170,15 @@ func (s *simulator) checkBooks(answers *sync.Map) {
 			s.t.Errorf("%s: %d, %v", query, n, err)
 		}
 	}
-	told := 0
+	compared := 0
 	answers.Range(func(key, body any) bool {
-		told++
+		compared++
 		if status, again := s.charge(fmt.Sprint(key)); status != http.StatusCreated || again != body {
 			s.t.Errorf("%v was answered %v, and now %d %s", key, body, status, again)
 		}
-		return told < 1000
+		return compared < 1000
 	})
-	s.t.Logf("%d answers compared", told)
+	s.t.Logf("%d answers compared", compared)
 }
 
 func TestAFirstTryThatWasSpoiltBeforeTheKillIsNotSpoiltAgainAfterIt(t *testing.T) {

@@ -1,4 +1,5 @@
 import { run } from './demo.ts';
+import { asStored } from './journal.ts';
 import { fits } from './look.ts';
 import { expect, test } from './visitor.ts';
 
@@ -50,6 +51,21 @@ test('7 clicks, counted by the proof, are 1 charge, and the X-ray counted the sa
   for (const consumer of ['ledger', 'email', 'tickets']) {
     await expect(visitor.node(consumer)).toContainText(/[1-9] in · [12] out/);
   }
+});
+
+test('each number of the page is the one that the stored events make: 5 clicks, and a sixth after them', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  await visitor.open();
+  for (let click = 0; click < 5; click++) await visitor.pay.click({ delay: 0 });
+  await expect(visitor.verdict).toHaveText('You clicked 5 times. You were charged once.');
+  await visitor.oneOfEverything();
+  await expect(page.getByText(/^live/).first()).toBeVisible({ timeout: 20_000 });
+  await asStored(page, 5);
+  await visitor.pay.click();
+  await expect(visitor.attempts).toHaveCount(6);
+  await asStored(page, 6);
 });
 
 test('after a reload the page still knows the checkout, its key and its 2 attempts', async ({

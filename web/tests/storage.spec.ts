@@ -19,6 +19,14 @@ const refusals: Record<string, (page: Page) => Promise<unknown>> = {
         });
       }
     }),
+  'is refused to one tab': (page) =>
+    page.addInitScript(() => {
+      Object.defineProperty(window, 'sessionStorage', {
+        get() {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      });
+    }),
   'refuses locks': (page) =>
     page.addInitScript(() => {
       Object.defineProperty(window, 'localStorage', {

@@ -169,6 +169,9 @@ for (const [name, change] of Object.entries(changes)) {
 
     await next.page.getByTestId('finish').click();
     await expect(next.verdict).toHaveText(notKnown);
+    await expect(next.page.locator('.line')).toHaveText(
+      'The shop asks the provider until it knows. No click is needed for that.',
+    );
     expect(await orderLink(next)).toBe(first);
     await expect(question(next)).toHaveCount(0);
 

@@ -192,14 +192,14 @@ var inboxCompleteSQL = `, aggregates AS MATERIALIZED (
   SELECT s.merchant_id, r.id FROM seen s JOIN refunds r ON r.payment_id = s.id
   UNION ALL
   SELECT s.merchant_id, g.id FROM seen s JOIN sagas g ON g.correlation_id = s.id
-), told AS MATERIALIZED (
+), published AS MATERIALIZED (
   SELECT a.merchant_id, e.event_id, e.aggregate_id, e.type, e.destination, e.past_window
     FROM aggregates a
     JOIN outbox_events e ON e.aggregate_id = a.id
    WHERE e.published_at < clock_timestamp() - $3::float8 * interval '1 second'
 )
 SELECT e.merchant_id, 'evt_' || replace(e.event_id::text, '-', '') || ' at ' || b.consumer AS name
-  FROM told e
+  FROM published e
   JOIN (VALUES ` + delivery.Bindings() + `) AS b (consumer, type) ON b.type = e.type AND b.consumer = coalesce(e.destination, b.consumer)
  WHERE ` + delivery.NotApplied("$3::float8")
 

@@ -193,7 +193,7 @@ func TestEachKindOfAlertHasWhatEndsIt(t *testing.T) {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t, func(o *httpapi.Options) {
-				o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+				o.Letters = retry.DeadLetters{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
 			})
 			end, known := ends[k.Name]
 			switch {

@@ -23,8 +23,8 @@ var operations = map[string]string{"placeOrder": "order", "capturePayment": "cap
 type attemptNote struct {
 	fate    checkout.Fate
 	payment uuid.UUID
-	// told says that the shop has told the observer how it ended.
-	told bool
+	// observed says that the observer has how it ended.
+	observed bool
 }
 
 // noteAttempt journals each delivery of an intent after its answer, whatever
@@ -41,7 +41,7 @@ func (s *server) noteAttempt(c *gin.Context) {
 	ctx := c.Request.Context()
 	fate := fateOf(note, c.Writer.Status())
 	who := caller.From(ctx)
-	if fate == checkout.Rejected && !note.told && key(ctx) != "" {
+	if fate == checkout.Rejected && !note.observed && key(ctx) != "" {
 		s.tell(ctx, observe.Rejected, observe.Event{Scope: who.Merchant, Correlation: note.payment, Operation: name, Key: key(ctx), Detail: http.StatusText(c.Writer.Status())})
 	}
 	s.Journal.Attempt(journal.Attempt{

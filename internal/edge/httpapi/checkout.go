@@ -115,7 +115,7 @@ func (s *server) unknownFirst(ctx context.Context, merchant, payment uuid.UUID, 
 
 func noteResult(ctx context.Context, res checkout.Result) {
 	n := note(ctx)
-	n.fate, n.payment, n.told = res.Fate, res.PaymentID, true
+	n.fate, n.payment, n.observed = res.Fate, res.PaymentID, true
 }
 
 // noteError leaves "refused for certain" to be told from "nobody knows".

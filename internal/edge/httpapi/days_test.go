@@ -67,7 +67,7 @@ func TestWithoutAPartitionForTodayOrTomorrowNothingIsChargedAndTheAlertNamesIt(t
 
 func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing.T) {
 	t.Parallel()
-	e, _ := withDesk(t)
+	e, _ := withLetters(t)
 	id := uuid.Must(uuid.NewV7())
 	path := "/v1/ops/dead-letters/" + e.dies(e.merchant(), "ledger", id.String())
 	open := func(kind string) int {
@@ -120,7 +120,7 @@ func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing
 
 func TestOnlyTheOperatorHasAConsumersEventsSentAgainAndTakesThemBack(t *testing.T) {
 	t.Parallel()
-	e, woken := withDesk(t)
+	e, woken := withLetters(t)
 	e.capture(e.order().Payment, uuid.NewString(), "tok_ok")
 	e.exec(`UPDATE outbox_events SET published_at = clock_timestamp()`)
 	body := func(consumer string, from, until time.Time) string {

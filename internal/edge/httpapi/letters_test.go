@@ -15,12 +15,12 @@ import (
 	"payonce/internal/shop/event"
 )
 
-// withDesk gives the edge a desk and counts the wake-ups.
-func withDesk(t *testing.T) (*edge, *int) {
+// withLetters gives the edge dead letters and counts the wake-ups.
+func withLetters(t *testing.T) (*edge, *int) {
 	t.Helper()
 	woken := 0
 	e := newEdge(t, func(o *httpapi.Options) {
-		o.Letters = retry.Desk{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+		o.Letters = retry.DeadLetters{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
 		o.Wake = func() { woken++ }
 	})
 	return e, &woken
@@ -69,7 +69,7 @@ func (e *edge) asOperator(method, path, body string) reply {
 
 func TestADeadLetterIsReplayedOnceWithItsReasonAndTheSecondTimeIs409(t *testing.T) {
 	t.Parallel()
-	e, woken := withDesk(t)
+	e, woken := withLetters(t)
 	id := uuid.Must(uuid.NewV7())
 	path := "/v1/ops/dead-letters/" + e.dies(e.merchant(), "ledger", id.String())
 	var detail wire.DeadLetterDetail
@@ -102,7 +102,7 @@ func TestADeadLetterIsReplayedOnceWithItsReasonAndTheSecondTimeIs409(t *testing.
 
 func TestAnEventPastTheReplayLimitIs409AndCanBeAppliedByItsBusinessKeyOrDiscarded(t *testing.T) {
 	t.Parallel()
-	e, _ := withDesk(t)
+	e, _ := withLetters(t)
 	merchant := e.merchant()
 	apply := "/v1/ops/dead-letters/" + e.dies(merchant, "tickets", bornDaysAgo(15).String())
 	e.problem(e.post(apply+"/replay", "", because), 409, "dead-letter-too-old")
@@ -126,7 +126,7 @@ func TestAnEventPastTheReplayLimitIs409AndCanBeAppliedByItsBusinessKeyOrDiscarde
 
 func TestForeignLettersAreOnlyCountedAndThoseOfNobodyAreTheOperators(t *testing.T) {
 	t.Parallel()
-	e, _ := withDesk(t)
+	e, _ := withLetters(t)
 	mine := e.merchant()
 	var own []string
 	for range 3 {

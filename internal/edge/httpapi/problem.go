@@ -115,7 +115,7 @@ func refusalOf(err error) *refusal {
 	case errors.Is(err, checkout.ErrNotListed):
 		return no(wire.KindNeedsReview, "The provider's charges for this payment could not be listed completely, so whether it holds money is unknown. The operator was alerted; nothing was charged.")
 	case errors.Is(err, checkout.ErrNeedsReview):
-		return no(wire.KindNeedsReview, "The provider contradicts the stored outcome of this payment. Somebody was told.")
+		return no(wire.KindNeedsReview, "The provider contradicts the stored outcome of this payment. The operator was alerted.")
 	case errors.As(err, &away):
 		return unavailable(away)
 	case errors.As(err, &ends):
@@ -174,7 +174,7 @@ func unavailable(e *checkout.UnavailableError) *refusal {
 	case errors.Is(e.Cause, provider.ErrNotSent):
 		r = no(wire.KindProviderUnavailable, "The provider could not be reached; nothing was sent and the card was not charged.")
 	case errors.Is(e.Cause, provider.ErrRefused):
-		r = no(wire.KindProviderRefused, "The provider rejected the request; the card was not charged. Somebody was told.")
+		r = no(wire.KindProviderRefused, "The provider rejected the request; the card was not charged. The operator was alerted.")
 	}
 	r.retryAfter, r.executed = e.RetryAfter, wire.ProblemExecuted(e.Executed)
 	return r

@@ -39,9 +39,9 @@ func (s *server) RequestRefund(ctx context.Context, r gen.RequestRefundRequestOb
 	if err != nil {
 		return nil, noteError(ctx, s.unknownFirst(ctx, merchant, id, err))
 	}
-	told := checkout.Result{Answer: res.Answer, Replayed: res.Replayed, Fate: fateOfRefund(res), PaymentID: id}
-	noteResult(ctx, told)
-	return answer{told}, nil
+	result := checkout.Result{Answer: res.Answer, Replayed: res.Replayed, Fate: fateOfRefund(res), PaymentID: id}
+	noteResult(ctx, result)
+	return answer{result}, nil
 }
 
 func fateOfRefund(r refund.Result) checkout.Fate {

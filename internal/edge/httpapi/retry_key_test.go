@@ -132,6 +132,26 @@ func TestAStoredRefusalSaysThatOnlyANewKeyLeadsOn(t *testing.T) {
 	}
 }
 
+// What has expired is no answer any more: neither "still running" nor the old refusal.
+func TestAStoredRefusalIsJudgedAnewAtOnceWhenItsKeyHasExpired(t *testing.T) {
+	t.Parallel()
+	for name, begin := range storedRefusals {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEdge(t)
+			p := begin(e)
+			for range 3 {
+				e.problem(p.ask("K"), p.status, p.slug)
+				e.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second' WHERE key = 'K'`)
+			}
+			p.mend()
+			if r := p.ask("K"); r.Status != p.done {
+				t.Errorf("after what was in the way had ended: %d %s", r.Status, r.Body)
+			}
+		})
+	}
+}
+
 func TestARefusalOfWhichNothingIsStoredSaysThatTheSameKeyLeadsOn(t *testing.T) {
 	t.Parallel()
 	for name, begin := range passingRefusals {

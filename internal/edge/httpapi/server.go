@@ -39,7 +39,7 @@ type Options struct {
 	Audit    *audit.Auditor
 	// Letters is where dead letters are decided about, Wake hurries what a
 	// decision sent; nil means that the next poll finds it.
-	Letters retry.Desk
+	Letters retry.DeadLetters
 	Wake    func()
 	// Books and Mailbox count effects outside; nil means nobody can be asked.
 	Books   provider.Books

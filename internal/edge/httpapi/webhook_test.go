@@ -87,7 +87,7 @@ func TestEachRefusedWebhookHasItsProblemDocumentAndWritesNothing(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 	if n := e.count(`SELECT count(*) FROM alerts WHERE kind = 'webhook_unreadable' AND merchant_id IS NULL`); n != 1 {
-		t.Errorf("a person is told once while it is open, not %d times", n)
+		t.Errorf("an alert is raised once while it is open, not %d times", n)
 	}
 }
 

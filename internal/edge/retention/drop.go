@@ -48,7 +48,7 @@ const dropSQL = `SELECT drop_day_partition($1, $2)`
 
 // dropOverdue drops every day of a table that is older than its window and holds
 // no row that must stay. A day that stays is tried again with the next run, and
-// a person is told. It may be called by any number of processes at once.
+// an alert is raised. It may be called by any number of processes at once.
 func (k *Keeper) dropOverdue(ctx context.Context, table string, window time.Duration) error {
 	var days []dated
 	if err := k.cfg.DB.Select(ctx, &days, overdueSQL, table, window.Seconds()); err != nil {

@@ -71,7 +71,7 @@ func Lint(w Windows) error {
 		}
 	}
 	need(w.Keys, KeyHorizon, ErrKeysTooShort, "clients were promised a day to retry; set PAYONCE_KEY_TTL")
-	// The longest way of an event: it waits in the outbox until somebody is told,
+	// The longest way of an event: it waits in the outbox until an alert is raised,
 	// goes through every retry, dies, and is replayed on the last day allowed.
 	need(w.Inbox, w.OutboxAlarm+w.Retries+w.ReplayLimit+day, ErrInboxTooShort,
 		"an event may wait in the outbox, go through every retry and be replayed by a person, and must still be recognised; set PAYONCE_RETAIN_INBOX, or a shorter PAYONCE_REPLAY_LIMIT")

@@ -47,7 +47,7 @@ WITH mine AS (
    ORDER BY id DESC LIMIT $3::bigint
 ), back AS (
   SELECT r.id, r.saga_id FROM refunds r JOIN mine ON mine.id = r.payment_id
-), told AS (
+), events AS (
   SELECT o.* FROM outbox_events o
    WHERE o.aggregate_id IN (SELECT id FROM mine UNION SELECT order_id FROM mine UNION SELECT id FROM back UNION SELECT saga_id FROM back)
      AND o.merchant_id = $1::uuid

@@ -4,7 +4,7 @@ package rows
 type definition struct {
 	name, pattern, keeps, written string
 	columns                       []column
-	// from is the FROM clause with its order; the frame offers mine, back and told.
+	// from is the FROM clause with its order; the frame offers mine, back and events.
 	from string
 }
 
@@ -61,14 +61,14 @@ ORDER BY t.created_at DESC`,
 		keeps:   "Events on their way to RabbitMQ.",
 		written: "In the transaction of the change that they speak of; the relay sets published_at after the confirm.",
 		columns: with([]column{ref("event_id", "evt", "t.event_id")}, named("type", "aggregate_type", "aggregate_version", "partition_no", "created_at", "published_at")...),
-		from:    `FROM told t ORDER BY t.seq DESC`,
+		from:    `FROM events t ORDER BY t.seq DESC`,
 	},
 	{
 		name: "consumer_inbox", pattern: "inbox",
 		keeps:   "Which consumer has applied which event. A redelivery finds its row and changes nothing.",
 		written: "In the transaction of the effect, never before it.",
 		columns: with([]column{{"consumer", "t.consumer"}, ref("event_id", "evt", "t.event_id")}, column{"type", "o.type"}, column{"processed_at", "t.processed_at"}),
-		from:    `FROM told o JOIN consumer_inbox t ON t.event_id = o.event_id ORDER BY t.processed_at DESC`,
+		from:    `FROM events o JOIN consumer_inbox t ON t.event_id = o.event_id ORDER BY t.processed_at DESC`,
 	},
 	{
 		name: "ledger_entries", pattern: "shop",
@@ -120,7 +120,7 @@ ORDER BY l.posted_at DESC, t.amount_minor DESC`,
 		written: "By the collector of the dead queue.",
 		columns: with([]column{ref("id", "dlt", "t.id")}, named("consumer", "type", "class", "reason", "attempts", "replay_no", "state", "last_failed_at")...),
 		from: `FROM dead_letters t WHERE t.merchant_id = $1::uuid
-  AND ($2::uuid IS NULL OR t.event_id IN (SELECT event_id::text FROM told UNION SELECT 'evt_' || replace(event_id::text, '-', '') FROM told))
+  AND ($2::uuid IS NULL OR t.event_id IN (SELECT event_id::text FROM events UNION SELECT 'evt_' || replace(event_id::text, '-', '') FROM events))
 ORDER BY t.id DESC`,
 	},
 }

@@ -132,7 +132,7 @@ var (
 		"The provider could not be reached and certainly did not charge. The key is free again.",
 		"Ask again with the same key after Retry-After."}
 	KindProviderRefused = Kind{"provider-refused", 503, "Provider refused the request",
-		"The provider rejected the request itself, so the card was not charged. That is a mistake of ours or of theirs, and somebody was told.",
+		"The provider rejected the request itself, so the card was not charged. That is a mistake of ours or of theirs, and the operator was alerted.",
 		"Ask again with the same key later."}
 	KindUnavailable = Kind{"unavailable", 503, "Temporarily unavailable",
 		"The database is away, did not answer in time, or has no place for what would have to be written: a day's partition is missing. executed says \"no\" when certainly nothing happened and \"unknown\" when the answer may have been lost on its way.",

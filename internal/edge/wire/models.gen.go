@@ -1697,11 +1697,11 @@ type Timestamp = Time
 type WebhookReceipt struct {
 	MessageID string `json:"message_id"`
 
-	// Outcome accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which somebody was told.
+	// Outcome accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which the operator was alerted.
 	Outcome WebhookReceiptOutcome `json:"outcome"`
 }
 
-// WebhookReceiptOutcome accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which somebody was told.
+// WebhookReceiptOutcome accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which the operator was alerted.
 type WebhookReceiptOutcome string
 
 // AlertID defines model for AlertId.

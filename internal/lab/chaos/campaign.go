@@ -37,7 +37,7 @@ type Options struct {
 	Patience time.Duration
 	// Promise is how long it may take without breaking the promise.
 	Promise time.Duration
-	// Say is told how it goes, by several goroutines.
+	// Say gets how it goes, by several goroutines.
 	Say func(string)
 }
 
@@ -276,7 +276,7 @@ const hearOut = 6 * time.Minute
 // listen hears the provider out: hints that come late must change nothing, and
 // what they bring must be at rest too before anything is counted.
 func (c *campaign) listen(ctx context.Context) error {
-	if err := c.told(ctx, hearOut); err != nil {
+	if err := c.webhooksSent(ctx, hearOut); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

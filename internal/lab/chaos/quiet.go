@@ -183,15 +183,15 @@ func describe(r restless, err error) string {
 
 var errRestless = errors.New("the house does not come to rest")
 
-const untoldSQL = `SELECT count(*) FROM webhook_messages WHERE state = 'pending'`
+const pendingWebhooksSQL = `SELECT count(*) FROM webhook_messages WHERE state = 'pending'`
 
-// told waits until the provider has told all that it has to tell. Its schedule
+// webhooksSent waits until the provider has delivered every webhook. Its schedule
 // is its own and may be long: the shop is at rest before, because it asks.
-func (h *house) told(ctx context.Context, patience time.Duration) error {
+func (h *house) webhooksSent(ctx context.Context, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
 		var n int
-		err := h.world.Get(ctx, &n, untoldSQL)
+		err := h.world.Get(ctx, &n, pendingWebhooksSQL)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -241,7 +241,7 @@ func TestAnotherCardWaitsForTheOneInDoubtAndIsSentOnlyWhenThatWasNotCharged(t *t
 
 func TestMigrateStatusExits1UntilUpHasAppliedEveryMigrationOnce(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newTerminal(t)
 	dsn := devtest.EmptyDSN(t)
 	type schema struct{ Applied, Pending int }
 	before := read[schema](d, 1, "migrate", "status", "--dsn", dsn)
@@ -256,7 +256,7 @@ func TestMigrateStatusExits1UntilUpHasAppliedEveryMigrationOnce(t *testing.T) {
 
 func TestWithoutAShopACommandExits3AndTheDoctor1(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newTerminal(t)
 	r := d.payonce("buy")
 	require.Equal(t, 3, r.code)
 	require.Contains(t, r.err, "make demo")

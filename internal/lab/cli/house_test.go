@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	stage.Main(m)
 }
 
-// desk is somebody at a terminal, in a folder below a running demo's.
-type desk struct {
+// terminal is a user at one, in a folder below a running demo's.
+type terminal struct {
 	t   *testing.T
 	dir string // with .payonce in it
 	env []string
@@ -43,23 +43,23 @@ type ran struct {
 	out, err string
 }
 
-func newDesk(t *testing.T) *desk {
+func newTerminal(t *testing.T) *terminal {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "deep", "below"), 0o755))
-	return &desk{t: t, dir: dir}
+	return &terminal{t: t, dir: dir}
 }
 
-// beside is a desk whose folder has the run.json of a stage.
-func beside(t *testing.T, s *stage.Stage) *desk {
+// beside is a terminal whose folder has the run.json of a stage.
+func beside(t *testing.T, s *stage.Stage) *terminal {
 	t.Helper()
-	d := newDesk(t)
+	d := newTerminal(t)
 	require.NoError(t, os.Mkdir(filepath.Join(d.dir, runfile.Folder), 0o755))
 	d.describe(s)
 	return d
 }
 
-func (d *desk) describe(s *stage.Stage) {
+func (d *terminal) describe(s *stage.Stage) {
 	d.t.Helper()
 	pids := map[string]int{}
 	for _, p := range []*stage.Program{s.API, s.Relay, s.Worker, s.Simulator} {
@@ -72,7 +72,7 @@ func (d *desk) describe(s *stage.Stage) {
 	require.NoError(d.t, file.Write(filepath.Join(d.dir, runfile.Folder)))
 }
 
-func (d *desk) command(args ...string) *exec.Cmd {
+func (d *terminal) command(args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(d.t, err)
 	cmd := exec.CommandContext(d.t.Context(), self, args...)
@@ -81,7 +81,7 @@ func (d *desk) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (d *desk) payonce(args ...string) ran {
+func (d *terminal) payonce(args ...string) ran {
 	d.t.Helper()
 	cmd := d.command(args...)
 	var out, err bytes.Buffer
@@ -95,7 +95,7 @@ func (d *desk) payonce(args ...string) ran {
 }
 
 // read runs a command that must end with code, and reads its JSON.
-func read[T any](d *desk, code int, args ...string) (value T) {
+func read[T any](d *terminal, code int, args ...string) (value T) {
 	d.t.Helper()
 	r := d.payonce(args...)
 	require.Equal(d.t, code, r.code, "%v: %s%s", args, r.out, r.err)
@@ -103,14 +103,14 @@ func read[T any](d *desk, code int, args ...string) (value T) {
 	return value
 }
 
-// sandbox is whose rows the desk sees.
+// sandbox is whose rows the terminal shows.
 type sandbox struct {
 	MerchantID string `json:"merchant_id"`
 	APIKey     string `json:"api_key"`
 }
 
 // buyer is the same sandbox by another way: the API itself.
-func (d *desk) buyer(s *stage.Stage) *stage.Buyer {
+func (d *terminal) buyer(s *stage.Stage) *stage.Buyer {
 	d.t.Helper()
 	b := s.Buyer()
 	b.APIKey = read[sandbox](d, 0, "sandbox").APIKey
@@ -156,8 +156,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	require.Eventually(t, holds, time.Minute, 100*time.Millisecond, what)
 }
 
-// arm lets something happen at a point, for the desk's whole sandbox.
-func (d *desk) arm(s *stage.Stage, point, action string) {
+// arm lets something happen at a point, for the terminal's whole sandbox.
+func (d *terminal) arm(s *stage.Stage, point, action string) {
 	d.t.Helper()
 	r, err := d.buyer(s).Do(d.t.Context(), http.MethodPost, "/v1/lab/faults", "", map[string]any{"point": point, "action": action})
 	require.NoError(d.t, err)

@@ -208,7 +208,7 @@ func (l *runLesson) follow(r *run, c *client.Client, id string) (lessonRun, erro
 	ctx, cancel := context.WithTimeout(r.ctx, l.Patience)
 	defer cancel()
 	var now lessonRun
-	told := 0
+	shown := 0
 	err := client.Until(ctx, func() (bool, error) {
 		answer, _, err := c.UntilAnswered(ctx, client.Request{Method: "GET", Path: "/v1/lab/lesson-runs/" + url.PathEscape(id)}, func(client.Waiting) {})
 		if err != nil {
@@ -217,9 +217,9 @@ func (l *runLesson) follow(r *run, c *client.Client, id string) (lessonRun, erro
 		if now, err = client.Read[lessonRun](answer); err != nil {
 			return false, err
 		}
-		for ; told < len(now.Steps); told++ {
+		for ; shown < len(now.Steps); shown++ {
 			if !r.screen.JSON() {
-				step := now.Steps[told]
+				step := now.Steps[shown]
 				r.screen.Say(screen.In(screen.Soft, step.At.Time().Local().Format("15:04:05.000")), screen.T(step.Text))
 			}
 		}

@@ -140,8 +140,8 @@ func (d *decision) decide(r *run, action string) error {
 	if err != nil {
 		return err
 	}
-	// The shop has no key for a decision: the letter's state is the key, and who
-	// comes second is told so. Sent once, therefore; after silence, look.
+	// The shop has no key for a decision: the letter's state is the key, and the
+	// second is refused. Sent once, therefore; after silence, look.
 	decided, err := client.Post[wire.DeadLetter](r.ctx, c, d.path()+"/"+action, wire.DecisionRequest{Reason: d.Reason})
 	if errors.Is(err, client.ErrSilence) {
 		return advise(err, "It may be decided or not. Look: payonce dead-letters show "+d.ID)

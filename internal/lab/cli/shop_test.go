@@ -17,11 +17,11 @@ import (
 	"payonce/internal/platform/postgres"
 )
 
-// One shop for all of them: each desk has a sandbox of its own.
+// One shop for all of them: each terminal has a sandbox of its own.
 func TestOnARunningShop(t *testing.T) {
 	t.Parallel()
 	s := stage.Start(t, stage.Options{})
-	for name, test := range map[string]func(t *testing.T, d *desk, s *stage.Stage){
+	for name, test := range map[string]func(t *testing.T, d *terminal, s *stage.Stage){
 		"two clicks are one charge, in the sentence of the page":              twoClicks,
 		"seven fresh keys are one charge, six absorbed by the payment itself": sevenKeys,
 		"a declined card is exit 1 and the reason":                            declined,
@@ -45,7 +45,7 @@ func TestOnARunningShop(t *testing.T) {
 	}
 }
 
-func twoClicks(t *testing.T, d *desk, s *stage.Stage) {
+func twoClicks(t *testing.T, d *terminal, s *stage.Stage) {
 	b := read[bought](d, 0, "buy")
 	require.Equal(t, "You clicked 2 times. You were charged once.", b.Verdict.Sentence)
 	require.Equal(t, "captured", b.Payment.Status)
@@ -68,7 +68,7 @@ func twoClicks(t *testing.T, d *desk, s *stage.Stage) {
 	})
 }
 
-func sevenKeys(t *testing.T, d *desk, _ *stage.Stage) {
+func sevenKeys(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 0, "buy", "--clicks", "7", "--keys", "fresh")
 	require.Equal(t, "You clicked 7 times. You were charged once.", b.Verdict.Sentence)
 	matched := 0
@@ -82,21 +82,21 @@ func sevenKeys(t *testing.T, d *desk, _ *stage.Stage) {
 	b.once(t)
 }
 
-func declined(t *testing.T, d *desk, _ *stage.Stage) {
+func declined(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 1, "buy", "--card", "tok_declined")
 	require.Equal(t, "You clicked 2 times. Declined: insufficient funds. You were not charged.", b.Verdict.Sentence)
 	require.Zero(t, b.effects(t).Charges)
 	require.Zero(t, b.effects(t).Tickets)
 }
 
-func lostAnswer(t *testing.T, d *desk, _ *stage.Stage) {
+func lostAnswer(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 0, "buy", "--clicks", "1", "--card", "tok_timeout_after")
 	require.Equal(t, "You clicked once. You were charged once.", b.Verdict.Sentence)
 	require.Equal(t, 202, b.Clicks[0].Status)
 	b.once(t)
 }
 
-func anotherCard(t *testing.T, d *desk, _ *stage.Stage) {
+func anotherCard(t *testing.T, d *terminal, _ *stage.Stage) {
 	first := read[bought](d, 1, "buy", "--clicks", "1", "--card", "tok_declined")
 	b := read[bought](d, 0, "buy", "--clicks", "1", "--order", first.Order.ID)
 	require.Equal(t, first.Payment.ID, b.Payment.ID)
@@ -106,7 +106,7 @@ func anotherCard(t *testing.T, d *desk, _ *stage.Stage) {
 	require.NotContains(t, d.payonce("buy", "--order", first.Order.ID, "--table").out, "earlier card")
 }
 
-func fiftyClicks(t *testing.T, d *desk, _ *stage.Stage) {
+func fiftyClicks(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[struct {
 		bought
 		Burst struct {
@@ -124,7 +124,7 @@ func fiftyClicks(t *testing.T, d *desk, _ *stage.Stage) {
 	require.Equal(t, "The gateway tried 60 times. You were charged once.", b.Verdict.Sentence)
 }
 
-func keptSandbox(t *testing.T, d *desk, s *stage.Stage) {
+func keptSandbox(t *testing.T, d *terminal, s *stage.Stage) {
 	mine := read[sandbox](d, 0, "sandbox")
 	require.Equal(t, mine, read[sandbox](d, 0, "sandbox"), "the second command makes no other")
 	info, err := os.Stat(filepath.Join(d.dir, runfile.Folder, "cli.json"))
@@ -148,7 +148,7 @@ func keptSandbox(t *testing.T, d *desk, s *stage.Stage) {
 	require.Contains(t, r.err, "no longer knows the sandbox")
 }
 
-func refunds(t *testing.T, d *desk, _ *stage.Stage) {
+func refunds(t *testing.T, d *terminal, _ *stage.Stage) {
 	type refunded struct {
 		Refund struct{ ID, Status string }
 		Saga   struct {
@@ -175,7 +175,7 @@ func refunds(t *testing.T, d *desk, _ *stage.Stage) {
 	require.Contains(t, r.out, "Nothing went back: ")
 }
 
-func deadLetters(t *testing.T, d *desk, s *stage.Stage) {
+func deadLetters(t *testing.T, d *terminal, s *stage.Stage) {
 	require.Contains(t, d.payonce("dead-letters", "--table").out, "No dead letters.")
 	type letter struct{ ID, State, Consumer string }
 	type list struct{ Data []letter }
@@ -208,7 +208,7 @@ func deadLetters(t *testing.T, d *desk, s *stage.Stage) {
 	require.Contains(t, shown, "looked at")
 }
 
-func badInput(t *testing.T, d *desk, _ *stage.Stage) {
+func badInput(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 0, "buy")
 	for _, one := range []struct {
 		args []string
@@ -263,7 +263,7 @@ func badInput(t *testing.T, d *desk, _ *stage.Stage) {
 	require.NotEmpty(t, c.Remedy)
 }
 
-func otherJSON(t *testing.T, d *desk, _ *stage.Stage) {
+func otherJSON(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 0, "buy")
 	audit := read[struct {
 		Ok         bool
@@ -299,7 +299,7 @@ func otherJSON(t *testing.T, d *desk, _ *stage.Stage) {
 	}
 }
 
-func aLesson(t *testing.T, d *desk, _ *stage.Stage) {
+func aLesson(t *testing.T, d *terminal, _ *stage.Stage) {
 	r := d.payonce("lesson", "list", "--table")
 	if r.code != 0 {
 		require.Equal(t, 1, r.code)
@@ -320,7 +320,7 @@ func aLesson(t *testing.T, d *desk, _ *stage.Stage) {
 	require.Equal(t, 2, d.payonce("lesson", "run", "double-click", "--predict", "no-such-option").code)
 }
 
-func healthy(t *testing.T, d *desk, s *stage.Stage) {
+func healthy(t *testing.T, d *terminal, s *stage.Stage) {
 	type check struct{ Name, State, Detail, Remedy string }
 	eventually(t, "relay and worker, just started, have told that they reach the broker", func() bool { return d.payonce("doctor").code == 0 })
 	report := read[struct {
@@ -344,11 +344,11 @@ func healthy(t *testing.T, d *desk, s *stage.Stage) {
 	require.Contains(t, warned.out, "payonce-relay as ")
 	require.NoError(t, strong.Close())
 	// With an address alone the processes cannot be looked at.
-	elsewhere := newDesk(t)
+	elsewhere := newTerminal(t)
 	require.Equal(t, 0, elsewhere.payonce("doctor", "--url", s.URL).code)
 }
 
-func tables(t *testing.T, d *desk, _ *stage.Stage) {
+func tables(t *testing.T, d *terminal, _ *stage.Stage) {
 	out := d.payonce("buy", "--table").out
 	for _, words := range []string{"fate", "executed", "counted by", "the provider", "the mailbox", "You clicked 2 times. You were charged once.", "1 charge, 1 balanced ledger transaction, 1 mail, 2 tickets", "Ledger: €84.00 once"} {
 		require.Contains(t, out, words)
@@ -356,7 +356,7 @@ func tables(t *testing.T, d *desk, _ *stage.Stage) {
 	require.NotContains(t, out, "\x1b")
 }
 
-func hostile(t *testing.T, d *desk, _ *stage.Stage) {
+func hostile(t *testing.T, d *terminal, _ *stage.Stage) {
 	b := read[bought](d, 0, "buy", "--card", "tok_refund_declined")
 	out := d.payonce("refund", b.Payment.ID, "--reason", "\u202egnp.exe").out
 	require.Contains(t, out, "\u202egnp.exe", "a program gets what was written")

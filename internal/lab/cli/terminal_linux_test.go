@@ -24,7 +24,7 @@ func TestATerminalGetsTablesAndColoursUnlessNO_COLORSaysOtherwise(t *testing.T) 
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newTerminal(t)
 			d.env = one.env
 			out := d.onTerminal(append(one.args, "doctor")...)
 			require.Contains(t, out, "make demo", "the remedy, in a table")
@@ -32,11 +32,11 @@ func TestATerminalGetsTablesAndColoursUnlessNO_COLORSaysOtherwise(t *testing.T) 
 			require.Equal(t, one.colours, bytes.Contains([]byte(out), []byte("\x1b[")), "%q", out)
 		})
 	}
-	require.Contains(t, newDesk(t).onTerminal("--json", "doctor"), `"checks"`)
+	require.Contains(t, newTerminal(t).onTerminal("--json", "doctor"), `"checks"`)
 }
 
 // onTerminal runs a command whose standard output and error are a terminal.
-func (d *desk) onTerminal(args ...string) string {
+func (d *terminal) onTerminal(args ...string) string {
 	d.t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(d.t, err)

@@ -74,9 +74,9 @@ func TestSIGTERMToTheApiAmidCapturesFinishesThemAndLeavesNoLease(t *testing.T) {
 		require.Zero(t, s.Count(leases), leases)
 	}
 	c.mu.Lock()
-	told := c.answers[200]
+	answered := c.answers[200]
 	c.mu.Unlock()
-	require.GreaterOrEqual(t, s.Count(`SELECT count(*) FROM attempts WHERE operation LIKE '%capture%' AND status_code = 200`), told, "the journal was written out")
+	require.GreaterOrEqual(t, s.Count(`SELECT count(*) FROM attempts WHERE operation LIKE '%capture%' AND status_code = 200`), answered, "the journal was written out")
 
 	s.API.Start()
 	s.Worker.Start()

@@ -25,13 +25,13 @@ import (
 )
 
 // postOffice is the way of a message, on real parts: outbox, relay, broker,
-// ledger, dead letters, and the desk where a person decides.
+// ledger, dead letters, and a person who decides.
 type postOffice struct {
-	t      *testing.T
-	db     *postgres.DB
-	broker *rabbit.Conn
-	ledger *inbox.Runner
-	desk   retry.Desk
+	t       *testing.T
+	db      *postgres.DB
+	broker  *rabbit.Conn
+	ledger  *inbox.Runner
+	letters retry.DeadLetters
 	// broken is the bug that makes the ledger refuse some payments.
 	mu     sync.Mutex
 	broken map[uuid.UUID]bool
@@ -47,7 +47,7 @@ func openPostOffice(t *testing.T) *postOffice {
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	p := &postOffice{t: t, db: db, broken: map[uuid.UUID]bool{}, desk: retry.Desk{
+	p := &postOffice{t: t, db: db, broken: map[uuid.UUID]bool{}, letters: retry.DeadLetters{
 		DB: db, Resend: event.Resend, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey,
 	}}
 	connect := func() *rabbit.Conn {
@@ -145,7 +145,7 @@ func (p *postOffice) eventually(what string, holds func() bool) {
 func (p *postOffice) letter(id uuid.UUID, state retry.State) (found retry.Letter) {
 	p.t.Helper()
 	p.eventually("the letter is "+string(state), func() bool {
-		all, err := p.desk.List(p.t.Context(), retry.Whose{All: true}, state, uuid.NullUUID{}, 100)
+		all, err := p.letters.List(p.t.Context(), retry.Whose{All: true}, state, uuid.NullUUID{}, 100)
 		require.NoError(p.t, err)
 		for _, l := range all {
 			if l.EventID == id.String() {
@@ -159,7 +159,7 @@ func (p *postOffice) letter(id uuid.UUID, state retry.State) (found retry.Letter
 }
 
 func (p *postOffice) decide(l retry.Letter, a retry.Action) error {
-	_, err := p.desk.Decide(p.t.Context(), retry.Whose{All: true}, l.ID, a, retry.Decision{Who: "the test", Why: "fixed"})
+	_, err := p.letters.Decide(p.t.Context(), retry.Whose{All: true}, l.ID, a, retry.Decision{Who: "the test", Why: "fixed"})
 	return err
 }
 
@@ -271,7 +271,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 	require.ErrorIs(t, p.decide(l, retry.Replay), retry.ErrTooOld)
 	require.Zero(t, p.booked(old.AggregateID))
 
-	require.Equal(t, []retry.Action{retry.Apply, retry.Discard}, p.desk.Possible(l, false))
+	require.Equal(t, []retry.Action{retry.Apply, retry.Discard}, p.letters.Possible(l, false))
 	require.NoError(t, p.decide(l, retry.Apply))
 	p.eventually("it is booked", func() bool { return p.booked(old.AggregateID) == 1 })
 	p.eventually("and counted, which comes after the commit", func() bool { return p.ledger.Counts().Applied == 1 })

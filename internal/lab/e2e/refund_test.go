@@ -133,7 +133,7 @@ func TestTwentyRefundRequestsWithOneKeyAreOneSaga(t *testing.T) {
 	proven(t, s)
 }
 
-func TestTwentyRefundRequestsWithTwentyKeysForEverythingOneCompletesNineteenAreTold(t *testing.T) {
+func TestTwentyRefundRequestsWithTwentyKeysForEverythingOneCompletesNineteenAreRefused(t *testing.T) {
 	t.Parallel()
 	s := stage.Start(t, stage.Options{})
 	b := s.Buyer()

@@ -192,7 +192,7 @@ func (l *lossy) anotherKey() {
 	require.Equal(l.t, string(r.Body), string(again.Body))
 }
 
-// bounces is a buyer whom no mail reaches: a person is told once.
+// bounces is a buyer whom no mail reaches: an alert is raised once.
 func (l *lossy) bounces() {
 	c := l.OrderFrom("bounce.example")
 	r, _ := l.MustCapture(c, c.PaymentID, "tok_ok")

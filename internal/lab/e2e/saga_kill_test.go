@@ -82,7 +82,7 @@ func TestADeadlineThatPassesWhileTheProviderWorksUndoesNothing(t *testing.T) {
 	}
 	require.Zero(t, s.Count(`SELECT count(*) FROM saga_steps WHERE direction = 'undo'`))
 	require.Equal(t, 2, s.Count(`SELECT count(*) FROM tickets WHERE status = 'void'`), "the tickets stay void")
-	require.Equal(t, 1, s.Count(`SELECT count(*) FROM alerts WHERE kind = 'saga_stuck' AND state = 'open'`), "a person was told")
+	require.Equal(t, 1, s.Count(`SELECT count(*) FROM alerts WHERE kind = 'saga_stuck' AND state = 'open'`), "an alert was raised")
 	s.Simulator.Start()
 	overdue(t, s)
 	require.Equal(t, "completed", b.Ends(refund).State)

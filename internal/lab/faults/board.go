@@ -53,9 +53,9 @@ type Board struct {
 	log  *slog.Logger
 	name string // of this process, in pg_stat_activity too
 
-	mu    sync.Mutex
-	known []Fault
-	told  int64 // what the others believe that this process has seen
+	mu        sync.Mutex
+	known     []Fault
+	announced int64 // what the others believe that this process has seen
 }
 
 // prefix begins the name under which a process looks.
@@ -139,7 +139,7 @@ func (b *Board) read(ctx context.Context) error {
 	b.mu.Lock()
 	b.known = now
 	b.mu.Unlock()
-	if newest <= b.told {
+	if newest <= b.announced {
 		return nil
 	}
 	err := postgres.InTx(ctx, b.db, func(tx postgres.Tx) error {
@@ -150,7 +150,7 @@ func (b *Board) read(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		b.told = newest
+		b.announced = newest
 	}
 	return err
 }

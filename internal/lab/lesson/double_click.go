@@ -25,7 +25,7 @@ func doubleClick(ctx context.Context, s *Scene) (string, error) {
 	s.say(ctx, "Ledger, tickets and mail are through. Now the checks.")
 	s.counts(ctx, "attempts", "Both clicks reached the API.", 2, clicksSQL, s.merchant, c.id)
 	charges := s.checkOnce(ctx, c)
-	s.saw(ctx, "answers", "Both clicks got the same bytes: the second was told what the first was told.",
+	s.saw(ctx, "answers", "Both clicks got the same bytes: the second got the answer of the first.",
 		"1", strconv.Itoa(b.DistinctBodies), s.shop.curlOf(s.clicking(c, 2, "same")))
 	switch {
 	case charges > 1:

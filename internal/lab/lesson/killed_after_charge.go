@@ -45,7 +45,7 @@ func killedAfterCharge(ctx context.Context, s *Scene) (string, error) {
 	if err := s.settled(ctx, c); err != nil {
 		return "", err
 	}
-	s.counts(ctx, "recovered", "Attempt 1 was finished by a recovery: taken over with a higher fence, and settled as the provider told.", 1, takenOverSQL, s.merchant, c.id)
+	s.counts(ctx, "recovered", "Attempt 1 was finished by a recovery: taken over with a higher fence, and settled as the provider answered.", 1, takenOverSQL, s.merchant, c.id)
 	s.counts(ctx, "attempts", "There is one attempt to charge: nobody opened a second.", 1, attemptsSQL, s.merchant, c.id)
 	charges := s.checkOnce(ctx, c)
 	switch {

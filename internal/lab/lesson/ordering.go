@@ -70,7 +70,7 @@ func ordering(ctx context.Context, s *Scene) (string, error) {
 	strict := s.counts(ctx, "strict", "Where nothing had to wait there is no inversion.", 0, inversionsSQL, s.merchant, arrayOf(ids))
 	relaxed := s.atLeast(ctx, "relaxed", "Where one waited, the later event was applied first.", 1, inversionsSQL, s.merchant, arrayOf([]string{c.id.String()}))
 	s.atLeast(ctx, "waited", "What waited is counted: the earlier event went through the retry queue.", waits, waitedSQL, s.merchant, c.id)
-	s.counts(ctx, "notice", "The buyer was told once that the first card was declined.", 1, noticesSQL, s.merchant, c.id)
+	s.counts(ctx, "notice", "The buyer got one mail that the first card was declined.", 1, noticesSQL, s.merchant, c.id)
 	s.checkOnce(ctx, c)
 	switch {
 	case strict == 0 && relaxed > 0:

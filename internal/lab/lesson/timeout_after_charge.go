@@ -32,7 +32,7 @@ func timeoutAfterCharge(ctx context.Context, s *Scene) (string, error) {
 	}); err != nil {
 		return "", err
 	}
-	s.say(ctx, "Nobody has retried. Asked by the attempt's own key, the provider has told what became of it.")
+	s.say(ctx, "Nobody has retried. Asked by the attempt's own key, the provider has answered what became of it.")
 	if err := s.settled(ctx, c); err != nil {
 		return "", err
 	}

@@ -287,7 +287,7 @@ RETURNING event_id`,
 		pkg:  "./internal/edge/httpapi", test: "TestEveryBadWebhookGetsItsDocumentedAnswerAndStartsNothing",
 	},
 	{
-		name: "webhook-believed", breaks: "a webhook's word stands against what is stored, and nobody is told",
+		name: "webhook-believed", breaks: "a webhook's word stands against what is stored, and no alert is raised",
 		file: "internal/shop/checkout/notices.go",
 		old:  "	if c.Status == provider.Declined {\n		return a.Status != attemptSucceeded\n	}\n	return (a.Status == attemptSucceeded || a.Status == attemptAbandoned) && a.ChargeID.String == c.ID",
 		new:  "	return c.Status != \"\" || a.Status == attemptSucceeded",

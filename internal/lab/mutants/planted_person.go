@@ -1,6 +1,6 @@
 package main
 
-// ofPersons are bugs of what a person is told and may decide, and of what the audit
+// ofPersons are bugs of what a person sees and may decide, and of what the audit
 // believes of it.
 var ofPersons = []mutant{
 	{

@@ -122,7 +122,7 @@ var providers = []mutant{
 			without: []edit{{checkout + "notices.go", "	case a.unfinished():\n", "	case a.unfinished() && c.Status == \"\":\n"}},
 		},
 		edit{world + "card.go", "!c.slow && c.tells != first", "!c.slow && c.tells < 0"},
-		edit{world + "charge.go", "if told.message != nil && c.tells == first {", "if told.message != nil {"}),
+		edit{world + "charge.go", "if made.message != nil && c.tells == first {", "if made.message != nil {"}),
 	of("four-minutes-ahead", "the provider's clock is four minutes ahead of the shop's", "edge/audit", everyWay,
 		provider{
 			holds:   "its messages are believed, and no time of the provider's decides",

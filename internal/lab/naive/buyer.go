@@ -18,17 +18,17 @@ import (
 // key. It knows nothing that the answers do not say.
 type buyer struct{ shop *client.Client }
 
-// told is an answer; a status of 0 is none.
-type told struct{ client.Answer }
+// response is an answer; a status of 0 is none.
+type response struct{ client.Answer }
 
-func (t told) outcome() bool {
+func (t response) outcome() bool {
 	return t.Status >= 200 && t.Status < 500 && t.Status != http.StatusConflict && t.Status != http.StatusAccepted
 }
 
 // send asks once. An error means that nothing was heard.
-func (b buyer) send(ctx context.Context, method, path, key string, body any) (told, error) {
+func (b buyer) send(ctx context.Context, method, path, key string, body any) (response, error) {
 	answer, err := b.shop.Send(ctx, client.Request{Method: method, Path: path, Key: key, Body: body})
-	return told{answer}, err
+	return response{answer}, err
 }
 
 // get reads a resource that must be there.
@@ -60,7 +60,7 @@ var errNoOutcome = errors.New("no outcome after all tries")
 
 // insist clicks until there is an outcome, as a retrying client does: with the
 // same key, or with a new one for each try. limit bounds the tries.
-func (b buyer) insist(ctx context.Context, path, key string, body any, limit int) (last told, clicks int, err error) {
+func (b buyer) insist(ctx context.Context, path, key string, body any, limit int) (last response, clicks int, err error) {
 	for clicks < limit {
 		clicks++
 		t, err := b.send(ctx, http.MethodPost, path, key, body)

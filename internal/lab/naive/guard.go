@@ -55,7 +55,7 @@ var Guards = []About{
 	{
 		Slug: RequestHash, Name: "Request hash",
 		Protects: "One key used for two different requests.",
-		HarmName: "told it is paid, and nothing was bought",
+		HarmName: "answered “paid”, and nothing was bought",
 		CaughtBy: "Nobody: to every later guard a replay is a request that never came.",
 		Code: []Link{
 			{"the fingerprint", "internal/pattern/idempotency/request.go", "Fingerprint"},
@@ -86,7 +86,7 @@ var Guards = []About{
 	{
 		Slug: Outbox, Name: "Outbox",
 		Protects: "A process that ends between its commit and its publish.",
-		HarmName: "paid, and nobody was told",
+		HarmName: "paid, and no consumer knows",
 		CaughtBy: "Nobody: the buyer's retry gets the stored answer, and the event stays unpublished for ever.",
 		Code: []Link{
 			{"writing", "internal/pattern/outbox/outbox.go", "Append"},

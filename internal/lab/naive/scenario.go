@@ -27,7 +27,7 @@ func payOnce(ctx context.Context, t *trial, before string, trouble Trouble) erro
 	}
 	got, clicks, err := t.pay(ctx, newKey(), "tok_ok")
 	if err == nil {
-		t.tell("The buyer was told %q, at click %d.", statusOf(got), clicks)
+		t.tell("The buyer got %q, at click %d.", statusOf(got), clicks)
 	}
 	return err
 }
@@ -40,7 +40,7 @@ func keyScenario(ctx context.Context, t *trial) error {
 	t.want = Counts{Declines: 1, Mails: 1}
 	got, clicks, err := t.pay(ctx, newKey(), "tok_declined")
 	if err == nil {
-		t.tell("The buyer was told %q, at delivery %d of one click.", statusOf(got), clicks)
+		t.tell("The buyer got %q, at delivery %d of one click.", statusOf(got), clicks)
 	}
 	return err
 }
@@ -61,7 +61,7 @@ func requestHashScenario(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	t.tell("For the second the buyer was told %q.", statusOf(got))
+	t.tell("For the second the buyer got %q.", statusOf(got))
 	if got.Status == http.StatusUnprocessableEntity {
 		t.tell("So the client makes a new key, and pays.")
 		_, _, err = t.pay(ctx, newKey(), "tok_ok")
@@ -85,7 +85,7 @@ func businessKeyScenario(ctx context.Context, t *trial) error {
 			return err
 		}
 	}
-	t.tell("Both were told that it is paid.")
+	t.tell("Both were answered that it is paid.")
 	return nil
 }
 

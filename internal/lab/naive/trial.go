@@ -116,7 +116,7 @@ func (t *trial) body(card string) map[string]any {
 }
 
 // pay clicks until there is an outcome, with one key.
-func (t *trial) pay(ctx context.Context, key, card string) (told, int, error) {
+func (t *trial) pay(ctx context.Context, key, card string) (response, int, error) {
 	const patience = 30 // tries; a claim that was left is taken over before that
 	return t.client.insist(ctx, t.path("/capture"), key, t.body(card), patience)
 }
@@ -172,8 +172,8 @@ func (t *trial) refunded(ctx context.Context) (string, error) {
 	}
 }
 
-// statusOf reads what a buyer was told, in one word.
-func statusOf(t told) string {
+// statusOf reads what a buyer was answered, in one word.
+func statusOf(t response) string {
 	var body struct {
 		Status any `json:"status"`
 	}

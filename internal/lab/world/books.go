@@ -81,7 +81,7 @@ WITH claimed AS (
     VALUES ($3, $9, $1, $10, $11, $8)
     ON CONFLICT (key) DO NOTHING
     RETURNING charge_id
-), told AS (
+), announced AS (
     INSERT INTO webhook_messages (id, kind, reference, charge_id, body, copies, state, due_at, created_at)
     SELECT $12, $13, $2, charge_id, $14, $15, $16, $17, $8 FROM claimed WHERE $12::text IS NOT NULL
 )
@@ -103,12 +103,12 @@ SELECT charge_id, $2, $3, $4, $5, $6, $7, $8 FROM late`
 // write runs one of the two statements above and says whether the key was
 // free for it. False means: read the key to learn what it holds. What is told
 // goes with a charge, never with a refusal.
-func (b *books) write(ctx context.Context, c Charge, hash []byte, a answer, told *announcement) (bool, error) {
+func (b *books) write(ctx context.Context, c Charge, hash []byte, a answer, message *announcement) (bool, error) {
 	args := []any{c.ID, c.Reference, c.IdempotencyKey, c.AmountMinor,
 		c.Currency, c.Status, c.DeclineCode, c.at, hash, a.status, a.body}
 	stmt := b.late
 	if c.Status != "cancelled" {
-		stmt, args = b.charge, append(args, told.params()...)
+		stmt, args = b.charge, append(args, message.params()...)
 	}
 	result, err := stmt.ExecContext(ctx, args...)
 	if err != nil {
@@ -121,7 +121,7 @@ func (b *books) write(ctx context.Context, c Charge, hash []byte, a answer, told
 // keylessSQL remembers nothing: called twice by its caller it charges twice.
 // Only the driver's own repetition, which has the same id, is absorbed.
 const keylessSQL = `
-WITH told AS (
+WITH announced AS (
     INSERT INTO webhook_messages (id, kind, reference, charge_id, body, copies, state, due_at, created_at)
     SELECT $8, $9, $2, $1, $10, $11, $12, $13, $7 WHERE $8::text IS NOT NULL
     ON CONFLICT (id) DO NOTHING
@@ -130,9 +130,9 @@ INSERT INTO charges (id, reference, idempotency_key, amount_minor, currency, sta
 VALUES ($1, $2, NULL, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING`
 
-func (b *books) writeKeyless(ctx context.Context, c Charge, told *announcement) error {
+func (b *books) writeKeyless(ctx context.Context, c Charge, message *announcement) error {
 	args := []any{c.ID, c.Reference, c.AmountMinor, c.Currency, c.Status, c.DeclineCode, c.at}
-	if _, err := b.keyless.ExecContext(ctx, append(args, told.params()...)...); err != nil {
+	if _, err := b.keyless.ExecContext(ctx, append(args, message.params()...)...); err != nil {
 		return fmt.Errorf("world: write charge %s: %w", c.ID, err)
 	}
 	return nil

@@ -155,12 +155,12 @@ func (w *World) charge(ctx context.Context, o order) (answer, trouble, error) {
 	if err != nil || then == holdBefore {
 		return answer{}, then, err
 	}
-	told := w.announcement(c, o)
+	made := w.announcement(c, o)
 	var heard <-chan struct{}
-	if told.message != nil && c.tells == first {
-		heard = w.heard.expect(told.message.id)
+	if made.message != nil && c.tells == first {
+		heard = w.heard.expect(made.message.id)
 	}
-	result, err := w.record(ctx, told) // 4
+	result, err := w.record(ctx, made) // 4
 	if err != nil {
 		return answer{}, smooth, err
 	}

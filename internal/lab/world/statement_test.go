@@ -49,10 +49,10 @@ func TestAChargesStatementRunTwiceIsOneChargeWithAndWithoutAKey(t *testing.T) {
 	w := fresh(t)
 	keyed := someOrder
 	keyed.key = "k"
-	told, keyless := w.announcement(card{}, keyed), w.announcement(card{}, someOrder)
-	charge := told.charge
+	made, keyless := w.announcement(card{}, keyed), w.announcement(card{}, someOrder)
+	charge := made.charge
 	for i := range 2 {
-		written, err := w.books.write(t.Context(), charge, keyed.hash, render(charge), told.message)
+		written, err := w.books.write(t.Context(), charge, keyed.hash, render(charge), made.message)
 		if err != nil || written != (i == 0) {
 			t.Errorf("run %d: written %v, %v", i+1, written, err)
 		}

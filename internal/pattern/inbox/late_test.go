@@ -122,7 +122,7 @@ func TestAFailedMessageThatIsReturnedWaitsInHandAndAlarmsOnceUntilItsRouteIsBack
 	alerts := func(state string) int {
 		return countOf(t, db, `alerts WHERE kind = 'retry_unroutable' AND subject = 'payonce.dead/bank' AND state = $1`, state)
 	}
-	eventually(t, "a person is told", func() bool { return alerts("open") == 1 })
+	eventually(t, "an alert is raised", func() bool { return alerts("open") == 1 })
 	if r.Counts().Returned < 1 || r.Counts().Dead != 0 {
 		t.Errorf("counts %+v", r.Counts())
 	}

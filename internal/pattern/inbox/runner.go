@@ -286,7 +286,7 @@ func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
 	for !it.delivery.Lost() { // A lost one comes again by itself; a copy would be one too many.
 		verdict, err := r.router.Failed(ctx, it.delivery, cause)
 		if err == nil {
-			r.told(ctx, it, verdict)
+			r.putAside(ctx, it, verdict)
 			r.routed(ctx, verdict, it.delivery.Queue)
 			return
 		}
@@ -298,7 +298,7 @@ func (r *Runner) giveUp(ctx context.Context, it item, cause error) {
 	}
 }
 
-func (r *Runner) told(ctx context.Context, it item, v retry.Verdict) {
+func (r *Runner) putAside(ctx context.Context, it item, v retry.Verdict) {
 	if err := rabbit.Ack(it.delivery); err != nil {
 		r.cfg.Log.Info("put aside but not acknowledged; it comes twice", "consumer", r.cfg.Consumer, "error", err)
 	}

@@ -18,8 +18,8 @@ import (
 //	mark    one UPDATE takes all that were confirmed since the last
 type engine struct {
 	*Relay
-	lanes *lanes
-	desk  *desk
+	lanes      *lanes
+	assignment *assignment
 
 	fetched  chan page
 	fates    chan fate
@@ -63,10 +63,10 @@ const lookAtAlerts = 50
 // and one is being sent, the others wait for confirms and slow commits of marks.
 const memory = 8
 
-func newEngine(r *Relay, d *desk) *engine {
+func newEngine(r *Relay, d *assignment) *engine {
 	capacity := memory*r.cfg.Batch + 1
 	return &engine{
-		Relay: r, lanes: newLanes(), desk: d, unheard: map[int64]error{},
+		Relay: r, lanes: newLanes(), assignment: d, unheard: map[int64]error{},
 		fetched: make(chan page, 1), fates: make(chan fate, capacity), toMark: make(chan row, capacity),
 		marked: make(chan []row, capacity), toClerk: make(chan note, 64),
 		heardOf: make(chan map[string]bool, 1),
@@ -107,7 +107,7 @@ func (e *engine) run(ctx context.Context, once bool) {
 }
 
 func (e *engine) idle() bool {
-	return e.empty && !e.fetching && len(e.more)+len(e.scan)+len(e.lanes.known)+len(e.desk.orders) == 0
+	return e.empty && !e.fetching && len(e.more)+len(e.scan)+len(e.lanes.known)+len(e.assignment.orders) == 0
 }
 
 // wait takes the next thing that happens.
@@ -121,7 +121,7 @@ func (e *engine) wait(ctx context.Context, poll <-chan time.Time) {
 	case rows := <-e.marked:
 		e.lanes.marked(rows)
 		e.sayGone()
-	case o := <-e.desk.orders:
+	case o := <-e.assignment.orders:
 		e.obey(o)
 	case <-e.wake:
 		e.more = with(e.more, e.lanes.mine(e.turn)...)
@@ -158,7 +158,7 @@ func (e *engine) sayGone() {
 		if !e.lanes.left(p) {
 			return false
 		}
-		e.desk.gone <- p
+		e.assignment.gone <- p
 		return true
 	})
 }
@@ -235,7 +235,7 @@ const publishBurst = 64
 func (e *engine) publish(ctx context.Context) (more bool) {
 	for range publishBurst {
 		e.absorb(ctx)
-		if !e.desk.lease.holds() {
+		if !e.assignment.lease.holds() {
 			return false // Stopped for a while, it seems: the next beat tells.
 		}
 		r, ok := e.lanes.next()

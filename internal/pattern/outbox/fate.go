@@ -19,7 +19,7 @@ func (e *engine) absorb(ctx context.Context) {
 		case rows := <-e.marked:
 			e.lanes.marked(rows)
 			e.sayGone()
-		case o := <-e.desk.orders:
+		case o := <-e.assignment.orders:
 			e.obey(o)
 		default:
 			return

@@ -30,9 +30,9 @@ const looksPerBeat = 4
 
 func (o owner) look() time.Duration { return o.beat / looksPerBeat }
 
-// desk is where the session and the engine of one tenure meet. At most two
-// orders for a partition are ever unread, so nobody blocks here.
-type desk struct {
+// assignment is how the session of one tenure says to its engine which partitions it
+// has. At most two orders for a partition are ever unread, so neither side blocks.
+type assignment struct {
 	orders chan order // what to take and what to let go of
 	gone   chan int   // partitions of which nothing is under way any more
 	lease  *lease
@@ -43,14 +43,14 @@ type order struct {
 	take      bool
 }
 
-func newDesk(l *lease) *desk {
-	return &desk{orders: make(chan order, 2*partitions), gone: make(chan int, partitions), lease: l}
+func newAssignment(l *lease) *assignment {
+	return &assignment{orders: make(chan order, 2*partitions), gone: make(chan int, partitions), lease: l}
 }
 
 // during runs lead once for each session, until ctx ends. The context given to
 // lead ends as soon as the session gives no sign of life: losing the session is
 // losing the locks.
-func (o owner) during(ctx context.Context, lead func(ctx context.Context, d *desk)) {
+func (o owner) during(ctx context.Context, lead func(ctx context.Context, d *assignment)) {
 	for ctx.Err() == nil {
 		err := o.session(ctx, lead)
 		if ctx.Err() != nil {
@@ -61,7 +61,7 @@ func (o owner) during(ctx context.Context, lead func(ctx context.Context, d *des
 	}
 }
 
-func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *desk)) error {
+func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *assignment)) error {
 	return o.join(ctx, func(s *session) error {
 		tenure, lose := context.WithCancelCause(ctx)
 		kept, drained := make(chan struct{}), make(chan struct{})
@@ -73,7 +73,7 @@ func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *de
 		func() {
 			// Deferred: a relay that panics must not keep its partitions.
 			defer func() { lose(nil); close(drained); <-kept }()
-			lead(tenure, s.desk)
+			lead(tenure, s.assignment)
 		}()
 		return context.Cause(tenure)
 	})
@@ -92,7 +92,7 @@ func (o owner) join(ctx context.Context, then func(s *session) error) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	s := &session{owner: o, conn: conn, desk: newDesk(newLease(3 * o.beat))}
+	s := &session{owner: o, conn: conn, assignment: newAssignment(newLease(3 * o.beat))}
 	// A stopped process cannot speak: the server then ends the session, and with
 	// it the locks, so that the others take over.
 	var limit string
@@ -108,11 +108,11 @@ func (o owner) join(ctx context.Context, then func(s *session) error) error {
 // session is the owner's side of one tenure.
 type session struct {
 	owner
-	conn   *sql.Conn
-	desk   *desk
-	mine   [partitions]bool
-	giving [partitions]bool // asked back from the engine, not gone yet
-	waited int              // looks since the oldest of them was asked for
+	conn       *sql.Conn
+	assignment *assignment
+	mine       [partitions]bool
+	giving     [partitions]bool // asked back from the engine, not gone yet
+	waited     int              // looks since the oldest of them was asked for
 }
 
 // appear takes the lock that says "a relay lives here". It is shared: relays do
@@ -144,7 +144,7 @@ func (s *session) keep(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case p := <-s.desk.gone:
+		case p := <-s.assignment.gone:
 			if err := s.release(ctx, p); err != nil {
 				return err
 			}
@@ -179,11 +179,11 @@ func (s *session) stay(drained <-chan struct{}) {
 func (s *session) ask(ctx context.Context, dest []any, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.beat)
 	defer cancel()
-	asked := s.desk.lease.now()
+	asked := s.assignment.lease.now()
 	if err := s.conn.QueryRowContext(ctx, query, args...).Scan(dest...); err != nil {
 		return err
 	}
-	s.desk.lease.renew(asked)
+	s.assignment.lease.renew(asked)
 	return nil
 }
 

@@ -139,7 +139,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait for ever
 
 	o := owner{cfg: r.cfg.Postgres, beat: r.cfg.Beat, patience: r.cfg.Drain, realm: int(r.cfg.Realm), log: r.cfg.Log}
-	o.during(ctx, func(tenure context.Context, d *desk) { newEngine(r, d).run(tenure, false) })
+	o.during(ctx, func(tenure context.Context, d *assignment) { newEngine(r, d).run(tenure, false) })
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (r *Relay) Run(ctx context.Context) error {
 // be published now. It takes no lock: tests call it, one at a time.
 func (r *Relay) runOnce(ctx context.Context) Counts {
 	before := r.Counts()
-	all := newDesk(newLease(time.Hour))
+	all := newAssignment(newLease(time.Hour))
 	for p := range partitions {
 		all.orders <- order{partition: p, take: true}
 	}

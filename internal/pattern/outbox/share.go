@@ -101,7 +101,7 @@ func (s *session) giveBack(n int) {
 	for p := partitions - 1; p >= 0 && n > 0; p-- {
 		if s.mine[p] && !s.giving[p] {
 			s.giving[p] = true
-			s.desk.orders <- order{partition: p}
+			s.assignment.orders <- order{partition: p}
 			n--
 		}
 	}
@@ -124,7 +124,7 @@ func (s *session) takeFree(ctx context.Context, n int) error {
 	}
 	for _, p := range taken {
 		s.mine[p] = true
-		s.desk.orders <- order{partition: int(p), take: true}
+		s.assignment.orders <- order{partition: int(p), take: true}
 	}
 	if len(taken) > 0 {
 		s.log.Info("this relay owns more partitions now", "taken", taken)

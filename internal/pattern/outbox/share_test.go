@@ -170,7 +170,7 @@ func TestAStoppedRelayIsReplacedBecauseTheServerEndsItsIdleSession(t *testing.T)
 	s.append(thing("thing.happened", uuid.New(), 1))
 	s.eventually("another relay owns everything and publishes", func() bool { return r.Partitions() == partitions && s.unpublished() == 0 })
 	// When it wakes up it sends nothing: its lease was shorter than its session.
-	if sleeper.desk.lease.holds() {
+	if sleeper.assignment.lease.holds() {
 		t.Error("the sleeper believes in locks that are another's")
 	}
 	cancel()
@@ -183,7 +183,7 @@ func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *tes
 	s.append(thing("thing.happened", uuid.New(), 1))
 	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
 	r := s.relay(func(c *Config) { c.Publisher = by })
-	d := newDesk(newLease(time.Hour))
+	d := newAssignment(newLease(time.Hour))
 	d.lease.renew(-2 * time.Hour)
 	for p := range partitions {
 		d.orders <- order{partition: p, take: true}
@@ -217,7 +217,7 @@ func TestAnEngineThatDoesNotLetGoOfAPartitionLosesTheSession(t *testing.T) {
 		got <- stuck.join(context.Background(), func(one *session) error {
 			go func() {
 				for range partitions { // Its engine takes orders and never says that a partition is gone.
-					<-one.desk.orders
+					<-one.assignment.orders
 				}
 				close(full)
 			}()

@@ -15,7 +15,7 @@
 //     back to the consumer that failed, not to all who read its type.
 //   - A message that died is a row with its payload, its headers, its class and
 //     its reason, and an alert. It never expires while it is open.
-//   - A person decides at a [Desk], once, with who and why written down in the
+//   - A person decides ([DeadLetters]), once, with who and why written down in the
 //     same transaction as its consequence: replay, apply, or discard.
 //
 // # What is not promised
@@ -58,8 +58,8 @@
 //
 //	before the copy is confirmed     the original is redelivered
 //	after it, before the ack         two copies, one event id: the inbox absorbs
-//	desk: before the commit          nothing was decided; ask again
-//	desk: after it, answer lost      decided; a second decision is refused
+//	decision: before the commit      nothing was decided; ask again
+//	decision: after it, answer lost  decided; a second decision is refused
 //	collector: before the commit     the broker still has the letter
 //	collector: after it              redelivered; the upsert changes nothing
 //
@@ -69,5 +69,5 @@
 // with whoever shows them. See schema.sql.
 //
 // Read first: class.go (what an error means), retry.go (the way out), write.go
-// (a letter and its alert), desk.go (a person's decision).
+// (a letter and its alert), deadletters.go (a person's decision).
 package retry

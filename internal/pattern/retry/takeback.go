@@ -17,7 +17,7 @@ RETURNING ` + letterColumns
 // TakeBack takes a replay back that has not left yet: the event is not sent, and the
 // letter is open again with its alert, all in one transaction with the decision. A
 // replay that has left is [ErrSent].
-func (d Desk) TakeBack(ctx context.Context, w Whose, id uuid.UUID, why Decision) (Letter, error) {
+func (d DeadLetters) TakeBack(ctx context.Context, w Whose, id uuid.UUID, why Decision) (Letter, error) {
 	var open Letter
 	err := postgres.InTx(ctx, d.DB, func(tx postgres.Tx) error {
 		var l Letter
@@ -50,7 +50,7 @@ func (d Desk) TakeBack(ctx context.Context, w Whose, id uuid.UUID, why Decision)
 
 // Waits says of some letters, by their ids, whose replay has not left yet: that one
 // can be taken back.
-func (d Desk) Waits(ctx context.Context, letters ...Letter) (map[uuid.UUID]bool, error) {
+func (d DeadLetters) Waits(ctx context.Context, letters ...Letter) (map[uuid.UUID]bool, error) {
 	type replay struct {
 		event    uuid.UUID
 		consumer string

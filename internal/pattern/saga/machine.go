@@ -53,7 +53,7 @@ const NoAnswer = "no_answer"
 //  3. A deadline before the pivot asks again, then turns round; at the pivot, after
 //     it and on the way back it asks again, for ever, and tells a person.
 //  4. A refusal before the pivot, or of the pivot itself, turns round; after it
-//     and on the way back a person is told.
+//     and on the way back an alert is raised.
 //  5. A step with a condition is sent, skipped or held as its condition says. Waiting,
 //     it is asked about again after a signal, and after each deadline, for ever:
 //     nothing of it was sent, so there is nothing to lose patience with.

@@ -25,7 +25,7 @@ type Step struct {
 	// is not unanswered.
 	Deadline time.Duration
 	// Tries is how often a command is sent before somebody loses patience: before
-	// the pivot the saga then turns round, elsewhere a person is told and the
+	// the pivot the saga then turns round, elsewhere an alert is raised and the
 	// asking goes on. 0 means 3.
 	Tries int
 	// Condition is asked before the step's command is first sent; nil means that

@@ -22,7 +22,7 @@ const (
 	// Known says that this very message has its receipt; nothing is to be done.
 	Known Verdict = "known"
 	// Altered says that the id has a receipt for other bytes. One of the two is
-	// not what its sender meant: nothing is to be done, and a person is told.
+	// not what its sender meant: nothing is to be done, and an alert is raised.
 	Altered Verdict = "altered"
 )
 

@@ -37,8 +37,8 @@ func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(refusal(err))
 		return
 	}
-	var told struct{ Word string }
-	if json.Unmarshal(m.Body, &told) != nil {
+	var heard struct{ Word string }
+	if json.Unmarshal(m.Body, &heard) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -51,7 +51,7 @@ func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, err = tx.Exec(r.Context(), `INSERT INTO alarms (id) VALUES ($1) ON CONFLICT DO NOTHING`, m.ID)
 			return err
 		}
-		_, err = tx.Exec(r.Context(), `INSERT INTO words (word) VALUES ($1)`, told.Word)
+		_, err = tx.Exec(r.Context(), `INSERT INTO words (word) VALUES ($1)`, heard.Word)
 		return err
 	})
 	if err != nil {

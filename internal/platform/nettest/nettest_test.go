@@ -91,7 +91,7 @@ func TestDatabaseSQLRunsAStatementAgainWhoseReplyWasLost(t *testing.T) {
 			rows := count(`SELECT count(*) FROM clicks`)
 			if end == nettest.Close {
 				require.NoError(t, err)
-				require.Equal(t, 2, rows, "an end of file is a bad connection: run again, and nobody is told")
+				require.Equal(t, 2, rows, "an end of file is a bad connection: run again, without an error")
 				return
 			}
 			require.Error(t, err, "a reset is an error")

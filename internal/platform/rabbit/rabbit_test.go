@@ -122,13 +122,13 @@ func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testi
 	proxy := nettest.NewProxy(t, devtest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 20, ConfirmTimeout: 2 * time.Second})
-	var confirmed, told atomic.Int64
+	var confirmed, answered atomic.Int64
 	var all sync.WaitGroup
 	for p := range 50 {
 		all.Go(func() {
 			for i := range 20 {
 				err := publisher.Publish(soon(t), message("known", p*1000+i))
-				told.Add(1)
+				answered.Add(1)
 				if err == nil {
 					confirmed.Add(1)
 				}
@@ -136,12 +136,12 @@ func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testi
 		})
 	}
 	for cut := range 5 {
-		eventually(t, "publishing goes on", func() bool { return told.Load() > int64(cut*120) && conn.Healthy() })
+		eventually(t, "publishing goes on", func() bool { return answered.Load() > int64(cut*120) && conn.Healthy() })
 		proxy.Cut()
 	}
 	all.Wait()
-	if told.Load() != 1000 {
-		t.Errorf("%d of 1000 publishes were answered", told.Load())
+	if answered.Load() != 1000 {
+		t.Errorf("%d of 1000 publishes were answered", answered.Load())
 	}
 	if confirmed.Load() == 0 {
 		t.Error("nothing was confirmed")

@@ -70,7 +70,7 @@ func (s *Service) live(ctx context.Context, p Payment) ([]provider.Holding, erro
 // What was told while we asked stays: the question did not cover it.
 const forgetChargeSQL = `UPDATE payments SET unknown_charge_at = NULL WHERE id = $1 AND unknown_charge_at = $2`
 
-// foundNone ends what a person was told about: the whole list was read, and the
+// foundNone ends the alert about it: the whole list was read, and the
 // provider holds nothing for the payment.
 func (s *Service) foundNone(ctx context.Context, p Payment) error {
 	if !p.UnknownChargeAt.Valid {

@@ -50,7 +50,7 @@ WITH `+current+`, a AS (
   UPDATE orders o SET status = 'paid'
     FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND $8::text = 'captured'
 ), al AS (
-  -- What a person was told about this doubt is answered by the outcome.
+  -- An alert about this doubt is answered by the outcome.
   `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
      AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
 ), k AS (`+idempotency.CompleteFrom("cur", 9)+`

@@ -102,7 +102,7 @@ func (s *Service) whose(ctx context.Context, n provider.Notice) (Noticed, error)
 
 // noticeEvent is the event that a message starts; none for a message of no use.
 func noticeEvent(m webhook.Message, n provider.Notice, of Noticed) (outbox.Event, error) {
-	kind, payload := told(m, n)
+	kind, payload := eventOf(m, n)
 	if kind == "" {
 		return outbox.Event{}, nil
 	}
@@ -112,7 +112,7 @@ func noticeEvent(m webhook.Message, n provider.Notice, of Noticed) (outbox.Event
 	return e, err
 }
 
-func told(m webhook.Message, n provider.Notice) (kind string, payload any) {
+func eventOf(m webhook.Message, n provider.Notice) (kind string, payload any) {
 	switch {
 	case n.Charge != nil:
 		kind = event.TypeProviderChargeFailed

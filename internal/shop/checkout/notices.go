@@ -33,7 +33,7 @@ type Notices struct{ Service *Service }
 
 // Handle implements inbox.Handler. It calls nobody.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
-	told := make([]event.ProviderCharge, 0, len(batch))
+	charges := make([]event.ProviderCharge, 0, len(batch))
 	for _, m := range batch {
 		e, err := event.Decode[event.ProviderCharge](m.Payload)
 		if err != nil {
@@ -42,13 +42,13 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 		if e.ChargeID == "" || e.Reference == "" {
 			return retry.Permanent(errors.New("a provider's charge without id or reference"))
 		}
-		told = append(told, e)
+		charges = append(charges, e)
 	}
 	// Two workers lock payments, and the attempts of each, in one order.
-	slices.SortStableFunc(told, func(a, b event.ProviderCharge) int {
+	slices.SortStableFunc(charges, func(a, b event.ProviderCharge) int {
 		return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.ProviderKey, b.ProviderKey))
 	})
-	for _, e := range told {
+	for _, e := range charges {
 		if err := n.Hear(ctx, tx, e); err != nil {
 			return err
 		}

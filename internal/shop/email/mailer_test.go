@@ -209,7 +209,7 @@ func TestAMailServerThatIsAwayCostsNoMailATryAndItsReturnSendsAllThirty(t *testi
 	}
 	mustHandle(t, s.db, batch...)
 	s.run(email.Config{Schedule: quick, Batch: 4})
-	until(t, "a person is told", func() bool { open, _ := s.alerts(email.AlertAway); return open == 1 })
+	until(t, "an alert is raised", func() bool { open, _ := s.alerts(email.AlertAway); return open == 1 })
 	if s.count("queued") != 30 {
 		t.Fatalf("a mail was given up while the server was away")
 	}

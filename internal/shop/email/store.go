@@ -98,14 +98,14 @@ UPDATE emails SET status = 'failed', lease_token = NULL, lease_until = NULL, las
 )
 
 // markDelayed puts a mail back for later. One that has walked through the whole
-// schedule stays owed, and a person is told.
+// schedule stays owed, and an alert is raised.
 func (m *Mailer) markDelayed(ctx context.Context, token uuid.UUID, mail queued, cause error) (marked bool, err error) {
 	late := mail.Attempts > len(m.cfg.Schedule)
 	return m.putDown(ctx, mail, cause, AlertLate, late, markDelayedSQL,
 		mail.ID, token, cause.Error(), m.delay(mail.Attempts).Microseconds())
 }
 
-// markFailed ends a mail that the server will never take; a person is told, by
+// markFailed ends a mail that the server will never take; an alert is raised, by
 // one alert that holds the newest refusal.
 func (m *Mailer) markFailed(ctx context.Context, token uuid.UUID, mail queued, cause error) (marked bool, err error) {
 	return m.putDown(ctx, mail, cause, AlertFailed, true, markFailedSQL, mail.ID, token, cause.Error())

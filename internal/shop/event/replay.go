@@ -14,7 +14,7 @@ import (
 
 // Resend puts a dead letter's event into the outbox once more, for the one queue
 // of the consumer that could not apply it: nobody else is bothered. It is what a
-// [retry.Desk] sends with.
+// [retry.DeadLetters] sends with.
 //
 // The envelope does not say what kind of thing its aggregate is, and nobody reads
 // it from a replay's row; the type's noun stands in.

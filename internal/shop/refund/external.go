@@ -63,14 +63,14 @@ func record(ctx context.Context, tx postgres.Tx, r event.Refund, whole bool, e e
 		r.Amount.AmountMinor, r.Amount.Currency, ReasonExternal, e.RefundID); err != nil {
 		return err
 	}
-	told, err := outbox.New(r.MerchantID, r.PaymentID, "refund", r.RefundID, event.TypeRefundRecorded, event.RefundRecorded{
+	recorded, err := outbox.New(r.MerchantID, r.PaymentID, "refund", r.RefundID, event.TypeRefundRecorded, event.RefundRecorded{
 		Schema: event.SchemaVersion, Refund: r, ProviderRefundID: e.RefundID, Whole: whole, RecordedAt: at.UTC(),
 	})
 	if err != nil {
 		return err
 	}
-	told.AggregateVersion = 1
-	return outbox.Append(ctx, tx, told)
+	recorded.AggregateVersion = 1
+	return outbox.Append(ctx, tx, recorded)
 }
 
 // ofNoPayment is a refund of a charge that no payment was captured with. When a

@@ -45,14 +45,14 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 	return nil
 }
 
-const toldOfSQL = `SELECT ` + columns + ` FROM refunds WHERE id = $1`
+const byKeySQL = `SELECT ` + columns + ` FROM refunds WHERE id = $1`
 
 // Hear compares what the provider says of a refund with what is stored, however
 // that came: by a message, or by the reconciliation.
 func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefund) error {
 	moved := e.Status == string(provider.Succeeded)
 	var r Refund
-	err := tx.Get(ctx, &r, toldOfSQL, keyed(e.ProviderKey))
+	err := tx.Get(ctx, &r, byKeySQL, keyed(e.ProviderKey))
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && !moved:
 		return nil // Nothing of ours, and no money either.

@@ -17,7 +17,7 @@ import (
 	"payonce/internal/shop/refund"
 )
 
-var told42 = money.Of(4200, "EUR")
+var half = money.Of(4200, "EUR")
 
 // stored writes a refund of 42.00 EUR in a state and returns it.
 func stored(t testing.TB, db *postgres.DB, status string) uuid.UUID {
@@ -67,12 +67,12 @@ func TestWhatTheProviderTellsOfARefundIsAgreedWithOrToldToAPersonAndMovesNothing
 		amount        money.Money
 		contradiction int
 	}{
-		"success of one under way":       {refund.Pending, "succeeded", told42, 0},
-		"refusal of one under way":       {refund.Pending, "declined", told42, 0},
-		"success after a stored success": {refund.Succeeded, "succeeded", told42, 0},
-		"refusal after a stored failure": {refund.Failed, "declined", told42, 0},
-		"success after a stored failure": {refund.Failed, "succeeded", told42, 1},
-		"refusal after a stored success": {refund.Succeeded, "declined", told42, 1},
+		"success of one under way":       {refund.Pending, "succeeded", half, 0},
+		"refusal of one under way":       {refund.Pending, "declined", half, 0},
+		"success after a stored success": {refund.Succeeded, "succeeded", half, 0},
+		"refusal after a stored failure": {refund.Failed, "declined", half, 0},
+		"success after a stored failure": {refund.Failed, "succeeded", half, 1},
+		"refusal after a stored success": {refund.Succeeded, "declined", half, 1},
 		"success with another amount":    {refund.Pending, "succeeded", money.Of(4201, "EUR"), 1},
 		"success in another currency":    {refund.Succeeded, "succeeded", money.Of(4200, "USD"), 1},
 		"a refusal with another amount":  {refund.Failed, "declined", money.Of(1, "EUR"), 0},
@@ -100,7 +100,7 @@ func TestMoneyThatWentBackWithoutARefundOfOursIsToldToAPersonAndARefusalIsNot(t 
 	db := devtest.Postgres(t)
 	for _, key := range []string{"", "by hand", "refund:ref_0123", refund.ProviderKey(uuid.New())} {
 		for _, says := range []string{"declined", "succeeded"} {
-			m := said(t, key, says, told42)
+			m := said(t, key, says, half)
 			require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
 				return refund.Notices{Payments: purse{}}.Handle(t.Context(), tx, []inbox.Message{m})
 			}))
@@ -116,7 +116,7 @@ func TestWhatTheProviderTellsOfRefundsIsAppliedOnceWhateverTheBrokerDoes(t *test
 		inboxtest.Consumer{Name: event.ConsumerProvider, Types: []string{event.TypeProviderRefundSucceeded, event.TypeProviderRefundFailed},
 			Handler: refund.Notices{Payments: purse{}}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
 		inboxtest.Sample{
-			New: func(t testing.TB, _ *postgres.DB) inbox.Message { return said(t, "by hand", "succeeded", told42) },
+			New: func(t testing.TB, _ *postgres.DB) inbox.Message { return said(t, "by hand", "succeeded", half) },
 			Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 				t.Helper()
 				require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM alerts WHERE subject = $1`, "re_"+m.EventID.String()))

@@ -23,7 +23,7 @@ var AlertUsed = alert.Kind{
 }
 
 // afterExternal voids what is left of an order whose money went back at the
-// provider. Nothing can refuse it any more: a ticket that was used is told to a
+// provider. Nothing can refuse it any more: a ticket that was used is an alert for a
 // person.
 func afterExternal(ctx context.Context, tx postgres.Tx, m inbox.Message) error {
 	e, err := event.Decode[event.RefundRecorded](m.Payload)

@@ -125,11 +125,11 @@ func TestAnOrderOfTwoAndThreeGetsFiveTicketsWithFiveCodesAndOneEvent(t *testing.
 		t.Errorf("want seats %v with a code each, got %v with %d codes", want, seats, len(codes))
 	}
 
-	told := news(t, db)
-	if len(told) != 1 {
-		t.Fatalf("want 1 event, got %d", len(told))
+	events := news(t, db)
+	if len(events) != 1 {
+		t.Fatalf("want 1 event, got %d", len(events))
 	}
-	n := told[0]
+	n := events[0]
 	if n.Type != event.TypeTicketsIssued || n.AggregateType != "order" || n.AggregateID != e.OrderID || n.AggregateVersion != 2 ||
 		n.MerchantID != e.MerchantID || n.CorrelationID != e.PaymentID {
 		t.Errorf("event %+v", n)

@@ -915,7 +915,7 @@ export interface components {
         WebhookReceipt: {
             message_id: string;
             /**
-             * @description accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which somebody was told.
+             * @description accepted: it starts something. known: this message was received before. ignored: of a kind that the shop does not know, or other bytes under a known id, of which the operator was alerted.
              * @enum {string}
              */
             outcome: "accepted" | "known" | "ignored";

@@ -21,10 +21,10 @@ export function forgotten(history: readonly Activity[], proof: Proof | null): bo
   const captures = history.filter(({ operation }) => operation === 'capture');
   const arrivals = captures.filter(({ kind }) => kind === 'attempt.received');
   const traces = new Set(arrivals.map(({ trace_id }) => trace_id));
-  const told = captures.filter(
+  const taken = captures.filter(
     ({ kind, trace_id }) => kind === 'interrupted' && !traces.has(trace_id),
   );
-  return proof !== null && arrivals.length + told.length < total(proof.attempts);
+  return proof !== null && arrivals.length + taken.length < total(proof.attempts);
 }
 
 /** "5 clicks → 5 HTTP attempts → 9 broker deliveries → 1 charge, …": how many became how few. */

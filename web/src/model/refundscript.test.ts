@@ -51,7 +51,7 @@ describe('the story of a refund', () => {
     ]);
     expect(drawn('delivered', 'tickets', { type: 'tickets.void' })).toMatchObject({
       label: 'void',
-      caption: 'Tickets is told: void the tickets.',
+      caption: 'Tickets gets a command: void the tickets.',
     });
     expect(drawn('delivered', 'provider', { type: 'provider.refund' })?.route).toEqual([
       'rabbitmq',

@@ -62,13 +62,13 @@ export function publishedWords(type: string | undefined): string | null {
     case 'refund.requested':
       return 'The relay publishes the wish for a refund.';
     case 'refund.completed':
-      return 'The saga has ended: the money went back, and all are told.';
+      return 'The saga has ended: the money went back, and every part has its outcome.';
     case 'refund.failed':
-      return 'The saga has ended: nothing went back, and all are told.';
+      return 'The saga has ended: nothing went back, and every part has its outcome.';
     case 'refund.reservation_closed':
       return 'The payment knows how this refund ended; a later one may wait for that.';
     case 'refund.recorded':
-      return 'Money went back at the provider without a request here; it is booked, and all are told.';
+      return 'Money went back at the provider without a request here; it is booked, and every part has its event.';
     case 'tickets.issued':
       return 'That the tickets are issued is an event too.';
     default:
@@ -80,7 +80,7 @@ export function publishedWords(type: string | undefined): string | null {
 export function deliveredWords(type: string | undefined, who: string): string | null {
   const message = messageOf(type);
   if (message === null) return null;
-  if (message.kind === 'command') return `${who} is told: ${message.does}.`;
+  if (message.kind === 'command') return `${who} gets a command: ${message.does}.`;
   if (message.kind === 'reply') {
     return `${who} hears: “${message.does}” is ${message.good ? 'done' : 'refused'}.`;
   }

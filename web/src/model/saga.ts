@@ -55,13 +55,13 @@ export const moving = (saga: Saga): boolean =>
 
 export type Tone = 'done' | 'back' | 'open' | 'stuck';
 
-export interface Told {
+export interface Summary {
   sentence: string;
   tone: Tone;
 }
 
 /** The refund in one sentence, in words that a buyer would understand. */
-export function tell(saga: Saga): Told {
+export function tell(saga: Saga): Summary {
   const why = saga.failure === null ? '' : `: ${plain(saga.failure)}`;
   const at = current(saga);
   const where = at === null ? '' : ` at “${at}”`;

@@ -181,7 +181,10 @@ function captureScript(
       return back(`${which} gets the stored answer, byte for byte.`);
     case 'waited':
       return inDoubt(event)
-        ? { ...back(`${which} is told: not known yet, ask again.`), route: ['gate', origin] }
+        ? {
+            ...back(`${which} is answered 202: not known yet, ask again.`),
+            route: ['gate', origin],
+          }
         : back(`${which} waited for its twin and gets the same answer.`);
     case 'recovered':
       return { ...back(`${which} finished it and gets the answer.`), route: ['gate', origin] };
@@ -195,7 +198,7 @@ function captureScript(
 }
 
 /**
- * A request for a refund. Only its outcome is told of the payment, so its whole
+ * A request for a refund. Only its outcome names the payment, so its whole
  * way through the gate is drawn from that.
  */
 function refundScript(event: Activity, origin: Origin, pen: Pen): Script | null {

@@ -116,11 +116,11 @@ export class Tally {
     }
   }
 
-  /** What its own process may have had no time to journal is told once more by who took over. */
+  /** What its own process may have had no time to journal is journaled by who took over. */
   #arrive(event: Activity, id: string, origin: Origin): void {
-    const told = event.kind === 'interrupted';
-    const known = told ? this.#arrived : this.#interrupted;
-    (told ? this.#interrupted : this.#arrived).add(id);
+    const afterwards = event.kind === 'interrupted';
+    const known = afterwards ? this.#arrived : this.#interrupted;
+    (afterwards ? this.#interrupted : this.#arrived).add(id);
     if (known.has(id)) return;
     count(this.#of[origin], 'out');
     count(this.#of.api, 'in');
@@ -129,7 +129,7 @@ export class Tally {
     this.#received.set(key, Math.min(at, this.#received.get(key) ?? at));
   }
 
-  /** A request for a refund is told of its payment by its outcome alone. */
+  /** A request for a refund names its payment by its outcome alone. */
   #refund(event: Activity, origin: Origin): void {
     const of = this.#of;
     if (!['committed', 'replayed', 'rejected'].includes(event.kind)) return;

@@ -82,7 +82,7 @@ function words(event: Activity): Pick<Line, 'text' | 'tone'> {
       return { tone: 'did', text: 'The request that finished it got the answer.' };
     case 'waited':
       return doubt
-        ? { tone: 'open', text: 'Whoever asked was told: not known yet, ask again.' }
+        ? { tone: 'open', text: 'Whoever asked was answered 202: not known yet, ask again.' }
         : { tone: 'absorbed', text: 'A twin waited for the first one and got the same answer.' };
     case 'replayed':
       return { tone: 'absorbed', text: 'A repeated request got the stored answer, unchanged.' };

@@ -18,7 +18,7 @@ export const nothing: Drawing = {
 };
 
 /** A stored event of the story as it is, and of which attempt, which came from where. */
-export interface Told {
+export interface Entry {
   event: Activity;
   origin: Origin;
   number: number | null;
@@ -36,7 +36,7 @@ export class Live {
   stations = $state.raw<Stations>(new Tally().read(null));
   paused = $state(false);
   /** The index: every known event of the payment that moves something, as it was played. */
-  story = $state.raw<readonly Told[]>([]);
+  story = $state.raw<readonly Entry[]>([]);
   #paymentId: string | null = null;
   #proof: Proof | null = null;
   #flow = new Flow(pace);
@@ -160,17 +160,17 @@ export class Live {
     return true;
   }
 
-  #note(raw: Activity): Told {
-    const told = {
+  #note(raw: Activity): Entry {
+    const entry = {
       event: raw,
       origin: this.#originOf(raw),
       number: this.#numbering.number(raw),
     };
     this.#known.add(raw.id);
     this.#noted.push(raw);
-    this.#tally.add(told.event, told.origin);
-    if (script(raw, told.origin) !== null) this.story = [...this.story, told];
-    return told;
+    this.#tally.add(entry.event, entry.origin);
+    if (script(raw, entry.origin) !== null) this.story = [...this.story, entry];
+    return entry;
   }
 
   /** An answer flies back to where its question came from. */

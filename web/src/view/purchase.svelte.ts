@@ -46,7 +46,7 @@ export class Purchase {
   asked = $state(false);
   #looking: Promise<boolean> | null = null;
   #looks = 0;
-  /** Payments that this tab left while a capture was on its way. */
+  /** Payments that this tab left while a capture was on its way, or its outcome was not said. */
   #left = new Set<string>();
   #placing: Promise<Order | null> | null = null;
   #ready: Promise<unknown> = Promise.resolve();
@@ -55,20 +55,25 @@ export class Purchase {
   #waits = new Map<symbol, Waiting>();
 
   constructor(
-    private readonly told: {
+    private readonly notify: {
       opened: () => void;
       placed: (order: Order) => void;
       settled: () => void;
+      /** Whether the page says how this checkout has ended. */
+      said: () => boolean;
     },
   ) {}
 
   /** Starts a checkout of its own, whose keys nobody has used. */
   open(choice: Partial<model.Choice> = {}): void {
-    if (this.busy > 0 && this.order !== null) this.#left.add(this.order.payment.id);
+    const { clicks, gateway } = this.checkout;
+    // Charged and not said so, it looks to the visitor as if nothing was sent.
+    const unsaid = (clicks > 0 || gateway) && !this.notify.said();
+    if (this.order !== null && (this.busy > 0 || unsaid)) this.#left.add(this.order.payment.id);
     this.#begin(model.open({ ...model.choiceOf(this.checkout), ...choice }));
     this.order = null;
     this.payment = null;
-    this.told.opened();
+    this.notify.opened();
   }
 
   /** Goes on with a checkout that this tab kept, or with another tab's order. */
@@ -87,7 +92,7 @@ export class Purchase {
     this.#charged = this.#charged.filter(({ id }) => id !== payment.id);
     this.order = null;
     this.payment = null;
-    this.told.opened();
+    this.notify.opened();
     await this.resume(model.join(this.checkout, payment.order_id));
     await this.lookBeside();
   }
@@ -278,7 +283,7 @@ export class Purchase {
     if (outcome.kind === 'refused' && outcome.problem.retry_key === 'new') this.#renew(key);
     const declined = outcome.kind === 'refused' && outcome.status === 402;
     if (!declined) this.#fail(outcome);
-    this.told.settled();
+    this.notify.settled();
   }
 
   #renew(refused: string): void {
@@ -334,7 +339,7 @@ export class Purchase {
   #know(order: Order): void {
     this.order = order;
     this.payment = order.payment;
-    this.told.placed(order);
+    this.notify.placed(order);
   }
 
   /** Kept before anything is sent, so that a reload in between has the same keys. */

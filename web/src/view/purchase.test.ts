@@ -20,7 +20,7 @@ const payment = (id: string, status: string) => ({
   currency: 'EUR',
   created_at: '2026-11-23T20:15:42.317Z',
 });
-const told = { opened: () => {}, placed: () => {}, settled: () => {} };
+const notify = { opened: () => {}, placed: () => {}, settled: () => {}, said: () => true };
 
 beforeEach(() => {
   for (const f of Object.values(shop)) f.mockReset();
@@ -42,7 +42,7 @@ test.each([
     });
     shop.capture.mockImplementationOnce(() => new Promise(() => {})); // never heard of
     shop.capture.mockResolvedValue(ok(payment('pay_2', 'captured')));
-    const purchase = new Purchase(told);
+    const purchase = new Purchase(notify);
     void purchase.pay();
     await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
     purchase.choose({ quantity: 1 });
@@ -61,8 +61,29 @@ test.each([
   },
 );
 
+test.each([
+  ['before the page has said so', false, 1],
+  ['when the page has said so', true, 2],
+])('another card after the charge, %s', async (_, said, orders) => {
+  let placed = 0;
+  shop.placeOrder.mockImplementation(() => {
+    const id = `pay_${++placed}`;
+    return Promise.resolve(ok({ id: `ord_${id}`, payment: payment(id, 'requires_capture') }, 201));
+  });
+  shop.capture.mockResolvedValue(ok(payment('pay_1', 'captured')));
+  shop.payment.mockResolvedValue(ok(payment('pay_1', 'captured')));
+  const purchase = new Purchase({ ...notify, said: () => said });
+  await purchase.pay();
+  purchase.know(payment('pay_1', 'captured') as never);
+  purchase.chooseCard('tok_declined');
+  await purchase.pay();
+  expect(purchase.asked).toBe(!said);
+  expect(purchase.beside.map(({ id }) => id)).toEqual(said ? [] : ['pay_1']);
+  expect(placed).toBe(orders);
+});
+
 test('a payment that the page shows as undecided and that is captured by the next Pay is asked about', async () => {
-  const purchase = new Purchase(told);
+  const purchase = new Purchase(notify);
   shop.undecided.mockResolvedValueOnce(ok({ data: [payment('pay_0', 'in_doubt')] }));
   await purchase.lookBeside();
   expect(purchase.beside.map(({ id }) => id)).toEqual(['pay_0']);
@@ -78,7 +99,7 @@ test('a payment whose capture is still on its way stays asked about when the pag
   );
   shop.capture.mockImplementation(() => new Promise(() => {})); // never heard of
   shop.payment.mockResolvedValue(ok(payment('pay_1', 'requires_capture')));
-  const purchase = new Purchase(told);
+  const purchase = new Purchase(notify);
   void purchase.pay();
   await vi.waitFor(() => expect(shop.capture).toHaveBeenCalledTimes(1));
   purchase.choose({ quantity: 1 });

@@ -2,7 +2,7 @@ import { Flow, pace, type Drawing, type Pace } from '../model/flow';
 import { script } from '../model/script';
 import { Scrubber, type Speed } from '../model/scrub';
 import { Tally, type Stations } from '../model/station';
-import { nothing, type Live, type Told } from './live.svelte';
+import { nothing, type Live, type Entry } from './live.svelte';
 
 /** So many events before the head are drawn again, so that what still waits is seen waiting. */
 const context = 16;
@@ -37,7 +37,7 @@ export class Replay {
       : { ...this.#stations, down: this.live.stations.down, realMs: this.live.stations.realMs },
   );
   /** The event the head has just passed. */
-  readonly at = $derived.by((): Told | null => this.live.story[this.shown.head - 1] ?? null);
+  readonly at = $derived.by((): Entry | null => this.live.story[this.shown.head - 1] ?? null);
   #scrubber = new Scrubber();
   #pace: Pace = { ...pace, limit: Infinity };
   #flow = new Flow(this.#pace);
@@ -113,9 +113,9 @@ export class Replay {
     const first = Math.max(0, head - context);
     let clock = now - this.#sum(first, head - 1);
     for (let i = first; i < head; i++) {
-      const told = this.live.story[i];
-      if (told === undefined) break;
-      this.#flow.push(told.event, told.origin, clock);
+      const entry = this.live.story[i];
+      if (entry === undefined) break;
+      this.#flow.push(entry.event, entry.origin, clock);
       this.#flow.frame(clock);
       this.#rests = clock + this.#arrives(i);
       if (i < head - 1) clock += this.#lasts(i);
@@ -125,12 +125,12 @@ export class Replay {
 
   /** One event further: the picture goes on from where it is. */
   #push(index: number): void {
-    const told = this.live.story[index];
+    const entry = this.live.story[index];
     const now = performance.now();
-    if (told === undefined) return;
+    if (entry === undefined) return;
     this.#flow.pace = { hop: this.#hop(), limit: Infinity };
     this.#flow.resume(now);
-    this.#flow.push(told.event, told.origin, now);
+    this.#flow.push(entry.event, entry.origin, now);
     this.#rests = now + this.#arrives(index) / this.#playedAt();
     this.#count();
   }
@@ -169,15 +169,15 @@ export class Replay {
 
   /** How long an event takes at speed 1: its hops, or one where it stays in its place. */
   #lasts(index: number): number {
-    const told = this.live.story[index];
-    const found = told === undefined ? null : script(told.event, told.origin, told.number);
+    const entry = this.live.story[index];
+    const found = entry === undefined ? null : script(entry.event, entry.origin, entry.number);
     return this.#pace.hop * Math.max(1, (found?.route.length ?? 1) - 1);
   }
 
   /** After how long its picture says most: where it arrived, or just lit. */
   #arrives(index: number): number {
-    const told = this.live.story[index];
-    const found = told === undefined ? null : script(told.event, told.origin, told.number);
+    const entry = this.live.story[index];
+    const found = entry === undefined ? null : script(entry.event, entry.origin, entry.number);
     return found?.route.length === 1 ? lit : this.#lasts(index);
   }
 

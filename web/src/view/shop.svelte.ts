@@ -48,6 +48,7 @@ export class Shop {
       void this.refresh();
       this.#soon(settleAfter);
     },
+    said: () => this.verdict !== null && this.verdict.tone !== 'open',
   });
   readonly refunds = new Refunds(() => void this.refresh());
   /** How far the crash on purpose has come; null when none was asked for. */

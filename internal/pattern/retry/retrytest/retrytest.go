@@ -202,7 +202,7 @@ func decidedOnce(s *stage) {
 		for _, again := range []retry.Action{retry.Replay, retry.Apply, retry.Discard} {
 			s.decide(l, again, retry.ErrClosed)
 		}
-		past, err := s.desk().Decisions(s.t.Context(), l.ID)
+		past, err := s.deadLetters().Decisions(s.t.Context(), l.ID)
 		if err != nil || len(past) != 1 || past[0].Action != action || past[0].Who != "somebody" || past[0].Why != "because" {
 			s.t.Errorf("written down: %+v, %v", past, err)
 		}
@@ -249,19 +249,19 @@ func foreignLetters(s *stage) {
 	why := retry.Decision{Who: "somebody", Why: "because"}
 	stranger, owner := retry.Whose{Scope: uuid.New()}, retry.Whose{Scope: e.Scope}
 	for _, l := range ids {
-		if _, err := s.desk().Decide(s.t.Context(), stranger, l.ID, retry.Discard, why); !errors.Is(err, retry.ErrNoLetter) {
+		if _, err := s.deadLetters().Decide(s.t.Context(), stranger, l.ID, retry.Discard, why); !errors.Is(err, retry.ErrNoLetter) {
 			s.t.Errorf("a stranger: %v", err)
 		}
 	}
-	if _, err := s.desk().Letter(s.t.Context(), owner, ids[nobodys.EventID].ID); !errors.Is(err, retry.ErrNoLetter) {
+	if _, err := s.deadLetters().Letter(s.t.Context(), owner, ids[nobodys.EventID].ID); !errors.Is(err, retry.ErrNoLetter) {
 		s.t.Errorf("a letter of nobody shown to a scope: %v", err)
 	}
-	list, err := s.desk().List(s.t.Context(), owner, retry.Open, uuid.NullUUID{}, 10)
-	foreign, countErr := s.desk().ForeignOpen(s.t.Context(), owner)
+	list, err := s.deadLetters().List(s.t.Context(), owner, retry.Open, uuid.NullUUID{}, 10)
+	foreign, countErr := s.deadLetters().ForeignOpen(s.t.Context(), owner)
 	if err != nil || countErr != nil || len(list) != 1 || list[0].ID != ids[e.EventID].ID || foreign != 1 {
 		s.t.Errorf("the owner sees %+v and %d of others: %v, %v", list, foreign, err, countErr)
 	}
-	if _, err := s.desk().Decide(s.t.Context(), owner, list[0].ID, retry.Discard, why); err != nil {
+	if _, err := s.deadLetters().Decide(s.t.Context(), owner, list[0].ID, retry.Discard, why); err != nil {
 		s.t.Error(err)
 	}
 	s.decide(ids[nobodys.EventID], retry.Discard, nil)

@@ -171,9 +171,9 @@ func (s *stage) fail(cause error) func(context.Context, rabbit.Delivery) error {
 // limit is how old an event may be to be replayed.
 const limit = 14 * 24 * time.Hour
 
-// desk is where the suite decides; what it sends again is only noted.
-func (s *stage) desk() retry.Desk {
-	return retry.Desk{
+// deadLetters is where the suite decides; what it sends again is only noted.
+func (s *stage) deadLetters() retry.DeadLetters {
+	return retry.DeadLetters{
 		DB: s.db, Limit: limit, ByBusinessKey: func(consumer string) bool { return consumer == "mine" },
 		Resend: func(_ context.Context, _ postgres.Tx, r retry.Resend) error {
 			s.mu.Lock()
@@ -187,7 +187,7 @@ func (s *stage) desk() retry.Desk {
 // decide acts as the operator and expects a refusal, or none.
 func (s *stage) decide(l letter, action retry.Action, refusal error) {
 	s.t.Helper()
-	_, err := s.desk().Decide(s.t.Context(), retry.Whose{All: true}, l.ID, action, retry.Decision{Who: "somebody", Why: " because "})
+	_, err := s.deadLetters().Decide(s.t.Context(), retry.Whose{All: true}, l.ID, action, retry.Decision{Who: "somebody", Why: " because "})
 	if !errors.Is(err, refusal) || (refusal == nil) != (err == nil) {
 		s.t.Errorf("%s of %s: %v, not %v", action, l.EventID, err, refusal)
 	}

@@ -26,7 +26,7 @@ type Receiver struct {
 	// Body makes a message that was never sent and has an effect.
 	Body func() []byte
 	// Effects counts what all messages started so far, Receipts what is written
-	// down of them, Alerts what a person was told.
+	// down of them, Alerts what is open.
 	Effects, Receipts, Alerts func() int
 }
 
@@ -35,19 +35,19 @@ type Receiver struct {
 func Run(t *testing.T, open func(t *testing.T) Receiver) {
 	t.Helper()
 	for name, claim := range map[string]func(*sender){
-		"a signed message: 200, one effect":                               once,
-		"forged, altered, old, from the future: refused, nothing written": refused,
-		"replayed: 200, no second effect":                                 replayed,
-		"twenty copies at once: one effect":                               twentyAtOnce,
-		"each of the secrets that are valid while one is replaced":        rotated,
-		"other bytes under a known id: 200, no effect, a person is told":  altered,
-		"65,537 bytes: 413, nothing written":                              tooLarge,
-		"without its headers, or with two of one: 400, nothing written":   bare,
-		"ten messages in any order, some again: ten effects":              outOfOrder,
-		"several signatures: one that is right is enough":                 several,
-		"the raw bytes are signed, not what they mean":                    rawBytes,
-		"what cannot be read gets no receipt, so that it may come again":  unreadable,
-		"four minutes off to either side is tolerated":                    tolerated,
+		"a signed message: 200, one effect":                                once,
+		"forged, altered, old, from the future: refused, nothing written":  refused,
+		"replayed: 200, no second effect":                                  replayed,
+		"twenty copies at once: one effect":                                twentyAtOnce,
+		"each of the secrets that are valid while one is replaced":         rotated,
+		"other bytes under a known id: 200, no effect, an alert is raised": altered,
+		"65,537 bytes: 413, nothing written":                               tooLarge,
+		"without its headers, or with two of one: 400, nothing written":    bare,
+		"ten messages in any order, some again: ten effects":               outOfOrder,
+		"several signatures: one that is right is enough":                  several,
+		"the raw bytes are signed, not what they mean":                     rawBytes,
+		"what cannot be read gets no receipt, so that it may come again":   unreadable,
+		"four minutes off to either side is tolerated":                     tolerated,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

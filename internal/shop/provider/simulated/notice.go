@@ -55,7 +55,7 @@ func noticedRefund(kind string, data []byte) (*provider.Refund, error) {
 }
 
 // fits says whether what a message tells can be what its type says.
-func fits(kind, told string, amount error, timeless bool, key string, names ...string) error {
+func fits(kind, stated string, amount error, timeless bool, key string, names ...string) error {
 	for _, name := range names {
 		if name == "" || len(name) > 255 {
 			return fmt.Errorf("%w: ids and references have 1 to 255 bytes", provider.ErrNotice)
@@ -66,7 +66,7 @@ func fits(kind, told string, amount error, timeless bool, key string, names ...s
 		return fmt.Errorf("%w: a key has at most 255 bytes", provider.ErrNotice)
 	case timeless:
 		return fmt.Errorf("%w: without its time", provider.ErrNotice)
-	case told != kind:
+	case stated != kind:
 		return fmt.Errorf("%w: the status is not its type's", provider.ErrNotice)
 	case amount != nil:
 		return fmt.Errorf("%w: %w", provider.ErrNotice, amount)

@@ -8,9 +8,9 @@ import (
 	"payonce/internal/shop/event"
 )
 
-// told deals out what the provider tells by itself: refunds to those who know
+// providerMessages deals out what the provider sent by itself: refunds to those who know
 // refunds, the rest to the checkout, which refuses what it does not know.
-func told(charges, refunds inbox.Handler) inbox.Handler {
+func providerMessages(charges, refunds inbox.Handler) inbox.Handler {
 	return func(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 		var ofCharges, ofRefunds []inbox.Message
 		for _, m := range batch {

@@ -137,8 +137,8 @@ func (l Letter) resend() (Resend, error) {
 	}, nil
 }
 
-// Desk is where a person reads dead letters and decides about them.
-type Desk struct {
+// DeadLetters are read here, and a person decides about them.
+type DeadLetters struct {
 	DB *postgres.DB
 	// Resend writes the event in the decision's transaction, to be published to
 	// the one consumer's queue. outbox.Append with a destination is one.
@@ -164,7 +164,7 @@ type Decision struct {
 	Why string
 }
 
-// Whose limits a desk to the letters of one scope; All is the operator, who also
+// Whose limits DeadLetters to those of one scope; All is the operator, who also
 // sees the letters that belong to nobody.
 type Whose struct {
 	Scope uuid.UUID
@@ -172,8 +172,8 @@ type Whose struct {
 }
 
 // Possible lists what can be done about a letter now. That its replay waits says
-// [Desk.Waits].
-func (d Desk) Possible(l Letter, waits bool) []Action {
+// [DeadLetters.Waits].
+func (d DeadLetters) Possible(l Letter, waits bool) []Action {
 	switch {
 	case l.State == Replayed && waits:
 		return []Action{TakeBack}
@@ -190,7 +190,7 @@ func (d Desk) Possible(l Letter, waits bool) []Action {
 }
 
 // allows says why an action is not possible.
-func (d Desk) allows(l Letter, a Action) error {
+func (d DeadLetters) allows(l Letter, a Action) error {
 	if l.State != Open {
 		return fmt.Errorf("%w: it is %s", ErrClosed, l.State)
 	}
@@ -234,7 +234,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 // Decide does what a person asked: the letter is closed, its alert with it, the
 // decision is written down and, for [Replay] and [Apply], the event is on its
 // way, all in one transaction. A second decision finds the letter closed.
-func (d Desk) Decide(ctx context.Context, w Whose, id uuid.UUID, a Action, why Decision) (Letter, error) {
+func (d DeadLetters) Decide(ctx context.Context, w Whose, id uuid.UUID, a Action, why Decision) (Letter, error) {
 	var decided Letter
 	err := postgres.InTx(ctx, d.DB, func(tx postgres.Tx) error {
 		var l Letter
@@ -272,7 +272,7 @@ func (d Desk) Decide(ctx context.Context, w Whose, id uuid.UUID, a Action, why D
 	return decided, err
 }
 
-func (d Desk) note(ctx context.Context, tx postgres.Tx, l Letter, a Action, why Decision) error {
+func (d DeadLetters) note(ctx context.Context, tx postgres.Tx, l Letter, a Action, why Decision) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err

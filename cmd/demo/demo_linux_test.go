@@ -192,10 +192,11 @@ func (d *running) command(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-func launch(t *testing.T, dir string) *running {
+func launch(t *testing.T, dir string, arguments ...string) *running {
 	t.Helper()
 	d := &running{dir: dir, bin: parts(t), lines: make(chan string, 1000)}
 	d.cmd = d.command(t)
+	d.cmd.Args = append(d.cmd.Args, arguments...)
 	output, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 %% The two calls of RabbitMQ's HTTP API that tests need, PUT and DELETE
 %% /api/vhosts/{name}, and the two that it does not have, PUT and DELETE
 %% /api/memory-alarm, and of a cluster GET /api/running, how many nodes this one
-%% sees, and PUT and DELETE /api/partition, which cut it off from all others and let
+%% sees, GET /api/leaders, and PUT and DELETE /api/partition, which cut it off from all others and let
 %% it reach them again: two nodes with different cookies do not connect. Served by the broker itself on loopback. The management
 %% plugin would serve them too, but makes every start some five seconds longer.
 spawn(fun() ->
@@ -28,6 +28,11 @@ spawn(fun() ->
       "204 No Content";
     ('GET', "/api/running") ->
       {"200 OK", integer_to_list(length(Nodes(list_running, all_running)))};
+    ('GET', "/api/leaders") -> %% on how many nodes queues are led, and the fewest replicas of one
+      Quorum = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue],
+      Led = lists:usort([element(2, amqqueue:get_pid(Q)) || Q <- Quorum]),
+      Replicas = [length(maps:get(nodes, amqqueue:get_type_state(Q))) || Q <- Quorum],
+      {"200 OK", io_lib:format("~b ~b", [length(Led), lists:min([99 | Replicas])])};
     ('PUT', "/api/partition") ->
       [begin true = erlang:set_cookie(N, parted), erlang:disconnect_node(N) end || N <- Nodes(list_members, all) -- [node()]],
       "204 No Content";
@@ -50,7 +55,7 @@ spawn(fun() ->
       _ -> "401 Unauthorized"
     end,
     {Status, Body} = case Answer of {_, _} -> Answer; _ -> {Answer, ""} end,
-    ok = gen_tcp:send(Socket, ["HTTP/1.1 ", Status, "\r\nContent-Length: ", integer_to_list(length(Body)), "\r\nConnection: close\r\n\r\n", Body]),
+    ok = gen_tcp:send(Socket, ["HTTP/1.1 ", Status, "\r\nContent-Length: ", integer_to_list(iolist_size(Body)), "\r\nConnection: close\r\n\r\n", Body]),
     gen_tcp:close(Socket)
   end,
   {ok, Listener} = gen_tcp:listen(Port, [list, {packet, http}, {active, false}, {reuseaddr, true}, {ip, {127, 0, 0, 1}}]),

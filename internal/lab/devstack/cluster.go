@@ -31,7 +31,7 @@ func (s *Stack) nodes(found programs, chosen ports, password string) {
 	home := filepath.Join(s.dir, "rabbitmq")
 	s.epmd = &epmd{path: found.epmd, home: home, mark: home, port: chosen.Epmd, log: filepath.Join(s.dir, "log", "rabbitmq.log")}
 	one := rabbitmq{
-		server: found.rabbitmqServer, node: "payonce@localhost", place: "rabbitmq", dir: s.dir, ports: chosen.of(0),
+		server: found.rabbitmqServer, node: "payonce@localhost", place: "rabbitmq", name: "rabbitmq", dir: s.dir, ports: chosen.of(0),
 		password: password, scratch: s.options.Scratch, api: s.options.BrokerAPI, epmd: s.epmd,
 	}
 	s.brokers, s.Nodes = nil, nil
@@ -44,18 +44,22 @@ func (s *Stack) nodes(found programs, chosen ports, password string) {
 		}
 		for i, name := range one.cluster {
 			node := one
-			node.node, node.place, node.ports, node.api = name, fmt.Sprintf("rabbitmq/%d", i+1), chosen.of(i), true
+			node.node, node.place, node.name, node.ports, node.api = name, fmt.Sprintf("rabbitmq/%d", i+1), nodeName(i), chosen.of(i), true
 			s.brokers = append(s.brokers, &node)
 		}
 	}
 	for i, node := range s.brokers {
-		name := "rabbitmq"
-		if s.options.Cluster {
-			name = fmt.Sprintf("rabbitmq-%d", i+1)
-		}
-		s.Nodes = append(s.Nodes, &Service{Name: name, engine: node})
+		s.Nodes = append(s.Nodes, &Service{Name: nodeName(i), engine: node})
 	}
 	s.RabbitMQ = s.Nodes[0]
+}
+
+// nodeName is the service's: the first one is called as if it were alone.
+func nodeName(i int) string {
+	if i == 0 {
+		return "rabbitmq"
+	}
+	return fmt.Sprintf("rabbitmq-%d", i+1)
 }
 
 // clustered is what a node of a cluster is told besides. A node that is silent for
@@ -87,7 +91,7 @@ func (s *Stack) together(ctx context.Context) error {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("rabbitmq-%d sees %d nodes of %d: %w", i+1, n, len(s.brokers), errors.Join(err, ctx.Err()))
+				return fmt.Errorf("%s sees %d nodes of %d: %w", nodeName(i), n, len(s.brokers), errors.Join(err, ctx.Err()))
 			case <-time.After(100 * time.Millisecond):
 			}
 		}
@@ -102,6 +106,16 @@ func (s *Stack) Sees(ctx context.Context, node int) (n int, err error) {
 		return 0, err
 	}
 	return strconv.Atoi(text)
+}
+
+// Spread says on how many nodes of the cluster queues have their leader, and how
+// many replicas the one with the fewest has.
+func (s *Stack) Spread(ctx context.Context) (nodes, replicas int, err error) {
+	text, err := s.ask(ctx, 0, http.MethodGet, "/api/leaders")
+	if err == nil {
+		_, err = fmt.Sscan(text, &nodes, &replicas)
+	}
+	return nodes, replicas, err
 }
 
 // Part cuts a node of the cluster, counted from 0, off from the others, or lets it

@@ -10,6 +10,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
+	"payonce/internal/platform/rabbit"
 )
 
 func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T) {
@@ -25,6 +26,11 @@ func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T)
 			t.Errorf("after the start node %d sees %d nodes, %v", i+1, n, err)
 		}
 	}
+	read := readSix(t, nodes)
+	if led, replicas, err := stack.Spread(t.Context()); err != nil || led != 3 || replicas != 3 {
+		t.Errorf("of six queues the leaders are on %d nodes, one has %d replicas, %v", led, replicas, err)
+	}
+	eventually(t, "all are read", func() bool { return read(t.Context()) == nil })
 	if err := stack.Nodes[0].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +38,25 @@ func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T)
 		n, err := stack.Sees(t.Context(), 1)
 		return err == nil && n == 2 && stack.Nodes[2].Pid() != 0
 	})
-	if err := stack.Nodes[0].Start(t.Context()); err != nil {
+	eventually(t, "all are read from the two", func() bool { return read(t.Context()) == nil })
+	if err := stack.Nodes[1].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "of one node that is left nothing is read", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return read(ctx) != nil
+	})
+	var both sync.WaitGroup
+	for _, node := range stack.Nodes[:2] {
+		both.Go(func() {
+			if err := node.Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	eventually(t, "all are read from the three", func() bool { return read(t.Context()) == nil })
 	eventually(t, "the first is one of three again", func() bool { n, err := stack.Sees(t.Context(), 0); return err == nil && n == 3 })
 
 	dsn := stack.PostgresDSN(devstack.MainDatabase)
@@ -76,6 +98,31 @@ func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T)
 	if n := count(t, dsn, `SELECT count(*) FROM kept WHERE NOT pg_is_in_recovery()`); n != 3 {
 		t.Errorf("after a failover and a second start: want 3 rows, got %d", n)
 	}
+}
+
+// readSix declares six queues and reads them; it returns whether that still goes on.
+func readSix(t *testing.T, nodes []string) func(context.Context) error {
+	t.Helper()
+	var topology rabbit.Topology
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		topology.Queues = append(topology.Queues, rabbit.LastQueue(name))
+	}
+	conn, err := rabbit.Open(rabbit.Config{URLs: nodes, Topology: topology})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	t.Cleanup(func() { cancel(); reading.Wait(); conn.Close() })
+	if err := conn.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, queue := range topology.QueueNames() {
+		reading.Go(func() {
+			_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(context.Context, []rabbit.Delivery) {})
+		})
+	}
+	return func(ctx context.Context) error { return conn.Reads(ctx, topology.QueueNames()...) }
 }
 
 // hearing counts who came back, by role.

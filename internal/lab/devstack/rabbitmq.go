@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -29,7 +28,8 @@ var brokerAPI string
 type rabbitmq struct {
 	server   string // the package's own start script
 	node     string // its name among Erlang's nodes
-	place    string // its folder below the stack's, and the name of its log
+	place    string // its folder below the stack's
+	name     string // of its log
 	cluster  []string
 	dir      string // the stack's folder
 	ports    brokerPorts
@@ -40,9 +40,7 @@ type rabbitmq struct {
 }
 
 func (r *rabbitmq) home() string { return filepath.Join(r.dir, r.place) }
-func (r *rabbitmq) log() string {
-	return filepath.Join(r.dir, "log", strings.ReplaceAll(r.place, "/", "-")+".log")
-}
+func (r *rabbitmq) log() string  { return filepath.Join(r.dir, "log", r.name+".log") }
 
 func (r *rabbitmq) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.ports.AMQP))

@@ -19,15 +19,17 @@ const Folder = ".payonce"
 // down at the moment has that of its last process, and never 0: kill(0) ends
 // whoever sends it.
 type File struct {
-	URL           string `json:"url"`
-	MailboxURL    string `json:"mailbox_url"`
-	SimulatorURL  string `json:"simulator_url"`
-	DevURL        string `json:"dev_url,omitempty"`
-	PostgresDSN   string `json:"postgres_dsn"`
-	SimulatorDSN  string `json:"simulator_dsn"`
-	AMQPURL       string `json:"amqp_url"`
-	WebhookSecret string `json:"webhook_secret"`
-	OperatorToken string `json:"operator_token"`
+	URL string `json:"url"`
+	// URLs are all apis of a cluster, URL first.
+	URLs          []string `json:"urls,omitempty"`
+	MailboxURL    string   `json:"mailbox_url"`
+	SimulatorURL  string   `json:"simulator_url"`
+	DevURL        string   `json:"dev_url,omitempty"`
+	PostgresDSN   string   `json:"postgres_dsn"`
+	SimulatorDSN  string   `json:"simulator_dsn"`
+	AMQPURL       string   `json:"amqp_url"`
+	WebhookSecret string   `json:"webhook_secret"`
+	OperatorToken string   `json:"operator_token"`
 	// AdminURLs serve /healthz, /readyz and /metrics of each process.
 	AdminURLs map[string]string `json:"admin_urls"`
 	Pids      map[string]int    `json:"pids"`

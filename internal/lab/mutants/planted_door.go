@@ -74,6 +74,27 @@ var ofDoors = []mutant{
 		pkg:  "./internal/platform/rabbit", test: "TestAReconnectWhileNoNodeDeclaresCarriesMessages",
 	},
 	{
+		name: "all-connections-on-one-node", breaks: "each connection begins at the list's first node",
+		file: "internal/platform/rabbit/connection.go",
+		old:  "	rand.Shuffle(len(cfg.URLs), ",
+		new:  "	rand.Shuffle(0, ",
+		pkg:  "./internal/platform/rabbit", test: "TestFortyConnectionsThatAreGivenOneListAreNotAllOnItsFirstNode",
+	},
+	{
+		name: "a-reader-that-is-gone-reads", breaks: "a worker whose consumers are gone says that it is ready",
+		file: "internal/platform/rabbit/reading.go",
+		old:  "		if c.readers(queue) == 0 {\n",
+		new:  "		if c.readers(queue) < 0 {\n",
+		pkg:  "./internal/platform/rabbit", test: "TestAQueueIsReadAsLongAsTheBrokerHandsOutAndNotBeforeAndNotAfter",
+	},
+	{
+		name: "a-flood-declares-each-time", breaks: "each message that no queue takes may declare the topology again",
+		file: "internal/platform/rabbit/connection.go",
+		old:  "			lost, again = nil, time.After(between)\n",
+		new:  "",
+		pkg:  "./internal/platform/rabbit", test: "TestAFloodThatNoQueueTakesDeclaresAtMostOnceInASecond",
+	},
+	{
 		name: "a-lost-queue-stays-lost", breaks: "a queue that was deleted stays away until a process starts",
 		file: "internal/platform/rabbit/connection.go",
 		old:  "	case c.lost <- struct{}{}:\n",

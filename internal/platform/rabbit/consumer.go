@@ -176,7 +176,10 @@ func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, e
 		}
 		return in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
 	}, nil)
-	if notFound(err) {
+	switch {
+	case err == nil:
+		in.begun()
+	case notFound(err):
 		in.conn.miss()
 	}
 	return deliveries, err
@@ -204,12 +207,26 @@ type intake struct {
 	mu    sync.Mutex
 	open  map[uint64]struct{} // handed over or waiting here, and not settled
 	ended bool
+	reads bool // the broker has let it begin
 }
 
 func (in *intake) end() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.ended = true
+	if in.reads {
+		in.conn.read(in.queue, -1)
+	}
+}
+
+// begun is told once or twice: a reader that was careful begins anew.
+func (in *intake) begun() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.reads {
+		in.conn.read(in.queue, 1)
+	}
+	in.reads = true
 }
 
 // collect waits for one delivery and then a moment for more. A batch that is

@@ -21,6 +21,8 @@ type waiting struct {
 	listener net.Listener
 	target   string
 	armed    atomic.Bool
+	// declarations counts what clients declared of queues.
+	declarations atomic.Int64
 
 	mu   sync.Mutex
 	open []net.Conn
@@ -81,6 +83,9 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 		if _, err := io.ReadFull(client, rest); err != nil {
 			return
 		}
+		if head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint32(rest) == 50<<16|10 {
+			w.declarations.Add(1)
+		}
 		if w.armed.Load() && head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50 {
 			_, _ = io.Copy(io.Discard, client)
 			return
@@ -89,6 +94,12 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 			return
 		}
 	}
+}
+
+func (w *waiting) clients() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open) / 2
 }
 
 func (w *waiting) cut() {

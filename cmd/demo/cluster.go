@@ -33,6 +33,9 @@ func (d *demo) superviseStack(ctx context.Context) {
 	for _, node := range d.stack.Nodes {
 		d.supervisor.watch(ctx, part{name: node.Name, start: node.Again}, node.Process())
 	}
+	if len(d.stack.Nodes) > 1 {
+		d.supervisor.watchers.Go(func() { d.stack.KeepWhole(ctx, d.say) })
+	}
 	switch {
 	case d.stack.Pair != nil:
 		d.supervisePair(ctx, d.stack.Pair)

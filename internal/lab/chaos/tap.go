@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type tap struct {
 }
 
 func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
-	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Name: "chaos tap", Topology: rabbit.Topology{
+	conn, err := rabbit.Open(rabbit.Config{URLs: strings.Split(url, ","), Name: "chaos tap", Topology: rabbit.Topology{
 		Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}},
 		Queues:    []rabbit.Queue{{Name: tapQueue, Args: map[string]any{"x-queue-type": "quorum"}}},
 		Bindings:  []rabbit.Binding{{Queue: tapQueue, Exchange: outbox.Exchange, Key: "#"}},

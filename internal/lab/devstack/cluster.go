@@ -81,7 +81,12 @@ func (s *Stack) together(ctx context.Context) error {
 	if !s.options.Cluster || len(s.brokers) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	return s.whole(ctx, time.Minute)
+}
+
+// whole waits until every node sees every other, up to limit.
+func (s *Stack) whole(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for i := range s.brokers {
 		for {
@@ -97,6 +102,57 @@ func (s *Stack) together(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Whole waits until every node of the cluster sees every other. A node that stays
+// outside is started again: one that was frozen for longer than net_ticktime may
+// wait for a person otherwise.
+func (s *Stack) Whole(ctx context.Context, limit time.Duration) (restarts int, err error) {
+	const itself = 20 * time.Second // what a node has to come back by itself
+	for end := time.Now().Add(limit); ; {
+		if err = s.whole(ctx, min(itself, time.Until(end))); err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return restarts, err
+		}
+		for _, i := range s.outside(ctx) {
+			restarts++
+			if err := s.Nodes[i].Restart(ctx); err != nil {
+				return restarts, err
+			}
+		}
+	}
+}
+
+// outside are the nodes that answer and see fewer nodes than another does.
+func (s *Stack) outside(ctx context.Context) (nodes []int) {
+	seen, most := make([]int, len(s.brokers)), 0
+	for i := range s.brokers {
+		n, err := s.Sees(ctx, i)
+		if err != nil {
+			n = len(s.brokers) // it starts, or is frozen
+		} else {
+			most = max(most, n)
+		}
+		seen[i] = n
+	}
+	for i, n := range seen {
+		if n < most {
+			nodes = append(nodes, i)
+		}
+	}
+	return nodes
+}
+
+// KeepWhole starts nodes again that stay outside of the cluster, until ctx ends.
+func (s *Stack) KeepWhole(ctx context.Context, say func(string)) {
+	for ctx.Err() == nil {
+		if n, _ := s.Whole(ctx, 30*time.Second); n > 0 {
+			say("rabbitmq   a node had stayed outside of the cluster and was started again")
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+		}
+	}
 }
 
 // Sees is how many running nodes a node of the cluster, counted from 0, sees.
@@ -130,7 +186,7 @@ func (s *Stack) Part(ctx context.Context, node int, yes bool) error {
 }
 
 func (s *Stack) ask(ctx context.Context, node int, method, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, s.brokers[node].apiURL()+path, http.NoBody)
 	if err != nil {

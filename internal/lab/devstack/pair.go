@@ -58,13 +58,12 @@ func (p *Pair) Standby() *Service { return p.other(p.Primary()) }
 func (p *Pair) Addresses() []string { return []string{p.engines[0].address(), p.engines[1].address()} }
 
 // dsn finds the primary, whichever it is.
-func (p *Pair) dsn(database string) string {
-	return EitherOf(p.engines[0].dsn(database), p.Addresses())
-}
+func (p *Pair) dsn(database string) string { return p.Through(database, p.Addresses()) }
 
-// EitherOf is dsn with several addresses for its own one, of which the one that takes
-// writes is used, in a form that lib/pq and libpq both read.
-func EitherOf(dsn string, addresses []string) string {
+// Through addresses one database of the primary by other addresses of the two, such
+// as proxies', in a form that lib/pq and libpq both read.
+func (p *Pair) Through(database string, addresses []string) string {
+	dsn := p.engines[0].dsn(database)
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return dsn // this package made it: cannot happen

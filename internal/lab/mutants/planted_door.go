@@ -95,6 +95,13 @@ var ofDoors = []mutant{
 		pkg:  "./internal/platform/rabbit", test: "TestAFloodThatNoQueueTakesDeclaresAtMostOnceInASecond",
 	},
 	{
+		name: "a-silent-link-is-kept", breaks: "a reader that was given up is registered later, and messages go to it",
+		file: "internal/platform/rabbit/connection.go",
+		old:  "		go l.close()\n",
+		new:  "",
+		pkg:  "./internal/platform/rabbit", test: "TestAReaderThatGetsNoAnswerLeavesNoneBehind",
+	},
+	{
 		name: "a-lost-queue-stays-lost", breaks: "a queue that was deleted stays away until a process starts",
 		file: "internal/platform/rabbit/connection.go",
 		old:  "	case c.lost <- struct{}{}:\n",

@@ -26,7 +26,9 @@ type Config struct {
 
 	DialTimeout  time.Duration // 0 means 3 s
 	WriteTimeout time.Duration // 0 means 10 s; a write that blocks longer ends the connection
-	Heartbeat    time.Duration // 0 means 5 s
+	// Heartbeat is what is agreed with the broker; the client gives up one that was
+	// silent for one and a half of it. 0 means 3 s.
+	Heartbeat time.Duration
 	// Answer is how long the broker may take for what it is asked on a connection;
 	// 0 means 5 s. A node that is frozen, and any node that waits for it, never answers.
 	Answer     time.Duration
@@ -48,7 +50,7 @@ func (c *Config) setDefaults() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	for d, byDefault := range map[*time.Duration]time.Duration{
-		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 5 * time.Second, &c.Answer: 5 * time.Second,
+		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 3 * time.Second, &c.Answer: 5 * time.Second,
 		&c.BackoffMin: 100 * time.Millisecond, &c.BackoffMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -365,6 +367,16 @@ func within[T any](ctx context.Context, call func() (T, error), discard func(T))
 		var none T
 		return none, ctx.Err()
 	}
+}
+
+// judged gives the link up when the broker was silent on it, and returns err. What
+// was asked may come about later: a reader that its node has registered after all
+// would be handed messages that nothing here reads. It ends with the connection.
+func (l *link) judged(err error) error {
+	if errors.Is(err, ErrSilent) {
+		go l.close()
+	}
+	return err
 }
 
 // close says goodbye, but not for long: a broker in a memory alarm reads nothing

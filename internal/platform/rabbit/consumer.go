@@ -100,7 +100,7 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}
 	ch, err := c.channel(ctx, l)
 	if err != nil {
-		return 0, err
+		return 0, l.judged(err)
 	}
 	// What was not acknowledged goes back to the queue. A broker that is silent
 	// would not answer this either.
@@ -114,10 +114,10 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	defer in.end()
 	handed, err = in.read(ctx, cfg.careful(), handle, trust)
 	if err != nil {
-		return handed, err
+		return handed, l.judged(err)
 	}
 	more, err := in.read(ctx, cfg, handle, 0)
-	return handed + more, err
+	return handed + more, l.judged(err)
 }
 
 // A consumer that begins may be one that has just died of a message. Whatever it

@@ -44,6 +44,7 @@ type addresses struct {
 	// admin are the processes' own doors, for operators: health and metrics.
 	admin map[string]string
 	dev   string
+	parts string // the door of a cluster
 }
 
 // prepare builds the programs and starts the services, side by side.
@@ -98,7 +99,7 @@ func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
 	if a.listen, a.public, err = address(ctx, cfg); err != nil {
 		return a, err
 	}
-	for _, target := range []*string{&a.simulator, &a.smtp, &a.dev} {
+	for _, target := range []*string{&a.simulator, &a.smtp, &a.dev, &a.parts} {
 		if *target, err = devstack.FreeAddress(ctx); err != nil {
 			return a, err
 		}
@@ -157,6 +158,9 @@ func (d *demo) start(ctx context.Context) error {
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.unwatch = cancel
 	d.superviseStack(watching)
+	if err := d.openDoor(watching); err != nil {
+		return err
+	}
 	if err := d.program("api", d.localURL(), "/readyz").Run(ctx, "--migrate"); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -228,6 +232,9 @@ func (d *demo) program(name, url, ready string) *program.Program {
 		settings.Listen, settings.PublicURL = address, "http://"+address
 	}
 	own := program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")
+	if d.cfg.Cluster {
+		own = append(own, "PAYONCE_PARTS_URL=http://"+d.addr.parts)
+	}
 	if hosts := d.hosts(); hosts != nil {
 		own = append(own, "PAYONCE_HOSTS="+strings.Join(hosts, ","))
 	}

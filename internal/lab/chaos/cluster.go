@@ -98,7 +98,7 @@ func (d *director) inTurn(ctx context.Context, fault func() error) error {
 // whole waits until the nodes are together, and counts those that had to be started
 // again for it.
 func (d *director) whole(ctx context.Context) error {
-	restarts, err := d.stack.Whole(ctx, 2*time.Minute)
+	restarts, err := d.stack.Whole(ctx, 4*time.Minute)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.rejoined += restarts

@@ -115,9 +115,7 @@ func (s *Stack) Whole(ctx context.Context, limit time.Duration) (restarts int, e
 		}
 		for _, i := range s.outside(ctx) {
 			restarts++
-			if err := s.Nodes[i].Restart(ctx); err != nil {
-				return restarts, err
-			}
+			_ = s.Nodes[i].Restart(ctx) // where it does not start, it is tried again
 		}
 	}
 }
@@ -127,9 +125,12 @@ func (s *Stack) outside(ctx context.Context) (nodes []int) {
 	seen, most := make([]int, len(s.brokers)), 0
 	for i := range s.brokers {
 		n, err := s.Sees(ctx, i)
-		if err != nil {
+		switch {
+		case errors.Is(err, errRefused):
+			n = 0 // it lives and does not serve: it waits for the others
+		case err != nil:
 			n = len(s.brokers) // it starts, or is frozen
-		} else {
+		default:
 			most = max(most, n)
 		}
 		seen[i] = n
@@ -185,6 +186,9 @@ func (s *Stack) Part(ctx context.Context, node int, yes bool) error {
 	return err
 }
 
+// errRefused: the node was reached, and could not do what it was asked.
+var errRefused = errors.New("refused")
+
 func (s *Stack) ask(ctx context.Context, node int, method, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -199,7 +203,7 @@ func (s *Stack) ask(ctx context.Context, node int, method, path string) (string,
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = errors.New(resp.Status)
+		err = fmt.Errorf("%w: %s", errRefused, resp.Status)
 	}
 	if err != nil {
 		return "", fmt.Errorf("broker api: %s %s: %w", method, path, err)

@@ -61,6 +61,10 @@ func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T)
 
 	dsn := stack.PostgresDSN(devstack.MainDatabase)
 	execute(t, dsn, `CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)`)
+	replica := open(t, stack.Pair.Through(devstack.MainDatabase, stack.Pair.Addresses()[1:]))
+	if err := replica.PingContext(t.Context()); err == nil {
+		t.Error("a program is let in at the standby")
+	}
 	heard := keep(t, stack.Pair)
 	first, second := stack.Pair.Primary(), stack.Pair.Standby()
 	if err := syscall.Kill(first.Pid(), syscall.SIGKILL); err != nil {

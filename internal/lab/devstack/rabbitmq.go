@@ -70,7 +70,13 @@ func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
 		return nil, errors.Join(err, r.sweep(ctx))
 	}
 	// Six seconds on an idle machine, many times that on a busy one.
-	if err := process.UntilReady(ctx, 2*time.Minute, r.greets); err != nil {
+	limit := 2 * time.Minute
+	if r.cluster != nil {
+		// A node that comes back may wait for a lock that one of the others holds for
+		// it from before; started once more, it does not (seen with 3.10).
+		limit = time.Minute
+	}
+	if err := process.UntilReady(ctx, limit, r.greets); err != nil {
 		return nil, errors.Join(err, r.sweep(ctx))
 	}
 	return process, nil

@@ -49,9 +49,10 @@ func (p *postgres) beside(place string, port int) *postgres {
 
 func (p *postgres) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
 
-// synchronous makes commits wait for a standby, whichever it is. On a standby it
-// means something once that is promoted.
-const synchronous = `ALTER SYSTEM SET synchronous_standby_names = '*'`
+// synchronous makes commits wait for a standby, and not for the copy that becomes
+// one: that calls itself pg_basebackup. On a standby it means something once that is
+// promoted.
+const synchronous = `ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'`
 
 // follow makes service, whose engine is to, a standby of from: as it is, when it
 // has been one, or as a new copy. After nil, commits wait for it.

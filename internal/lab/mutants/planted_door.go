@@ -102,6 +102,13 @@ var ofDoors = []mutant{
 		pkg:  "./internal/platform/rabbit", test: "TestAReaderThatGetsNoAnswerLeavesNoneBehind",
 	},
 	{
+		name: "a-replica-will-do", breaks: "what a replica says, which is of the past, decides",
+		file: "internal/platform/postgres/postgres.go",
+		old:  "		c.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite\n",
+		new:  "",
+		pkg:  "./internal/platform/postgres", test: "TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary",
+	},
+	{
 		name: "a-lost-queue-stays-lost", breaks: "a queue that was deleted stays away until a process starts",
 		file: "internal/platform/rabbit/connection.go",
 		old:  "	case c.lost <- struct{}{}:\n",

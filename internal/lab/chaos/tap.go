@@ -147,12 +147,14 @@ func (t *tap) heard() map[uuid.UUID]int {
 	return out
 }
 
-// poisoned are the poisonous events that the broker certainly took.
+// poisoned are the poisonous events that the broker certainly took, for every
+// consumer: what was not confirmed may be in some of the queues and not in others,
+// and nothing sends it again.
 func (t *tap) poisoned() (ids []uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id := range t.poison {
-		if t.copies[id] > 0 || t.taken[id] {
+		if t.taken[id] {
 			ids = append(ids, id)
 		}
 	}

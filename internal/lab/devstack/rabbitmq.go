@@ -52,6 +52,8 @@ func (r *rabbitmq) url(vhost string) string {
 }
 
 func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
+	_, err := os.Stat(filepath.Join(r.home(), "mnesia"))
+	returns := err == nil
 	if err := r.configure(); err != nil {
 		return nil, err
 	}
@@ -71,7 +73,7 @@ func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
 	}
 	// Six seconds on an idle machine, many times that on a busy one.
 	limit := 2 * time.Minute
-	if r.cluster != nil {
+	if r.cluster != nil && returns {
 		// A node that comes back may wait for a lock that one of the others holds for
 		// it from before; started once more, it does not (seen with 3.10).
 		limit = time.Minute

@@ -90,7 +90,10 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 		}
 		declares := head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50
 		reads := head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint32(rest) == 60<<16|20
-		if w.armed.Load() && declares || w.reading.Load() && reads {
+		if w.reading.Load() && reads {
+			continue // it alone: the connection lives
+		}
+		if w.armed.Load() && declares {
 			_, _ = io.Copy(io.Discard, client)
 			return
 		}

@@ -8,7 +8,7 @@ help: ## List the targets
 setup: ## Install what tests need and this machine lacks (apt, npm); quick when nothing does
 	@scripts/setup
 
-demo: .payonce/bin ## Start everything; options by ARGS='--port 8080', see ARGS=--help
+demo: .payonce/bin ## Start everything; options by ARGS='--port 8080', ARGS=--cluster, see ARGS=--help
 	@go build -buildvcs=false -o .payonce/bin/demo ./cmd/demo
 	@exec .payonce/bin/demo --stop-with-parent $(ARGS)
 
@@ -22,7 +22,7 @@ dev: .payonce/bin ## The demo, with the page served from its sources by Vite
 test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign
 	@exec scripts/test
 
-prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, a ten-minute campaign
+prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, two ten-minute campaigns
 	@exec scripts/test prove
 
 check: ## What to run before a commit, under a minute: format, lint, rules of the house, page
@@ -32,7 +32,7 @@ mutants: setup ## Take one protection away at a time; each must make its named t
 	@exec scripts/test mutants
 
 # kill -9 of make must not leave a campaign behind; see the demo.
-chaos: .payonce/bin ## Break everything from a seed and check the promise; DURATION=10m SEED=… ARGS=--help
+chaos: .payonce/bin ## Break everything from a seed and check the promise; DURATION=10m SEED=… ARGS=--cluster, see ARGS=--help
 	@go build -buildvcs=false -o .payonce/bin/chaos ./internal/lab/chaos/cmd/chaos
 	@exec .payonce/bin/chaos --stop-with-parent $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 

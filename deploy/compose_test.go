@@ -19,6 +19,9 @@ type compose struct {
 }
 
 type service struct {
+	Profiles    []string                     `yaml:"profiles"`
+	Hostname    string                       `yaml:"hostname"`
+	Networks    map[string]network           `yaml:"networks"`
 	Image       string                       `yaml:"image"`
 	Build       *build                       `yaml:"build"`
 	Environment map[string]string            `yaml:"environment"`
@@ -27,6 +30,10 @@ type service struct {
 	Volumes     []string                     `yaml:"volumes"`
 	Healthcheck *health                      `yaml:"healthcheck"`
 	Restart     string                       `yaml:"restart"`
+}
+
+type network struct {
+	Aliases []string `yaml:"aliases"`
 }
 
 type build struct {
@@ -51,6 +58,16 @@ func readCompose(t *testing.T) compose {
 		t.Fatal("the compose file has no services")
 	}
 	return file
+}
+
+// named is the service without a profile that a name in the network leads to.
+func (c compose) named(name string) string {
+	for service, each := range c.Services {
+		if len(each.Profiles) == 0 && slices.Contains(each.Networks["default"].Aliases, name) {
+			return service
+		}
+	}
+	return name
 }
 
 // Parsing an environment changes the process's own, so nothing here runs
@@ -193,6 +210,7 @@ func TestEveryAddressNamesAServiceItsPortAndADependency(t *testing.T) {
 	for name, each := range file.Services {
 		for address, variable := range partners(t, each.Environment) {
 			host, port, _ := net.SplitHostPort(address)
+			host = file.named(host)
 			partner, ok := file.Services[host]
 			if !ok {
 				t.Errorf("%s: %s leads to %q, which is no service", name, variable, host)
@@ -270,7 +288,7 @@ func TestPasswordsAgreeAcrossServices(t *testing.T) {
 			user, database := address.User.Username(), strings.TrimPrefix(address.Path, "/")
 			var agree bool
 			switch {
-			case address.Hostname() == "rabbitmq":
+			case file.named(address.Hostname()) == "rabbitmq":
 				agree = user == rabbit["RABBITMQ_DEFAULT_USER"] && password == rabbit["RABBITMQ_DEFAULT_PASS"]
 			case database == postgres["POSTGRES_DB"]:
 				agree = made(scripts, user, password) && user == roleOf(name) && strings.Contains(scripts, "ALTER DATABASE "+database+" OWNER TO payonce_owner")

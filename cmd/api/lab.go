@@ -15,6 +15,7 @@ import (
 	"payonce/internal/lab/faults"
 	"payonce/internal/lab/lesson"
 	"payonce/internal/lab/naive"
+	"payonce/internal/lab/parts"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/fault"
@@ -60,7 +61,23 @@ func laboratory(ctx context.Context, cfg config.API, pg postgres.Config, db *pos
 	if err != nil {
 		return nil, err
 	}
-	return withLessons(cfg, handler, log)
+	if handler, err = withLessons(cfg, handler, log); err != nil {
+		return nil, err
+	}
+	return withParts(cfg, handler, log)
+}
+
+// withParts hands what is about the parts of a demo on to what has started them.
+func withParts(cfg config.API, others http.Handler, log *slog.Logger) (http.Handler, error) {
+	door, err := parts.Proxy(cfg.PartsURL, cfg.OperatorToken, log)
+	if err != nil {
+		return nil, fmt.Errorf("PAYONCE_PARTS_URL: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(parts.Route, door)
+	mux.Handle(parts.Route+"/", door)
+	mux.Handle("/", others)
+	return mux, nil
 }
 
 // withNaive adds the naive shop's routes.

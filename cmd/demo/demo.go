@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,9 +39,12 @@ type demo struct {
 type addresses struct {
 	listen, public  string
 	simulator, smtp string
-	// The processes' own doors, for operators: health and metrics.
-	adminAPI, adminRelay, adminWorker string
-	dev                               string
+	// api are where the apis listen that are not the first, by name.
+	api map[string]string
+	// admin are the processes' own doors, for operators: health and metrics.
+	admin map[string]string
+	dev   string
+	parts string // the door of a cluster
 }
 
 // prepare builds the programs and starts the services, side by side.
@@ -73,7 +78,10 @@ func (d *demo) buildAndStart(ctx context.Context) error {
 		}
 	})
 	both.Go(func() {
-		options := devstack.Options{Dir: d.cfg.DataDir, Fresh: d.cfg.Fresh, Progress: d.say}
+		options := devstack.Options{Dir: d.cfg.DataDir, Fresh: d.cfg.Fresh, Progress: d.say, Cluster: d.cfg.Cluster}
+		if d.cfg.Cluster {
+			options.Dir = filepath.Join(d.cfg.DataDir, "cluster")
+		}
 		var err error
 		if d.stack, err = devstack.Start(ctx, options.External()); err != nil {
 			cancel(err)
@@ -91,8 +99,20 @@ func chooseAddresses(ctx context.Context, cfg config) (a addresses, err error) {
 	if a.listen, a.public, err = address(ctx, cfg); err != nil {
 		return a, err
 	}
-	for _, target := range []*string{&a.simulator, &a.smtp, &a.adminAPI, &a.adminRelay, &a.adminWorker, &a.dev} {
+	for _, target := range []*string{&a.simulator, &a.smtp, &a.dev, &a.parts} {
 		if *target, err = devstack.FreeAddress(ctx); err != nil {
+			return a, err
+		}
+	}
+	a.api, a.admin = map[string]string{}, map[string]string{}
+	for _, name := range cfg.replicas("api", "relay", "worker") {
+		if a.admin[name], err = devstack.FreeAddress(ctx); err != nil {
+			return a, err
+		}
+		if binary(name) != "api" || name == "api" {
+			continue
+		}
+		if a.api[name], err = devstack.FreeAddress(ctx); err != nil {
 			return a, err
 		}
 	}
@@ -111,9 +131,16 @@ func (d *demo) describe() runfile.File {
 		AMQPURL:       d.stack.AMQPURL("/"),
 		WebhookSecret: d.kept.WebhookSecret,
 		OperatorToken: d.kept.OperatorToken,
-		AdminURLs: map[string]string{
-			"api": "http://" + d.addr.adminAPI, "relay": "http://" + d.addr.adminRelay, "worker": "http://" + d.addr.adminWorker,
-		},
+		AdminURLs:     map[string]string{},
+	}
+	for name, address := range d.addr.admin {
+		f.AdminURLs[name] = "http://" + address
+	}
+	if len(d.addr.api) > 0 {
+		f.URLs = []string{d.addr.public}
+		for _, name := range slices.Sorted(maps.Keys(d.addr.api)) {
+			f.URLs = append(f.URLs, "http://"+d.addr.api[name])
+		}
 	}
 	if f.PostgresDSN == "" {
 		f.PostgresDSN = d.stack.OwnerDSN(devstack.MainDatabase)
@@ -133,8 +160,9 @@ func (d *demo) describe() runfile.File {
 func (d *demo) start(ctx context.Context) error {
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.unwatch = cancel
-	for _, service := range []*devstack.Service{d.stack.Postgres, d.stack.RabbitMQ} {
-		d.supervise(watching, service)
+	d.superviseStack(watching)
+	if err := d.openDoor(watching); err != nil {
+		return err
 	}
 	if err := d.settings().Migrate(ctx, d.file.PostgresDSN); err != nil {
 		return fmt.Errorf("migrations: %w", err)
@@ -159,25 +187,28 @@ func (d *demo) start(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) supervise(ctx context.Context, service *devstack.Service) {
-	if service.External() {
-		return
-	}
-	d.supervisor.watch(ctx, part{name: service.Name, start: service.Again}, service.Process())
-}
-
 func (d *demo) programs() ([]*program.Program, error) {
-	all := []*program.Program{
-		d.program("simulator", "http://"+d.addr.simulator, "/healthz"),
-		d.program("api", d.localURL(), "/readyz"),
-		d.program("relay", "http://"+d.addr.adminRelay, "/readyz"),
-		d.program("worker", "http://"+d.addr.adminWorker, "/readyz"),
+	all := []*program.Program{d.program("simulator", "http://"+d.addr.simulator, "/healthz")}
+	for _, name := range d.cfg.replicas("api", "relay", "worker") {
+		url := "http://" + d.addr.admin[name]
+		if binary(name) == "api" {
+			url = d.urlOf(name)
+		}
+		all = append(all, d.program(name, url, "/readyz"))
 	}
 	if !d.cfg.Dev {
 		return all, nil
 	}
 	vite, err := d.vite()
 	return append(all, vite), err
+}
+
+// urlOf is an api's address on this machine.
+func (d *demo) urlOf(name string) string {
+	if address, more := d.addr.api[name]; more {
+		return "http://" + address
+	}
+	return d.localURL()
 }
 
 // localURL is the page as this machine sees it, wherever it listens.
@@ -204,12 +235,20 @@ func (d *demo) settings() program.Settings {
 // program is one of ours; a person may set crash points and the log's level for
 // all of them.
 func (d *demo) program(name, url, ready string) *program.Program {
-	admin := map[string]string{"api": d.addr.adminAPI, "relay": d.addr.adminRelay, "worker": d.addr.adminWorker}
+	settings := d.settings()
+	if address, more := d.addr.api[name]; more {
+		settings.Listen, settings.PublicURL = address, "http://"+address
+	}
 	own := program.Inherited("PAYONCE_FAULTS", "PAYONCE_LOG_LEVEL")
+	if d.cfg.Cluster {
+		own = append(own, "PAYONCE_PARTS_URL=http://"+d.addr.parts)
+	}
 	if hosts := d.hosts(); hosts != nil {
 		own = append(own, "PAYONCE_HOSTS="+strings.Join(hosts, ","))
 	}
-	return program.New(d.settings().Spec(name, admin[name], own...), url, ready)
+	spec := settings.Spec(binary(name), d.addr.admin[name], own...)
+	spec.Name, spec.LogFile = name, filepath.Join(d.cfg.DataDir, "log", name+".log")
+	return program.New(spec, url, ready)
 }
 
 // hosts are the names by which others in the room may call this machine, when the
@@ -262,7 +301,7 @@ func (d *demo) stop() error {
 	}
 	d.supervisor.watchers.Wait()
 	problems = append(problems, runfile.Remove(d.cfg.DataDir)) // a last change may have come in between
-	for _, group := range [][]string{{"vite", "api"}, {"relay", "worker"}, {"simulator"}} {
+	for _, group := range [][]string{append(d.cfg.replicas("api"), "vite"), d.cfg.replicas("relay", "worker"), {"simulator"}} {
 		problems = append(problems, d.end(group))
 	}
 	problems = append(problems, d.stack.Close())

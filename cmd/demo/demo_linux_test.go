@@ -153,7 +153,7 @@ func TestAKilledDemoLeavesNothingAndTheNextOneStartsWithItsData(t *testing.T) {
 func TestAPartThatDoesNotStartIsShownWithItsLastWords(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	bin := parts(t)
+	bin := pretenders(t)
 	if err := os.Remove(filepath.Join(bin, "worker")); err != nil {
 		t.Fatal(err)
 	}
@@ -192,10 +192,11 @@ func (d *running) command(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-func launch(t *testing.T, dir string) *running {
+func launch(t *testing.T, dir string, arguments ...string) *running {
 	t.Helper()
-	d := &running{dir: dir, bin: parts(t), lines: make(chan string, 1000)}
+	d := &running{dir: dir, bin: pretenders(t), lines: make(chan string, 1000)}
 	d.cmd = d.command(t)
+	d.cmd.Args = append(d.cmd.Args, arguments...)
 	output, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -277,8 +278,8 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// parts is a folder with four programs, all of them this test.
-func parts(t *testing.T) string {
+// pretenders is a folder with four programs, all of them this test.
+func pretenders(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

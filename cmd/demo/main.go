@@ -37,6 +37,7 @@ type config struct {
 	Fresh     bool   `help:"Drop all data first."`
 	NoBrowser bool   `help:"Do not open the browser."`
 	Bin       string `help:"Folder with api, relay, worker and simulator, built with -tags lab; nothing is built then." placeholder:"DIR"`
+	Cluster   bool   `help:"Several of everything: three nodes of RabbitMQ, Postgres with a standby that takes over, two each of api, relay and worker. Their data are kept apart, in the folder cluster of the data folder."`
 	Dev       bool   `help:"Serve the page by Vite as well, so that changes in web/ show at once."`
 
 	// The Makefile sets it: make dies by a signal and says nothing to its child.
@@ -44,6 +45,8 @@ type config struct {
 }
 
 const about = `Everything of payonce at once: page, API, relay, worker, a simulated card provider with a mailbox, and a private Postgres and RabbitMQ. Ctrl-C stops it; the data stay for the next time.
+
+With --cluster there are three nodes of RabbitMQ, a Postgres with a standby, and two each of api, relay and worker. All of them can be killed, by hand or on the X-ray; the page is the first api's, and run.json has the address of the second in urls. When the primary of the two Postgres ends, its standby is promoted and the dead one becomes the standby. Some 450 MB more memory, and a start of 25 s.
 
 Services of your own are used when PAYONCE_POSTGRES_DSN and PAYONCE_AMQP_URL name them (and PAYONCE_SIMULATOR_POSTGRES_DSN the simulator's database).`
 

@@ -23,7 +23,7 @@ func (d *demo) mourn(name string, pid int) {
 	}
 	defer func() { _ = db.Close() }()
 	_ = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, mournSQL, name, pid)
+		_, err := tx.Exec(ctx, mournSQL, binary(name), pid)
 		return err
 	})
 }

@@ -20,7 +20,7 @@ func (d *demo) queuesWritten(ctx context.Context) error {
 	if d.stack.RabbitMQ.External() {
 		return nil
 	}
-	written := filepath.Join(d.cfg.DataDir, "rabbitmq", "queues-written")
+	written := filepath.Join(d.stack.Dir(), "rabbitmq", "queues-written")
 	if _, err := os.Stat(written); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

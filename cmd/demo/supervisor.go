@@ -79,6 +79,18 @@ func (s *supervisor) set(name string, process *proc.Process) {
 	}
 }
 
+// promoted says that the process of one part is another's from now on. The dead
+// one's id stands for the first until it is started anew.
+func (s *supervisor) promoted(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current[to], s.current[from] = s.current[from], nil
+	s.pids[to], s.pids[from] = s.pids[from], s.pids[to]
+	if s.changed != nil {
+		s.changed(s.pids)
+	}
+}
+
 // process is the part's present process, nil while it is down.
 func (s *supervisor) process(name string) *proc.Process {
 	s.mu.Lock()

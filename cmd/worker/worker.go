@@ -292,7 +292,17 @@ func (w *worker) checks() []telemetry.Check {
 		}},
 		{Name: "partitions", Ask: w.partitions},
 		{Name: "rabbitmq", Ask: func(ctx context.Context) error { return errors.Join(w.reading.Ready(ctx), w.writing.Ready(ctx)) }},
+		{Name: "consumers", Ask: func(ctx context.Context) error { return w.reading.Reads(ctx, w.queues()...) }},
 	}
+}
+
+// queues are all that this worker reads.
+func (w *worker) queues() []string {
+	names := []string{retry.DeadQueue}
+	for _, c := range w.consumers {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // partitions says no while there is still time to make some.

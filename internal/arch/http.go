@@ -18,7 +18,7 @@ var ownClients = map[string]string{
 	"internal/platform/nettest/nettest_test.go":           "shows that net/http repeats a keyed request",
 	"internal/shop/provider/simulated/breaker_test.go":    "counts what net/http repeats",
 
-	"internal/lab/devstack/alarm.go":           "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
+	"internal/lab/devstack/cluster.go":         "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
 	"internal/lab/devstack/devtest/devtest.go": "asks the broker; tests inside outbox and saga import devtest, and the room imports both",
 }
 

@@ -31,6 +31,9 @@ type Options struct {
 	// FaultsOnly leaves the other doors out: only checkouts meet the faults. What goes
 	// through a door comes to its end in its own time, which a short campaign has not.
 	FaultsOnly bool
+	// Cluster has three nodes of RabbitMQ and a Postgres with a standby, and breaks
+	// them.
+	Cluster bool
 	// Dir holds everything that the campaign makes.
 	Dir string
 	// Patience is how long the house may take to come to rest.
@@ -110,6 +113,9 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		return err
 	}
 	plan := Plan(c.Seed, c.Length, points, c.Actions)
+	if c.Cluster {
+		plan = InCluster(plan, c.Seed, c.Length)
+	}
 	if c.FaultsOnly {
 		plan = slices.DeleteFunc(plan, Step.door)
 	}

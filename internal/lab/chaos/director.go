@@ -28,6 +28,10 @@ type director struct {
 	aged    int // how often something was made for retention to drop
 	failed  []string
 	held    map[string]bool // links that are broken now
+	// cluster is held while a fault of its nodes is under way; rejoined counts those
+	// that did not come back by themselves.
+	cluster  sync.Mutex
+	rejoined int
 }
 
 func newDirector(h *house) *director {
@@ -85,7 +89,11 @@ func (d *director) inflict(ctx context.Context, s Step) error {
 		_ = d.provoke(ctx, s.Point) // while the database is away: the nudge at the end makes up for it
 		return d.programs[s.Target].arm(arming{Point: s.Point, Action: s.Action, Nth: s.Nth})
 	case Crash:
-		return d.crash(ctx, s.Target)
+		return d.crash(ctx, s)
+	case Hang:
+		return d.hang(ctx, s)
+	case Part:
+		return d.part(ctx, s)
 	case Cut:
 		return d.breakLink(ctx, s, func() error { return d.net.cut(s.Target) })
 	case Freeze:
@@ -127,8 +135,11 @@ func (d *director) poison(ctx context.Context) error {
 }
 
 // crash kills a service; whoever keeps it starts it again.
-func (d *director) crash(ctx context.Context, name string) error {
-	service := map[string]*devstack.Service{"postgres": d.stack.Postgres, "rabbitmq": d.stack.RabbitMQ}[name]
+func (d *director) crash(ctx context.Context, s Step) error {
+	if d.stack.Pair != nil {
+		return d.crashInCluster(ctx, s.Target, int(s.At/time.Millisecond))
+	}
+	service := map[string]*devstack.Service{"postgres": d.stack.Postgres, "rabbitmq": d.stack.RabbitMQ}[s.Target]
 	return service.Kill(ctx)
 }
 
@@ -204,6 +215,11 @@ func (d *director) lift(ctx context.Context) (unreached []string, err error) {
 	if err := d.net.mendAll(ctx); err != nil {
 		return nil, err
 	}
+	if d.stack.Pair != nil {
+		if err := d.liftCluster(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range d.order {
 		p := d.programs[name]
 		left, err := p.disarm()
@@ -257,7 +273,7 @@ func (d *director) line() string {
 	defer d.mu.Unlock()
 	var crashes []string
 	for _, name := range []string{"postgres", "rabbitmq"} {
-		crashes = append(crashes, fmt.Sprintf("%s %d", name, d.crashes[name]))
+		crashes = append(crashes, fmt.Sprintf("%s %d", name, crashesOf(d.crashes, name)))
 	}
 	return fmt.Sprintf("%d process kills, %d interruptions (killed: %s)", kills, d.broken, strings.Join(crashes, ", "))
 }

@@ -19,6 +19,17 @@
 // The drain is to quiescence and not for a while: a drain that is limited in
 // time reports losses that are only delays.
 //
+// # On a cluster
+//
+// With Options.Cluster there are three nodes of RabbitMQ and a Postgres with a
+// standby, and links lead to all of them. Nodes are killed, two at once too; hang,
+// for shorter and longer than the others wait; and are cut off from the others: their
+// cookies are made to differ, and two nodes with different cookies do not connect.
+// These faults take turns, and each ends when the nodes are together again, if need
+// be after a restart, which the report counts. When the primary is killed its standby
+// takes over and the dead one follows it; commits wait for the other of the two all
+// the time, so what was acknowledged must be there at the end.
+//
 // # What replays and what does not
 //
 // The same seed, length and set of points give the same plan, and the plan is

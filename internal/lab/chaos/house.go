@@ -73,13 +73,11 @@ func (h *house) raise(ctx, keeping context.Context, o Options) (err error) {
 	if err := h.build(ctx); err != nil {
 		return err
 	}
-	h.stack, err = devstack.Start(ctx, devstack.Options{Dir: h.dir, Fresh: true, Progress: o.Say})
+	h.stack, err = devstack.Start(ctx, devstack.Options{Dir: h.dir, Fresh: true, Progress: o.Say, Cluster: o.Cluster})
 	if err != nil {
 		return err
 	}
-	for _, service := range []*devstack.Service{h.stack.Postgres, h.stack.RabbitMQ} {
-		h.keepers.Go(func() { keepService(keeping, service, o.Say) })
-	}
+	h.keepStack(keeping, o.Say)
 	h.amqpURL = h.stack.AMQPURL("/")
 	h.db, err = postgres.Open(ctx, postgres.Config{
 		DSN: h.stack.PostgresDSN(devstack.MainDatabase), PoolSize: 4, AppName: "chaos", StatementTimeout: time.Minute,
@@ -144,6 +142,23 @@ func (h *house) untilReady(ctx context.Context) error {
 	return program.UntilReady(ctx, 2*time.Minute, all...)
 }
 
+// keepStack starts again what dies of the services. When a primary with a standby
+// does, that takes over.
+func (h *house) keepStack(ctx context.Context, say func(string)) {
+	for _, node := range h.stack.Nodes {
+		h.keepers.Go(func() { keepService(ctx, node, say) })
+	}
+	if h.stack.Pair == nil {
+		h.keepers.Go(func() { keepService(ctx, h.stack.Postgres, say) })
+		return
+	}
+	h.keepers.Go(func() {
+		h.stack.Pair.Keep(ctx, devstack.PairKeeper{
+			Failed: func(role string, err error) { say(fmt.Sprintf("%s does not start, trying again: %v", role, err)) },
+		})
+	})
+}
+
 // keepService starts a service again whenever it ends.
 func keepService(ctx context.Context, service *devstack.Service, say func(string)) {
 	program.Keeper{
@@ -178,7 +193,7 @@ func (h *house) addresses(ctx context.Context) error {
 	linked := map[string]string{}
 	for _, name := range links {
 		_, service, _ := strings.Cut(name, ">")
-		if linked[name], err = h.net.link(ctx, name, services[service]); err != nil {
+		if linked[name], err = h.link(ctx, name, service, services[service]); err != nil {
 			return err
 		}
 	}
@@ -198,6 +213,22 @@ func (h *house) addresses(ctx context.Context) error {
 	}
 	h.order = slices.Concat([]string{simulator}, everyProgram())
 	return nil
+}
+
+// link puts proxies before all servers of a service.
+func (h *house) link(ctx context.Context, name, service, target string) (string, error) {
+	if h.stack.Pair == nil || service != "postgres" {
+		return h.net.link(ctx, name, target)
+	}
+	var either []string
+	for _, server := range h.stack.Pair.Addresses() {
+		proxied, err := h.net.before(ctx, name, server)
+		if err != nil {
+			return "", err
+		}
+		either = append(either, proxied)
+	}
+	return devstack.RoleDSN(h.stack.Pair.Through(devstack.MainDatabase, either), postgres.ProgramRole), nil
 }
 
 // add describes one program: its place and what it is told.

@@ -35,16 +35,21 @@ func (r *Report) Markdown() string {
 	if !r.Passed() {
 		outcome = fmt.Sprintf("**FAILED:** %s", strings.Join(r.Failures, "; "))
 	}
-	fmt.Fprintf(&b, "# A chaos campaign\n\n%s\n\nWritten by `make chaos DURATION=%s SEED=%d`; the same seed, length and crash points give the same plan.\n\n",
-		outcome, r.Length, r.Seed)
+	title, options, where := "A chaos campaign", "", "one Postgres and one RabbitMQ"
+	if r.Cluster {
+		title, options, where = "A chaos campaign on a cluster", " ARGS=--cluster", r.clusterLine()
+	}
+	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `make chaos DURATION=%s SEED=%d%s`; the same seed, length and crash points give the same plan.\n\n",
+		title, outcome, r.Length, r.Seed, options)
 	table(&b, []string{"what", "figure"}, [][]string{
 		{"seed", fmt.Sprint(r.Seed)}, {"began", r.Began.Format("2006-01-02 15:04:05 UTC")},
 		{"revision", r.Revision}, {"machine", r.Machine},
+		{"services", where},
 		{"faults for", fmt.Sprintf("%.0f s, by a plan of %d steps", r.Raged.Seconds(), r.Plan)},
 		{"captures", fmt.Sprint(r.Captures)}, {"attempts of clients", fmt.Sprint(r.Attempts)},
 		{"refund sagas", fmt.Sprintf("%d: %d gave the money back, %d were undone", r.Sagas["succeeded"]+r.Sagas["failed"]+r.Sagas["pending"], r.Sagas["succeeded"], r.Sagas["failed"])},
 		{"processes killed (SIGKILL)", fmt.Sprint(r.KillsInAll)},
-		{"interruptions of database and broker", fmt.Sprintf("%d; killed: Postgres %d, RabbitMQ %d", r.Interruptions, r.Crashes["postgres"], r.Crashes["rabbitmq"])},
+		{"interruptions of database and broker", fmt.Sprintf("%d; killed: Postgres %d, RabbitMQ %d", r.Interruptions, crashesOf(r.Crashes, "postgres"), crashesOf(r.Crashes, "rabbitmq"))},
 		{"at rest after the last fault", fmt.Sprintf("%.1f s", r.Convergence.Seconds())},
 		{"poisonous messages, dead at each consumer", fmt.Sprint(r.Poison)},
 		{"events, and copies at the broker", fmt.Sprintf("%d, %d", r.Events, r.Copies)},

@@ -206,6 +206,6 @@ func between(rng *rand.Rand, least, most time.Duration) time.Duration {
 // Interrupts says whether the step takes the database or the broker away from
 // somebody.
 func (s Step) Interrupts() bool {
-	service := strings.HasSuffix(s.Target, "postgres") || strings.HasSuffix(s.Target, "rabbitmq")
-	return service && (s.Kind == Crash || s.Kind == Cut || s.Kind == Freeze)
+	service := strings.HasSuffix(s.Target, "postgres") || strings.HasSuffix(s.Target, "rabbitmq") || s.inCluster()
+	return service && (s.Kind == Crash || s.Kind == Cut || s.Kind == Freeze || s.Kind == Hang || s.Kind == Part)
 }

@@ -47,6 +47,8 @@ type Report struct {
 	Interruptions int                       `json:"interruptions"`
 	Doors         []Door                    `json:"doors"` // the other doors to the money
 	Crashes       map[string]int            `json:"crashes"`
+	Cluster       bool                      `json:"cluster"`
+	Rejoined      int                       `json:"rejoined"` // nodes that were started again because they stayed outside
 
 	Poison      int             `json:"poison"` // events that no consumer could apply
 	Events      int             `json:"events"`
@@ -75,7 +77,7 @@ func (r *Report) Passed() bool { return len(r.Failures) == 0 }
 
 func newReport(o Options) *Report {
 	return &Report{
-		Seed: o.Seed, Length: o.Length, Actions: o.Actions, Began: time.Now().UTC().Truncate(time.Second),
+		Seed: o.Seed, Length: o.Length, Cluster: o.Cluster, Actions: o.Actions, Began: time.Now().UTC().Truncate(time.Second),
 		Machine: machine(), Revision: revision(), Unreached: []string{}, NotCarriedOut: []string{}, Failures: []string{},
 	}
 }
@@ -168,7 +170,7 @@ func (r *Report) readDirector(d *director) {
 	r.Kills, r.KillsInAll, r.OtherEndings = d.deaths()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r.Faults, r.Crashes, r.Interruptions, r.NotCarriedOut = d.done, d.crashes, d.broken, d.failed
+	r.Faults, r.Crashes, r.Interruptions, r.NotCarriedOut, r.Rejoined = d.done, d.crashes, d.broken, d.failed, d.rejoined
 }
 
 const fatesSQL = `SELECT fate, count(*) AS n FROM attempts WHERE operation = 'capture' GROUP BY fate`

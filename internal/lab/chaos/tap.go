@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type tap struct {
 }
 
 func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
-	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Name: "chaos tap", Topology: rabbit.Topology{
+	conn, err := rabbit.Open(rabbit.Config{URLs: strings.Split(url, ","), Name: "chaos tap", Topology: rabbit.Topology{
 		Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}},
 		Queues:    []rabbit.Queue{{Name: tapQueue, Args: map[string]any{"x-queue-type": "quorum"}}},
 		Bindings:  []rabbit.Binding{{Queue: tapQueue, Exchange: outbox.Exchange, Key: "#"}},
@@ -146,12 +147,14 @@ func (t *tap) heard() map[uuid.UUID]int {
 	return out
 }
 
-// poisoned are the poisonous events that the broker certainly took.
+// poisoned are the poisonous events that the broker certainly took, for every
+// consumer: what was not confirmed may be in some of the queues and not in others,
+// and nothing sends it again.
 func (t *tap) poisoned() (ids []uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id := range t.poison {
-		if t.copies[id] > 0 || t.taken[id] {
+		if t.taken[id] {
 			ids = append(ids, id)
 		}
 	}

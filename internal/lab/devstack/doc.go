@@ -39,9 +39,26 @@
 // outlives everybody and listens on all interfaces, so epmd is started first,
 // as a child of ours, on loopback. Distribution is bound to loopback too.
 //
+// # A cluster
+//
+// With Options.Cluster there are three nodes of RabbitMQ and two servers of
+// Postgres. The nodes start together and find each other by a list in their
+// configuration; they have one epmd and one cookie, and everything else of their
+// own. Start returns when each sees all three, because a queue that is declared
+// earlier has its replicas on those that were there. A node that is silent for five
+// seconds is down for the others, a node that sees no majority stops serving until
+// it does, and a queue's leader is put on the node that has the fewest.
+//
+// Of the two servers one is the primary, and a commit waits until the other has it
+// on its disk. Pair.Keep promotes that one when the primary ends and makes the dead
+// one its standby, by a fresh copy: what it had and the other had not was never
+// acknowledged. Until the copy is there no commit is acknowledged. A file, primary,
+// says which is which at the next start.
+//
 // # A service dies
 //
 //	postmaster killed     its backends are ended, then Start recovers; same port, same data
+//	primary of a pair     its standby is promoted, then it follows that one
 //	RabbitMQ killed       durable queues and persistent messages come back with Start
 //	launcher killed       the kernel ends both; the next Start removes stale pid files
 //	launcher and kernel   Start finds processes by their data folder and ends them

@@ -45,6 +45,9 @@ type Options struct {
 	// BrokerAPI opens the part of RabbitMQ's HTTP API that makes and deletes
 	// virtual hosts, without its management plugin; see Stack.BrokerAPI.
 	BrokerAPI bool
+	// Cluster starts three nodes of RabbitMQ, and a Postgres with a standby that its
+	// commits wait for; see Stack.Nodes and Stack.Pair.
+	Cluster bool
 	// Progress is told what happens, one line each, by several goroutines.
 	// Default: nobody.
 	Progress func(line string)

@@ -20,6 +20,37 @@ type ports struct {
 	Dist      int `json:"dist"`
 	Epmd      int `json:"epmd"`
 	BrokerAPI int `json:"broker_api"`
+	// Of a cluster only.
+	Standby int                `json:"standby,omitempty"`
+	Peers   [peers]brokerPorts `json:"peers,omitzero"`
+}
+
+// brokerPorts are those of a node after the first.
+type brokerPorts struct {
+	AMQP      int `json:"amqp"`
+	Dist      int `json:"dist"`
+	BrokerAPI int `json:"broker_api"`
+}
+
+// of are the ports of a node, counted from 0.
+func (p ports) of(node int) brokerPorts {
+	if node == 0 {
+		return brokerPorts{AMQP: p.AMQP, Dist: p.Dist, BrokerAPI: p.BrokerAPI}
+	}
+	return p.Peers[node-1]
+}
+
+// wanted are those that a stack listens on.
+func (p *ports) wanted(cluster bool) []*int {
+	all := []*int{&p.Postgres, &p.AMQP, &p.Dist, &p.Epmd, &p.BrokerAPI}
+	if !cluster {
+		return all
+	}
+	all = append(all, &p.Standby)
+	for i := range p.Peers {
+		all = append(all, &p.Peers[i].AMQP, &p.Peers[i].Dist, &p.Peers[i].BrokerAPI)
+	}
+	return all
 }
 
 // The range lies below the one from which systems take ports for outgoing
@@ -27,7 +58,7 @@ type ports struct {
 // by a client, least of all by one that is trying to reach it.
 const firstPort, lastPort = 20000, 32000
 
-func choosePorts(ctx context.Context, dir string) (ports, error) {
+func choosePorts(ctx context.Context, dir string, cluster bool) (ports, error) {
 	file := filepath.Join(dir, "ports.json")
 	var chosen ports
 	if text, err := os.ReadFile(file); err == nil {
@@ -38,7 +69,7 @@ func choosePorts(ctx context.Context, dir string) (ports, error) {
 		return ports{}, fmt.Errorf("read ports: %w", err)
 	}
 	taken := map[int]bool{}
-	for _, port := range []*int{&chosen.Postgres, &chosen.AMQP, &chosen.Dist, &chosen.Epmd, &chosen.BrokerAPI} {
+	for _, port := range chosen.wanted(cluster) {
 		for try := 0; *port == 0 || taken[*port] || !PortFree(ctx, "127.0.0.1", *port) || reserved(*port); try++ {
 			if try == 1000 {
 				return ports{}, fmt.Errorf("no free port between %d and %d", firstPort, lastPort)

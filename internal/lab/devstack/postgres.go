@@ -24,13 +24,15 @@ const superuser = "payonce"
 type postgres struct {
 	bin      string // folder of the programs
 	dir      string // the stack's folder
+	place    string // its own one in there, and the name of its log
 	as       *proc.User
 	port     int
 	password string
 	scratch  bool
 }
 
-func (p *postgres) home() string { return filepath.Join(p.dir, "postgres") }
+func (p *postgres) home() string { return filepath.Join(p.dir, p.place) }
+func (p *postgres) log() string  { return filepath.Join(p.dir, "log", p.place+".log") }
 func (p *postgres) data() string { return filepath.Join(p.home(), "data") }
 
 func (p *postgres) dsn(database string) string {
@@ -50,7 +52,7 @@ func (p *postgres) launch(ctx context.Context) (*proc.Process, error) {
 	process, err := proc.Start(proc.Spec{
 		Name: "postgres", Path: filepath.Join(p.bin, "postgres"), Args: p.arguments(),
 		Env: environment(p.home()), Dir: p.home(),
-		LogFile: filepath.Join(p.dir, "log", "postgres.log"), User: p.as,
+		LogFile: p.log(), User: p.as,
 		// Immediate shutdown: SIGKILL would leave the backends to themselves.
 		OnParentDeath: syscall.SIGQUIT,
 	})
@@ -70,6 +72,7 @@ func (p *postgres) arguments() []string {
 	set("port", strconv.Itoa(p.port))
 	set("unix_socket_directories", "") // a socket would need a short path and could meet another server's
 	set("max_connections", "600")      // ten houses of tests side by side have 45 each
+	set("wal_keep_size", "256MB")      // a standby that was away for a while goes on where it was
 	set("timezone", "UTC")
 	set("log_timezone", "UTC")
 	set("log_line_prefix", "%m [%p] %d ")
@@ -119,7 +122,7 @@ func (p *postgres) initialise(ctx context.Context) error {
 	if err := proc.Run(ctx, proc.Spec{
 		Name: "initdb", Path: filepath.Join(p.bin, "initdb"), Args: args,
 		Env: environment(p.home()), Dir: p.home(),
-		LogFile: filepath.Join(p.dir, "log", "postgres.log"), User: p.as,
+		LogFile: p.log(), User: p.as,
 	}); err != nil {
 		return err
 	}

@@ -23,21 +23,24 @@ import (
 //go:embed brokerapi.erl
 var brokerAPI string
 
-// rabbitmq is the engine of the private RabbitMQ, two processes: the Erlang VM
-// and the epmd that knows its name.
+// rabbitmq is the engine of a private RabbitMQ: the Erlang VM, and the epmd that
+// knows its name. The nodes of a cluster have one epmd.
 type rabbitmq struct {
 	server   string // the package's own start script
-	epmdPath string
+	node     string // its name among Erlang's nodes
+	place    string // its folder below the stack's
+	name     string // of its log
+	cluster  []string
 	dir      string // the stack's folder
-	ports    ports
+	ports    brokerPorts
 	password string
 	scratch  bool
 	api      bool
-
-	epmd *proc.Process
+	epmd     *epmd
 }
 
-func (r *rabbitmq) home() string { return filepath.Join(r.dir, "rabbitmq") }
+func (r *rabbitmq) home() string { return filepath.Join(r.dir, r.place) }
+func (r *rabbitmq) log() string  { return filepath.Join(r.dir, "log", r.name+".log") }
 
 func (r *rabbitmq) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.ports.AMQP))
@@ -49,43 +52,36 @@ func (r *rabbitmq) url(vhost string) string {
 }
 
 func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
+	_, err := os.Stat(filepath.Join(r.home(), "mnesia"))
+	returns := err == nil
 	if err := r.configure(); err != nil {
 		return nil, err
 	}
-	if err := r.startEpmd(ctx); err != nil {
+	if err := r.epmd.start(ctx); err != nil {
 		return nil, err
 	}
 	spec := proc.Spec{
 		Name: "rabbitmq", Path: r.server, Env: r.environment(), Dir: r.home(),
-		LogFile: filepath.Join(r.dir, "log", "rabbitmq.log"),
+		LogFile: r.log(),
 	}
 	if r.api {
 		spec.Args = []string{"-eval", fmt.Sprintf("file:eval(%q).", filepath.Join(r.home(), "brokerapi.erl"))}
 	}
 	process, err := proc.Start(spec)
 	if err != nil {
-		return nil, errors.Join(err, r.epmd.Kill())
+		return nil, errors.Join(err, r.sweep(ctx))
 	}
 	// Six seconds on an idle machine, many times that on a busy one.
-	if err := process.UntilReady(ctx, 2*time.Minute, r.greets); err != nil {
-		return nil, errors.Join(err, r.epmd.Kill())
+	limit := 2 * time.Minute
+	if r.cluster != nil && returns {
+		// A node that comes back may wait for a lock that one of the others holds for
+		// it from before; started once more, it does not (seen with 3.10).
+		limit = time.Minute
+	}
+	if err := process.UntilReady(ctx, limit, r.greets); err != nil {
+		return nil, errors.Join(err, r.sweep(ctx))
 	}
 	return process, nil
-}
-
-// startEpmd comes first: a VM that finds no epmd starts one that outlives it.
-func (r *rabbitmq) startEpmd(ctx context.Context) error {
-	port := strconv.Itoa(r.ports.Epmd)
-	epmd, err := proc.Start(proc.Spec{
-		Name: "epmd", Path: r.epmdPath, Args: []string{"-port", port, "-address", "127.0.0.1"},
-		Env: environment(r.home()), Dir: r.home(),
-		LogFile: filepath.Join(r.dir, "log", "rabbitmq.log"),
-	})
-	if err != nil {
-		return err
-	}
-	r.epmd = epmd
-	return epmd.UntilReady(ctx, 10*time.Second, func(ctx context.Context) error { return accepts(ctx, r.ports.Epmd) })
 }
 
 // configure writes the whole configuration anew at each start. The default user
@@ -99,8 +95,12 @@ default_user = %s
 default_pass = %s
 raft.wal_max_size_bytes = %d
 `, r.address(), superuser, r.password, 32<<20)
+	advanced := "[].\n"
+	if r.cluster != nil {
+		conf, advanced = conf+r.clustered(), patience
+	}
 	for name, text := range map[string]string{
-		"rabbitmq.conf": conf, "advanced.config": "[].\n", "enabled_plugins": "[].\n", "env.conf": "",
+		"rabbitmq.conf": conf, "advanced.config": advanced, "enabled_plugins": "[].\n", "env.conf": "",
 		"brokerapi.erl": brokerAPI,
 	} {
 		if err := os.WriteFile(filepath.Join(r.home(), name), []byte(text), 0o600); err != nil {
@@ -113,7 +113,8 @@ raft.wal_max_size_bytes = %d
 func (r *rabbitmq) environment() []string {
 	in := func(name string) string { return filepath.Join(r.home(), name) }
 	return append(environment(r.home()),
-		"RABBITMQ_NODENAME=payonce@localhost",
+		"HOME="+r.epmd.home, // of all nodes together: there is the cookie
+		"RABBITMQ_NODENAME="+r.node,
 		"RABBITMQ_CONFIG_FILE="+in("rabbitmq.conf"),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+in("advanced.config"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+in("enabled_plugins"),
@@ -124,7 +125,7 @@ func (r *rabbitmq) environment() []string {
 		"RABBITMQ_DIST_PORT="+strconv.Itoa(r.ports.Dist),
 		"RABBITMQ_SCHEDULER_BUSY_WAIT_THRESHOLD=none", // no spinning while idle
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
-		"ERL_EPMD_PORT="+strconv.Itoa(r.ports.Epmd),
+		"ERL_EPMD_PORT="+strconv.Itoa(r.epmd.port),
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"RUNNING_UNDER_SYSTEMD=true", // the script execs the VM: our direct child
 		"PAYONCE_BROKER_API_PORT="+strconv.Itoa(r.ports.BrokerAPI),
@@ -185,6 +186,6 @@ func (r *rabbitmq) halt(process *proc.Process) error {
 	return process.Stop(syscall.SIGTERM, 30*time.Second)
 }
 
-// sweep ends the VM's helpers and epmd. It must come after the VM's end, or the
+// sweep ends the VM's helpers, and an epmd that is its own. It must come after the VM's end, or the
 // VM would start an epmd of its own.
 func (r *rabbitmq) sweep(ctx context.Context) error { return endLeftovers(ctx, r.home()) }

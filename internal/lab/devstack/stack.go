@@ -17,13 +17,19 @@ import (
 
 // Stack is a running Postgres and RabbitMQ.
 type Stack struct {
-	// Postgres and RabbitMQ are nil when the options skip them.
+	// Postgres and RabbitMQ are nil when the options skip them. In a cluster they
+	// are the first of their kind.
 	Postgres, RabbitMQ *Service
+	// Nodes are all private nodes of RabbitMQ, RabbitMQ among them.
+	Nodes []*Service
+	// Pair is Postgres and its standby; nil without a cluster.
+	Pair *Pair
 
 	dir      string
 	options  Options
 	postgres *postgres
-	rabbitmq *rabbitmq
+	brokers  []*rabbitmq // the engines of Nodes
+	epmd     *epmd
 	release  func() // of the folder's lock; nil while it is not ours
 }
 
@@ -106,29 +112,28 @@ func (s *Stack) prepare(ctx context.Context) error {
 // are chosen.
 func (s *Stack) launch(ctx context.Context, found programs, as *proc.User, password string) error {
 	for try := 1; ; try++ {
-		chosen, err := choosePorts(ctx, s.dir)
+		chosen, err := choosePorts(ctx, s.dir, s.options.Cluster)
 		if err != nil {
 			return err
 		}
 		if s.options.privatePostgres() {
 			s.postgres = &postgres{
-				bin: found.postgresBin, dir: s.dir, as: as,
+				bin: found.postgresBin, dir: s.dir, place: "postgres", as: as,
 				port: chosen.Postgres, password: password, scratch: s.options.Scratch,
 			}
-			s.Postgres = &Service{Name: "postgres", engine: s.postgres}
+			s.Postgres = &Service{Name: s.postgres.place, engine: s.postgres}
+			if s.options.Cluster {
+				s.Pair = newPair(s.postgres, s.Postgres, chosen.Standby)
+			}
 		}
 		if s.options.privateRabbitMQ() {
-			s.rabbitmq = &rabbitmq{
-				server: found.rabbitmqServer, epmdPath: found.epmd, dir: s.dir,
-				ports: chosen, password: password, scratch: s.options.Scratch, api: s.options.BrokerAPI,
-			}
-			s.RabbitMQ = &Service{Name: "rabbitmq", engine: s.rabbitmq}
+			s.nodes(found, chosen, password)
 		}
 		err = s.startAll(ctx)
 		if err == nil {
 			return nil
 		}
-		if again, choiceErr := choosePorts(ctx, s.dir); try == 3 || choiceErr != nil || again == chosen {
+		if again, choiceErr := choosePorts(ctx, s.dir, s.options.Cluster); try == 3 || choiceErr != nil || again == chosen {
 			return err
 		}
 	}
@@ -137,35 +142,45 @@ func (s *Stack) launch(ctx context.Context, found programs, as *proc.User, passw
 // startAll starts what is private, side by side, and stops everything when one
 // of them fails.
 func (s *Stack) startAll(ctx context.Context) error {
-	services := s.private()
-	results := make(chan error, len(services))
-	for _, service := range services {
-		go func() { results <- s.startOne(ctx, service) }()
+	var starting []func() error
+	for i, node := range s.Nodes {
+		starting = append(starting, func() error { return s.startOne(ctx, node, s.brokers[i].address()) })
+	}
+	switch {
+	case s.Pair != nil:
+		starting = append(starting, func() error { return s.Pair.start(ctx, s.options.Progress) })
+	case s.postgres != nil:
+		starting = append(starting, func() error { return s.startOne(ctx, s.Postgres, s.postgres.address()) })
+	}
+	results := make(chan error, len(starting))
+	for _, start := range starting {
+		go func() { results <- start() }()
 	}
 	var problems []error
-	for range services {
+	for range starting {
 		problems = append(problems, <-results)
 	}
-	if err := errors.Join(problems...); err != nil {
+	err := errors.Join(problems...)
+	if err == nil {
+		err = s.together(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, s.stopAll())
 	}
 	return nil
 }
 
-func (s *Stack) startOne(ctx context.Context, service *Service) error {
+func (s *Stack) startOne(ctx context.Context, service *Service, address string) error {
 	began := time.Now()
 	if err := service.Start(ctx); err != nil {
 		return err
 	}
-	address := ""
-	if service == s.Postgres {
-		address = fmt.Sprintf("127.0.0.1:%d", s.postgres.port)
-	} else {
-		address = s.rabbitmq.address()
-	}
-	s.options.Progress(fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s",
-		service.Name, address, service.Pid(), time.Since(began).Seconds()))
+	s.options.Progress(started(service, address, began))
 	return nil
+}
+
+func started(service *Service, address string, began time.Time) string {
+	return fmt.Sprintf("%-9s  ready on %s, pid %d, after %.1f s", service.Name, address, service.Pid(), time.Since(began).Seconds())
 }
 
 // connectExternal looks whether the services that were named can be reached.
@@ -192,8 +207,12 @@ func (s *Stack) connectExternal(ctx context.Context) error {
 }
 
 // PostgresDSN addresses one database as the superuser payonce, which no program of the
-// shop is; on a Postgres that was given, as the user that was given.
+// shop is, in a cluster the primary of the two; on a Postgres that was given, as the
+// user that was given.
 func (s *Stack) PostgresDSN(database string) string {
+	if s.Pair != nil {
+		return s.Pair.dsn(database)
+	}
 	if s.postgres != nil {
 		return s.postgres.dsn(database)
 	}
@@ -205,10 +224,15 @@ func (s *Stack) PostgresDSN(database string) string {
 	return given.String()
 }
 
-// AMQPURL addresses one virtual host; "/" is the one that always exists.
+// AMQPURL addresses one virtual host, in a cluster by all nodes, separated by
+// commas; "/" is the one that always exists.
 func (s *Stack) AMQPURL(vhost string) string {
-	if s.rabbitmq != nil {
-		return s.rabbitmq.url(vhost)
+	if len(s.brokers) > 0 {
+		nodes := make([]string, len(s.brokers))
+		for i, node := range s.brokers {
+			nodes[i] = node.url(vhost)
+		}
+		return strings.Join(nodes, ",")
 	}
 	if vhost == "/" {
 		return s.options.AMQPURL // "/" means: where the given URLs lead
@@ -247,10 +271,10 @@ func anyGreets(ctx context.Context, nodes []string) (err error) {
 // BrokerAPI is the URL, with credentials, under which PUT and DELETE
 // /api/vhosts/{name} make and delete virtual hosts; empty unless asked for.
 func (s *Stack) BrokerAPI() string {
-	if s.rabbitmq == nil || !s.options.BrokerAPI {
+	if len(s.brokers) == 0 || !s.options.BrokerAPI {
 		return ""
 	}
-	return fmt.Sprintf("http://%s@127.0.0.1:%d", url.UserPassword(superuser, s.rabbitmq.password), s.rabbitmq.ports.BrokerAPI)
+	return s.brokers[0].apiURL()
 }
 
 // Dir is the folder that holds the data; as root it may not be the one asked for.
@@ -288,22 +312,26 @@ func (s *Stack) stopAll() error {
 	for range services {
 		problems = append(problems, <-results)
 	}
+	if s.epmd != nil {
+		problems = append(problems, s.epmd.stop(ctx)) // a node that misses it would start one of its own
+	}
 	return errors.Join(problems...)
 }
 
 func (s *Stack) private() []*Service {
 	var services []*Service
-	for _, service := range []*Service{s.Postgres, s.RabbitMQ} {
-		if service != nil && !service.External() {
-			services = append(services, service)
-		}
+	if s.Postgres != nil && !s.Postgres.External() {
+		services = append(services, s.Postgres)
 	}
-	return services
+	if s.Pair != nil {
+		services = append(services, s.Pair.other(s.Postgres))
+	}
+	return append(services, s.Nodes...)
 }
 
 // discard removes all data but not the lock, which this process holds.
 func (s *Stack) discard() error {
-	for _, name := range []string{"postgres", "rabbitmq", "ports.json", "password"} {
+	for _, name := range []string{"postgres", "standby", "primary", "rabbitmq", "ports.json", "password"} {
 		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
 			return fmt.Errorf("discard: %w", err)
 		}

@@ -29,50 +29,94 @@ func (s *Stack) Standby(ctx context.Context) (*Standby, error) {
 	if s.postgres == nil {
 		return nil, ErrExternal
 	}
-	copied := *s.postgres
-	copied.dir = filepath.Join(s.dir, "standby")
-	copied.port = 0
+	port := 0
 	for range 1000 {
-		if port := firstPort + rand.IntN(lastPort-firstPort); PortFree(ctx, "127.0.0.1", port) {
-			copied.port = port
+		if port = firstPort + rand.IntN(lastPort-firstPort); PortFree(ctx, "127.0.0.1", port) {
 			break
 		}
 	}
-	for _, dir := range []string{copied.dir, filepath.Join(copied.dir, "log"), copied.home()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the user postgres must be able to enter
-			return nil, fmt.Errorf("standby: %w", err)
-		}
-	}
-	if err := own(copied.home(), copied.as); err != nil {
-		return nil, err
-	}
-	if err := s.copyTo(ctx, &copied); err != nil {
-		return nil, err
-	}
-	b := &Standby{Service: &Service{Name: "standby", engine: &copied}, engine: &copied}
-	if err := b.Start(ctx); err != nil {
-		return nil, err
-	}
-	return b, errors.Join(
-		statement(ctx, s.postgres.dsn("postgres"), `ALTER SYSTEM SET synchronous_standby_names = '*'`),
-		statement(ctx, s.postgres.dsn("postgres"), `SELECT pg_reload_conf()`))
+	copied := s.postgres.beside("standby", port)
+	b := &Standby{Service: &Service{Name: copied.place, engine: copied}, engine: copied}
+	return b, follow(ctx, s.postgres, copied, b.Service)
 }
 
-func (s *Stack) copyTo(ctx context.Context, to *postgres) error {
-	from := s.postgres
-	env := append(environment(to.home()), "PGPASSWORD="+from.password)
+// beside is another server at a place of its own.
+func (p *postgres) beside(place string, port int) *postgres {
+	other := *p
+	other.place, other.port = place, port
+	return &other
+}
+
+func (p *postgres) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+
+// synchronous makes commits wait for a standby, and not for the copy that becomes
+// one: that calls itself pg_basebackup. On a standby it means something once that is
+// promoted.
+const synchronous = `ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'`
+
+// follow makes service, whose engine is to, a standby of from: as it is, when it
+// has been one, or as a new copy. After nil, commits wait for it.
+func follow(ctx context.Context, from, to *postgres, service *Service) error {
+	if err := service.Stop(ctx); err != nil {
+		return err
+	}
+	_, err := os.Stat(filepath.Join(to.data(), "standby.signal"))
+	if err != nil || service.Start(ctx) != nil || streams(ctx, from, 5*time.Second) != nil {
+		if err := errors.Join(service.Kill(ctx), copyOf(ctx, from, to), service.Start(ctx)); err != nil {
+			return err
+		}
+		if err := streams(ctx, from, 30*time.Second); err != nil {
+			return err
+		}
+	}
+	for _, server := range []*postgres{to, from} {
+		if err := statement(ctx, server.dsn("postgres"), synchronous); err != nil {
+			return err
+		}
+		if err := statement(ctx, server.dsn("postgres"), `SELECT pg_reload_conf()`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// streams waits until a standby of the server has caught up.
+func streams(ctx context.Context, from *postgres, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := statement(ctx, from.dsn("postgres"), `SELECT 1 / count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name = 'walreceiver'`)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the standby does not follow: %w", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func copyOf(ctx context.Context, from, to *postgres) error {
+	if err := os.RemoveAll(to.data()); err != nil {
+		return fmt.Errorf("standby: %w", err)
+	}
+	if err := os.MkdirAll(to.home(), 0o700); err != nil {
+		return fmt.Errorf("standby: %w", err)
+	}
+	if err := own(to.home(), to.as); err != nil {
+		return err
+	}
 	return proc.Run(ctx, proc.Spec{
-		Name: "pg_basebackup", Path: filepath.Join(from.bin, "pg_basebackup"), Dir: to.home(), User: from.as, Env: env,
-		Args: []string{"-D", to.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(from.port), "-U", superuser, "-R", "--checkpoint=fast"},
+		Name: "pg_basebackup", Path: filepath.Join(from.bin, "pg_basebackup"), Dir: to.home(), User: from.as,
+		Env: append(environment(to.home()), "PGPASSWORD="+from.password), LogFile: to.log(),
 		// The password is written into the copy by -R, readable to its owner only.
-		LogFile: filepath.Join(to.dir, "log", "postgres.log"),
+		Args: []string{"-D", to.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(from.port), "-U", superuser, "-R", "--checkpoint=fast"},
 	})
 }
 
 // Address is where it listens.
-func (b *Standby) Address() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.engine.port))
-}
+func (b *Standby) Address() string { return b.engine.address() }
 
 // Promote makes it the primary, for which nobody waits any more.
 func (b *Standby) Promote(ctx context.Context) error {

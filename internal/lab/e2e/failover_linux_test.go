@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,9 @@ func TestAFailoverToTheStandbyLosesNothingThatWasAcknowledgedAndDoublesNothing(t
 		Services: &stage.Services{DSN: both, AMQPURL: stack.AMQPURL("/")},
 		Env:      map[string][]string{"api": shortLease, "worker": shortLease},
 	})
+	for _, p := range []*stage.Program{s.API, s.Relay, s.Worker} {
+		refusesAReplica(t, p, stack.PostgresDSN(devstack.MainDatabase), standby.Address())
+	}
 	c := newCrowd(t, s, many)
 	done := make(chan struct{})
 	wait := c.shop(4, crowdPause, done, ok)
@@ -40,6 +44,26 @@ func TestAFailoverToTheStandbyLosesNothingThatWasAcknowledgedAndDoublesNothing(t
 	c.settles()
 	require.Equal(t, 0, s.Count(`SELECT pg_is_in_recovery()::int`))
 	t.Logf("%d captured before the failover, %d in all", before, c.captured())
+}
+
+// refusesAReplica gives one life of a program the standby for its database: it must
+// not be ready, because what it read there would be from the past.
+func refusesAReplica(t *testing.T, p *stage.Program, primary, standby string) {
+	t.Helper()
+	replica, err := url.Parse(primary)
+	require.NoError(t, err)
+	replica.Host = standby
+	p.Kill()
+	_, err = p.Launch("PAYONCE_POSTGRES_DSN=" + replica.String())
+	require.NoError(t, err)
+	var ready error
+	require.Eventually(t, func() bool {
+		ready = p.Ready(t.Context())
+		return ready == nil || strings.Contains(ready.Error(), "answers ")
+	}, settle, tick)
+	require.ErrorContains(t, ready, "answers 503", "%s works on a replica", p.Name)
+	p.Kill()
+	p.Start()
 }
 
 // eitherOf is a DSN with two hosts, of which the one that takes writes is used.

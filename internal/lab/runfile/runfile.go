@@ -19,10 +19,12 @@ const Folder = ".payonce"
 // down at the moment has that of its last process, and never 0: kill(0) ends
 // whoever sends it.
 type File struct {
-	URL          string `json:"url"`
-	MailboxURL   string `json:"mailbox_url"`
-	SimulatorURL string `json:"simulator_url"`
-	DevURL       string `json:"dev_url,omitempty"`
+	URL string `json:"url"`
+	// URLs are all apis of a cluster, URL first.
+	URLs         []string `json:"urls,omitempty"`
+	MailboxURL   string   `json:"mailbox_url"`
+	SimulatorURL string   `json:"simulator_url"`
+	DevURL       string   `json:"dev_url,omitempty"`
 	// PostgresDSN is the owner's: who has it may write rows and break tables. ProgramDSN
 	// is what the shop's programs have, and ReaderDSN what lessons have.
 	PostgresDSN   string `json:"postgres_dsn"`

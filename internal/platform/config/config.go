@@ -104,6 +104,7 @@ type API struct {
 	OperatorToken string        `help:"Opens what is global to an operator; required in production." env:"PAYONCE_OPERATOR_TOKEN"`
 	WebhookSecret []string      `help:"What the provider signs its webhooks with; two while one is replaced by the other." default:"${default_webhook_secret}" env:"PAYONCE_WEBHOOK_SECRET" sep:"," placeholder:"whsec_…"`
 	MailboxURL    string        `help:"Lab builds only: the simulator's mailbox, shown beside the shop." env:"PAYONCE_MAILBOX_URL"`
+	PartsURL      string        `help:"Lab builds only: where a demo of several nodes tells which parts it has, for the X-ray." env:"PAYONCE_PARTS_URL"`
 	NaiveAMQPURL  []string      `name:"naive-amqp-url" help:"Lab builds only: RabbitMQ nodes, where the naive shop publishes by itself; the api needs no broker." env:"PAYONCE_NAIVE_AMQP_URL" sep:"," placeholder:"amqp://user:password@host/vhost"`
 	Migrate       bool          `help:"Bring the schema up to date and exit." env:"PAYONCE_MIGRATE"`
 }

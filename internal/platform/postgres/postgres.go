@@ -73,6 +73,15 @@ func Connector(cfg Config) (*pq.Connector, error) {
 		// The parser's error may quote the DSN, and so the password.
 		return nil, errors.New("the Postgres DSN cannot be parsed; expected postgres://user:password@host:port/database")
 	}
+	// A replica is behind, and what is decided from it is decided from the past. The
+	// server says what it is when a connection begins: this asks it nothing.
+	switch c.TargetSessionAttrs {
+	case "", pq.TargetSessionAttrsAny:
+		c.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite
+	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+	default:
+		return nil, fmt.Errorf("target_session_attrs=%s asks for a replica, and nothing is decided from one; leave it out, or write read-write", c.TargetSessionAttrs)
+	}
 	if c.Runtime == nil {
 		c.Runtime = map[string]string{}
 	}

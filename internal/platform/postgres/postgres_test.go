@@ -260,3 +260,22 @@ func TestEverySessionCarriesItsTimeouts(t *testing.T) {
 		require.Equal(t, want, got, name)
 	}
 }
+
+func TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary(t *testing.T) {
+	t.Parallel()
+	for _, attrs := range []string{"standby", "prefer-standby", "read-only"} {
+		_, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://u:secret@h/d?target_session_attrs=" + attrs})
+		require.ErrorContains(t, err, attrs)
+		require.NotContains(t, err.Error(), "secret")
+	}
+	// A server that is read-only is to a connection what a replica is.
+	for _, attrs := range []string{"", "&target_session_attrs=any", "&target_session_attrs=read-write"} {
+		dsn, err := url.Parse(devtest.DSN(t))
+		require.NoError(t, err)
+		dsn.RawQuery += "&default_transaction_read_only=on" + attrs
+		db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn.String()})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		require.ErrorContains(t, db.Ping(t.Context()), "read-only", attrs)
+	}
+}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"math/rand/v2"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -16,7 +16,8 @@ import (
 
 // Config says where the broker is and what this process needs it to have.
 type Config struct {
-	// URLs are the cluster's nodes, tried in turn.
+	// URLs are the cluster's nodes, tried in turn from any of them on: with one place
+	// to begin at, all connections would be on one node.
 	URLs []string
 	// Name is what the broker shows for this connection.
 	Name     string
@@ -25,7 +26,9 @@ type Config struct {
 
 	DialTimeout  time.Duration // 0 means 3 s
 	WriteTimeout time.Duration // 0 means 10 s; a write that blocks longer ends the connection
-	Heartbeat    time.Duration // 0 means 5 s
+	// Heartbeat is what is agreed with the broker; the client gives up one that was
+	// silent for one and a half of it. 0 means 3 s.
+	Heartbeat time.Duration
 	// Answer is how long the broker may take for what it is asked on a connection;
 	// 0 means 5 s. A node that is frozen, and any node that waits for it, never answers.
 	Answer     time.Duration
@@ -47,7 +50,7 @@ func (c *Config) setDefaults() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	for d, byDefault := range map[*time.Duration]time.Duration{
-		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 5 * time.Second, &c.Answer: 5 * time.Second,
+		&c.DialTimeout: 3 * time.Second, &c.WriteTimeout: 10 * time.Second, &c.Heartbeat: 3 * time.Second, &c.Answer: 5 * time.Second,
 		&c.BackoffMin: 100 * time.Millisecond, &c.BackoffMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -73,8 +76,9 @@ type Conn struct {
 	changed    chan struct{} // closed at the next change of current
 	generation uint64
 	lastErr    error
-	declared   bool          // the topology, since this process began
-	lost       chan struct{} // holds a token when a part of it is missed
+	reading    map[string]int // the queues that are read right now, by how many readers
+	declared   bool           // the topology, since this process began
+	lost       chan struct{}  // holds a token when a part of it is missed
 }
 
 // Open starts connecting and returns at once: a process may start before its
@@ -84,7 +88,9 @@ func Open(cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), lost: make(chan struct{}, 1)}
+	cfg.URLs = slices.Clone(cfg.URLs)
+	rand.Shuffle(len(cfg.URLs), func(i, j int) { cfg.URLs[i], cfg.URLs[j] = cfg.URLs[j], cfg.URLs[i] })
+	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), reading: map[string]int{}, lost: make(chan struct{}, 1)}
 	go c.heal()
 	return c, nil
 }
@@ -139,16 +145,25 @@ func (c *Conn) heal() {
 	c.set(nil, ErrClosed)
 }
 
+// between is the least time from one declaration of what is missed to the next:
+// messages that no queue takes come by the thousand, and each misses one.
+const between = time.Second
+
 // watch returns when the link is down or the process wants no more. A link that
 // held for a while has earned a quick reconnect.
 func (c *Conn) watch(l *link, held func()) {
 	proven := time.NewTimer(c.cfg.BackoffMax)
 	defer proven.Stop()
+	lost := c.lost
+	var again <-chan time.Time
 	for {
 		select {
 		case <-proven.C:
 			held()
-		case <-c.lost:
+		case <-again:
+			lost, again = c.lost, nil
+		case <-lost:
+			lost, again = nil, time.After(between)
 			if err := c.declare(l); err != nil {
 				c.cfg.Log.Warn("what the broker has lost cannot be declared again", "error", err)
 			}
@@ -354,51 +369,19 @@ func within[T any](ctx context.Context, call func() (T, error), discard func(T))
 	}
 }
 
+// judged gives the link up when the broker was silent on it, and returns err. What
+// was asked may come about later: a reader that its node has registered after all
+// would be handed messages that nothing here reads. It ends with the connection.
+func (l *link) judged(err error) error {
+	if errors.Is(err, ErrSilent) {
+		go l.close()
+	}
+	return err
+}
+
 // close says goodbye, but not for long: a broker in a memory alarm reads nothing
 // from this connection, not even that.
 func (l *link) close() {
 	_ = l.conn.CloseDeadline(time.Now().Add(time.Second)) //nolint:forbidigo // a deadline on a socket is an absolute time
 	<-l.down
-}
-
-func (c *Conn) dial(network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.DialTimeout)
-	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	// For the handshake; the client clears it once the connection is open.
-	if err := raw.SetReadDeadline(time.Now().Add(c.cfg.DialTimeout)); err != nil { //nolint:forbidigo // a deadline on a socket is an absolute time
-		return nil, errors.Join(err, raw.Close())
-	}
-	return &impatient{Conn: raw, patience: c.cfg.WriteTimeout}, nil
-}
-
-// impatient puts a deadline on every write. A broker in a memory alarm stops
-// reading, and the client's blocked write would ignore its context.
-type impatient struct {
-	net.Conn
-	patience time.Duration
-	last     atomic.Pointer[time.Time] // the deadline of the goodbye, when there is one
-}
-
-// SetDeadline is how the client limits its handshake and its goodbye.
-func (i *impatient) SetDeadline(t time.Time) error {
-	i.last.Store(nil)
-	if !t.IsZero() {
-		i.last.Store(&t)
-	}
-	return i.Conn.SetDeadline(t)
-}
-
-func (i *impatient) Write(b []byte) (int, error) {
-	deadline := time.Now().Add(i.patience) //nolint:forbidigo // a deadline on a socket is an absolute time
-	if last := i.last.Load(); last != nil && last.Before(deadline) {
-		deadline = *last
-	}
-	if err := i.SetWriteDeadline(deadline); err != nil {
-		return 0, err
-	}
-	return i.Conn.Write(b)
 }

@@ -100,7 +100,7 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}
 	ch, err := c.channel(ctx, l)
 	if err != nil {
-		return 0, err
+		return 0, l.judged(err)
 	}
 	// What was not acknowledged goes back to the queue. A broker that is silent
 	// would not answer this either.
@@ -114,10 +114,10 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	defer in.end()
 	handed, err = in.read(ctx, cfg.careful(), handle, trust)
 	if err != nil {
-		return handed, err
+		return handed, l.judged(err)
 	}
 	more, err := in.read(ctx, cfg, handle, 0)
-	return handed + more, err
+	return handed + more, l.judged(err)
 }
 
 // A consumer that begins may be one that has just died of a message. Whatever it
@@ -176,7 +176,10 @@ func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, e
 		}
 		return in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
 	}, nil)
-	if notFound(err) {
+	switch {
+	case err == nil:
+		in.begun()
+	case notFound(err):
 		in.conn.miss()
 	}
 	return deliveries, err
@@ -204,12 +207,26 @@ type intake struct {
 	mu    sync.Mutex
 	open  map[uint64]struct{} // handed over or waiting here, and not settled
 	ended bool
+	reads bool // the broker has let it begin
 }
 
 func (in *intake) end() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.ended = true
+	if in.reads {
+		in.conn.read(in.queue, -1)
+	}
+}
+
+// begun is told once or twice: a reader that was careful begins anew.
+func (in *intake) begun() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.reads {
+		in.conn.read(in.queue, 1)
+	}
+	in.reads = true
 }
 
 // collect waits for one delivery and then a moment for more. A batch that is

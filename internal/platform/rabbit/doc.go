@@ -10,8 +10,12 @@
 // and with them delivery tags that now mean another message: a late Ack then
 // acknowledged a message nobody had handled (seen). Here every [Delivery] knows
 // its generation, an Ack of an older one is [ErrStale], and the message simply
-// comes again. The topology is declared at every reconnect, so a broker that
-// lost its disk is not a special case.
+// comes again. The topology is declared when a process starts, and again what is
+// missed, so a broker that lost its disk is not a special case.
+//
+// Of several nodes each connection begins at a random one. A broker that does not
+// answer in time loses the connection: what it was asked may come about later, on
+// a channel that nothing here reads.
 //
 // A process that both publishes and consumes opens two connections. RabbitMQ
 // stops reading from a publishing connection while it has no memory or disk

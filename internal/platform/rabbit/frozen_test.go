@@ -21,6 +21,10 @@ type waiting struct {
 	listener net.Listener
 	target   string
 	armed    atomic.Bool
+	// reading keeps back what a reader begins with.
+	reading atomic.Bool
+	// declarations counts what clients declared of queues.
+	declarations atomic.Int64
 
 	mu   sync.Mutex
 	open []net.Conn
@@ -81,7 +85,15 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 		if _, err := io.ReadFull(client, rest); err != nil {
 			return
 		}
-		if w.armed.Load() && head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50 {
+		if head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint32(rest) == 50<<16|10 {
+			w.declarations.Add(1)
+		}
+		declares := head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50
+		reads := head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint32(rest) == 60<<16|20
+		if w.reading.Load() && reads {
+			continue // it alone: the connection lives
+		}
+		if w.armed.Load() && declares {
 			_, _ = io.Copy(io.Discard, client)
 			return
 		}
@@ -89,6 +101,12 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 			return
 		}
 	}
+}
+
+func (w *waiting) clients() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open) / 2
 }
 
 func (w *waiting) cut() {
@@ -145,6 +163,36 @@ func TestAStartDoesNotWaitForANodeThatDoesNotDeclare(t *testing.T) {
 	t.Cleanup(conn.Close)
 	if err := conn.Ready(soon(t)); err != nil {
 		t.Error(err)
+	}
+}
+
+// Seen on three nodes: a reader that had given up waiting was registered seconds
+// later, and for a minute one in three messages went to it.
+func TestAReaderThatGetsNoAnswerLeavesNoneBehind(t *testing.T) {
+	t.Parallel()
+	broker := devtest.Broker(t)
+	w, address := newWaiting(t, broker)
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{address}, Topology: topology, Answer: 300 * time.Millisecond, BackoffMin: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	if err := conn.Ready(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.reading.Store(true)
+	generation := conn.Generation()
+	ctx, stop := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	t.Cleanup(func() { stop(); reading.Wait() })
+	reading.Go(func() {
+		_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(_ context.Context, batch []rabbit.Delivery) { _ = rabbit.Ack(batch...) })
+	})
+	eventually(t, "the connection is given up", func() bool { return conn.Generation() > generation })
+	w.reading.Store(false)
+	eventually(t, "it reads on another one", func() bool { return conn.Reads(soon(t), queue) == nil })
+	if depth, err := open(t, broker).Depth(soon(t), queue); err != nil || depth.Consumers != 1 {
+		t.Errorf("the queue has %d readers, %v", depth.Consumers, err)
 	}
 }
 

@@ -146,11 +146,11 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	ch, err := p.conn.channel(ctx, l)
 	if err != nil {
-		return err
+		return l.judged(err)
 	}
 	if _, err := answered(ctx, p.conn, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }, nil); err != nil {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
-		return err
+		return l.judged(err)
 	}
 	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
 	// Both are drained by one goroutine and wide enough for the window, so the

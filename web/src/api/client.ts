@@ -197,6 +197,9 @@ export const shop = {
 /** The part of the API that only a lab build has; elsewhere these answer 404. */
 export const lab = {
   mailbox: () => settle(labHttp.GET('/v1/lab/mailbox')),
+  parts: () => settle(labHttp.GET('/v1/lab/parts')),
+  killPart: (name: string) =>
+    settle(labHttp.POST('/v1/lab/parts/{name}/kill', { params: { path: { name } } })),
   burst: (body: BurstRequest) => settle(labHttp.POST('/v1/lab/bursts', { body })),
   killAfterCharge: (payment_id: string) =>
     settle(

@@ -182,6 +182,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lab/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The nodes and replicas of a demo that has several */
+        get: operations["listParts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lab/parts/{name}/kill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End one of them with SIGKILL; it is started again */
+        post: operations["killPart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lab/poison": {
         parameters: {
             query?: never;
@@ -700,6 +734,25 @@ export interface components {
             /** @description The mailbox itself as a page, at the simulator. */
             mailbox_url: string;
         };
+        Parts: {
+            data: components["schemas"]["Part"][];
+        };
+        Part: {
+            /** @example rabbitmq-2 */
+            name: string;
+            /**
+             * @description Which box of the X-ray it stands in.
+             * @enum {string}
+             */
+            of: "api" | "relay" | "worker" | "postgres" | "rabbitmq";
+            /**
+             * @description What it is of a pair at the moment.
+             * @enum {string}
+             */
+            role: "" | "primary" | "standby";
+            /** @enum {string} */
+            state: "up" | "down";
+        };
         PoisonRequest: {
             payment_id: string;
             consumer: components["schemas"]["Reader"];
@@ -1163,6 +1216,49 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Mailbox"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listParts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every part that can be killed; none where the demo has one of each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Parts"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    killPart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example rabbitmq-2 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is killed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

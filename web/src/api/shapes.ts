@@ -41,6 +41,7 @@ export type PaymentDecision = Shape['PaymentDecision'];
 
 export type Mailbox = lab['schemas']['Mailbox'];
 export type Mail = lab['schemas']['Mail'];
+export type Part = lab['schemas']['Part'];
 export type BurstRequest = lab['schemas']['BurstRequest'];
 export type LessonHead = lab['schemas']['LessonHead'];
 export type Lesson = lab['schemas']['Lesson'];

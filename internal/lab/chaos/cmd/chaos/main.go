@@ -26,6 +26,7 @@ var flags struct {
 	Rate       float64       `help:"How many checkouts begin in a second, at most." default:"25"`
 	Patience   time.Duration `help:"How long to wait for the house to come to rest." default:"2m"`
 	Promise    time.Duration `help:"How long it may take to come to rest; longer is a failure." default:"30s"`
+	Cluster    bool          `help:"Three nodes of RabbitMQ, of which one or two are killed, frozen and cut off, and a Postgres with a standby that takes over."`
 	Dir        string        `help:"Where data, logs and the report are kept." default:".payonce/chaos"`
 	Report     string        `help:"Also write the report there." placeholder:"FILE.md"`
 	FaultsOnly bool          `help:"Only checkouts, without the other doors to the money: for runs of a minute."`
@@ -58,13 +59,17 @@ func run(ctx context.Context) int {
 		flags.Seed = uint64(rand.Uint32())
 	}
 	if len(flags.PlanOnly) > 0 {
-		for _, step := range chaos.Plan(flags.Seed, flags.Duration, flags.PlanOnly, flags.Actions) {
+		plan := chaos.Plan(flags.Seed, flags.Duration, flags.PlanOnly, flags.Actions)
+		if flags.Cluster {
+			plan = chaos.InCluster(plan, flags.Seed, flags.Duration)
+		}
+		for _, step := range plan {
 			fmt.Println(step)
 		}
 		return 0
 	}
 	report, err := chaos.Run(ctx, chaos.Options{
-		Seed: flags.Seed, Length: flags.Duration, Actions: flags.Actions, Buyers: flags.Buyers, Rate: flags.Rate, FaultsOnly: flags.FaultsOnly,
+		Seed: flags.Seed, Length: flags.Duration, Actions: flags.Actions, Buyers: flags.Buyers, Rate: flags.Rate, FaultsOnly: flags.FaultsOnly, Cluster: flags.Cluster,
 		Dir: flags.Dir, Patience: flags.Patience, Promise: flags.Promise, Say: speaker(),
 	})
 	if errors.Is(err, context.Canceled) {

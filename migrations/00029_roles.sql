@@ -12,15 +12,15 @@ DECLARE
   made integer := 0;
   part text;
 BEGIN
-  IF parent NOT IN ('outbox_events', 'consumer_inbox') OR last_day - first_day > 400 OR last_day > current_date + 400 THEN
+  IF parent NOT IN ('outbox_events', 'consumer_inbox') OR first_day < current_date - 400 OR last_day > current_date + 400 THEN
     RAISE EXCEPTION 'no days of % from % to % are made here', parent, first_day, last_day USING ERRCODE = 'insufficient_privilege';
   END IF;
   PERFORM pg_advisory_xact_lock(hashtext('ensure_day_partitions'), hashtext(parent));
   WHILE day <= last_day LOOP
-    part := parent || '_' || to_char(day, 'YYYYMMDD');
+    part := parent || '_' || to_char(day::timestamp, 'YYYYMMDD'); -- as it is: without the cast a function of another schema would fit better
     IF to_regclass(part) IS NULL THEN
       EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', part, parent,
-        uuid_v7_floor(day::timestamp AT TIME ZONE 'UTC'), uuid_v7_floor((day + 1)::timestamp AT TIME ZONE 'UTC'));
+        public.uuid_v7_floor(day::timestamp AT TIME ZONE 'UTC'), public.uuid_v7_floor((day + 1)::timestamp AT TIME ZONE 'UTC'));
       made := made + 1;
     END IF;
     day := day + 1;

@@ -10,6 +10,10 @@ BEGIN
   END IF;
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
   REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+  -- A function that runs as its owner must not meet one that another role has made.
+  IF has_schema_privilege('payonce_program', 'public', 'CREATE') OR has_schema_privilege('payonce_reader', 'public', 'CREATE') THEN
+    RAISE EXCEPTION 'payonce_program or payonce_reader may make objects in the schema public: run ALTER SCHEMA public OWNER TO the role that migrates';
+  END IF;
   REVOKE ALL ON ALL TABLES IN SCHEMA public FROM payonce_program, payonce_reader;
 
   GRANT USAGE ON SCHEMA public TO payonce_program, payonce_reader;

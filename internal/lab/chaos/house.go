@@ -273,7 +273,8 @@ func (h *house) secrets() map[string]string {
 	all := maps.Clone(h.secret)
 	for whose, text := range map[string]string{
 		"the services' password": h.stack.PostgresDSN(devstack.MainDatabase), "the owner's password": h.stack.OwnerDSN(devstack.MainDatabase),
-		"the programs' password": h.stack.ProgramDSN(devstack.MainDatabase),
+		"the programs' password": h.stack.ProgramDSN(devstack.MainDatabase), "the readers' password": h.stack.ReaderDSN(devstack.MainDatabase),
+		"the simulator's password": h.stack.OwnerDSN(devstack.SimulatorDatabase),
 	} {
 		if dsn, err := url.Parse(text); err == nil { // devstack made it
 			all[whose], _ = dsn.User.Password()

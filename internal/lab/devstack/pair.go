@@ -129,7 +129,8 @@ func (p *Pair) promote(ctx context.Context) error {
 	if err := os.WriteFile(p.note(), []byte(next.place+"\n"), 0o644); err != nil { //nolint:gosec // a name
 		return fmt.Errorf("promote: %w", err)
 	}
-	if err := statement(ctx, next.dsn("postgres"), `SELECT pg_promote()`); err != nil {
+	// Asked again after a lost answer: a server that is the primary already refuses.
+	if err := statement(ctx, next.dsn("postgres"), promoteSQL); err != nil {
 		return fmt.Errorf("promote: %w", err)
 	}
 	p.mu.Lock()
@@ -137,6 +138,13 @@ func (p *Pair) promote(ctx context.Context) error {
 	p.primary = 1 - p.primary
 	return nil
 }
+
+const promoteSQL = `
+DO $$ BEGIN
+  IF pg_is_in_recovery() AND NOT pg_promote(true, 50) THEN
+    RAISE EXCEPTION 'the standby is not the primary after 50 s';
+  END IF;
+END $$`
 
 // PairKeeper hears of what happens to a pair that is kept. All may be nil.
 type PairKeeper struct {

@@ -26,7 +26,7 @@ type engine interface {
 	sweep(ctx context.Context) error
 }
 
-// Service is one of the stack's two. Its methods may be called from several
+// Service is one server of the stack. Its methods may be called from several
 // goroutines; each waits for the one before. All addresses and data survive
 // Stop, Kill and Restart.
 type Service struct {

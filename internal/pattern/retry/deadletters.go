@@ -137,7 +137,7 @@ func (l Letter) resend() (Resend, error) {
 	}, nil
 }
 
-// DeadLetters are read here, and a person decides about them.
+// DeadLetters reads dead letters and records what a person decides about them.
 type DeadLetters struct {
 	DB *postgres.DB
 	// Resend writes the event in the decision's transaction, to be published to
@@ -164,7 +164,7 @@ type Decision struct {
 	Why string
 }
 
-// Whose limits DeadLetters to those of one scope; All is the operator, who also
+// Whose limits what is read and decided to the dead letters of one scope; All is the operator, who also
 // sees the letters that belong to nobody.
 type Whose struct {
 	Scope uuid.UUID

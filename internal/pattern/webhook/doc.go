@@ -3,7 +3,7 @@
 //
 // # The problem
 //
-// A provider reports what happened by calling us. So can any other client. The
+// A provider reports what happened by calling us. Any other client can call us too. The
 // provider repeats a message until it gets a 2xx, also when the 2xx was lost on
 // its way; it tries for days, and an older message may come after a younger one.
 // A receiver that answers before it has stored loses the message with its next

@@ -155,6 +155,36 @@ func TestALostCommitReplyIsUnknownNotFailed(t *testing.T) {
 	require.Eventually(t, func() bool { return merchants(t, direct) == 1 }, 20*time.Second, 10*time.Millisecond, "and the truth was: committed")
 }
 
+// ending is a context that ends while the commit is under way, when its driver can
+// still be answered: so does the deadline of a commit that waits for a standby.
+type ending struct {
+	context.Context
+	over atomic.Bool
+}
+
+func (e *ending) Err() error {
+	if e.over.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func TestACommitWhoseWaitWasCutShortIsUnknownAndNotDone(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	ctx := &ending{Context: context.WithoutCancel(t.Context())}
+	err := postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		if err := insert(t.Context(), tx); err != nil {
+			return err
+		}
+		ctx.over.Store(true)
+		return nil
+	})
+	require.ErrorIs(t, err, postgres.ErrCommitUnknown)
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "which would say that it was rolled back")
+	require.Equal(t, 1, merchants(t, db), "and the truth was: committed")
+}
+
 // throughProxy forwards a database's port and, once cut is set, passes on what
 // the client says but breaks the connection instead of passing the answer.
 func throughProxy(t *testing.T, dsn string) (proxied string, cut *atomic.Bool) {

@@ -80,6 +80,11 @@ func (db *DB) once(ctx context.Context, fn func(tx Tx) error) (unprepared []stri
 	if err := raw.Commit(); err != nil {
 		return t.unprepared, commitError(err)
 	}
+	// A context that ends while the commit waits for a standby cancels the wait, and the
+	// server answers as if it was over: then this server alone has the commit.
+	if ended := ctx.Err(); ended != nil {
+		return t.unprepared, fmt.Errorf("%w: its wait was cut short: %s", ErrCommitUnknown, ended.Error())
+	}
 	return t.unprepared, nil
 }
 

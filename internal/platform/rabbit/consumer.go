@@ -160,6 +160,7 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 			return handed, fmt.Errorf("the channel of queue %s ended", cfg.Queue)
 		case until > 0 && fresh >= until && !leaving:
 			// What is here already is still handed over; then deliveries ends.
+			in.change()
 			if err := in.ch.Cancel(tag, false); err != nil {
 				return handed, err
 			}
@@ -204,10 +205,11 @@ type intake struct {
 	ch    *amqp.Channel
 	queue string
 
-	mu    sync.Mutex
-	open  map[uint64]struct{} // handed over or waiting here, and not settled
-	ended bool
-	reads bool // the broker has let it begin
+	mu      sync.Mutex
+	open    map[uint64]struct{} // handed over or waiting here, and not settled
+	ended   bool
+	reads   bool // the broker has let it begin
+	changes bool // it ends as a careful reader and begins as one with its whole share
 }
 
 func (in *intake) end() {
@@ -217,9 +219,10 @@ func (in *intake) end() {
 	if in.reads {
 		in.conn.read(in.queue, -1)
 	}
+	in.changed()
 }
 
-// begun is told once or twice: a reader that was careful begins anew.
+// begun is called once or twice: a reader that was careful begins anew.
 func (in *intake) begun() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -227,6 +230,21 @@ func (in *intake) begun() {
 		in.conn.read(in.queue, 1)
 	}
 	in.reads = true
+	in.changed()
+}
+
+func (in *intake) change() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.conn.begins(in.queue, 1)
+	in.changes = true
+}
+
+func (in *intake) changed() {
+	if in.changes {
+		in.conn.begins(in.queue, -1)
+	}
+	in.changes = false
 }
 
 // collect waits for one delivery and then a moment for more. A batch that is

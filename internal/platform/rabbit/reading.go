@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -16,6 +17,12 @@ func (c *Conn) read(queue string, readers int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading[queue] += readers
+}
+
+func (c *Conn) begins(queue string, readers int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changing[queue] += readers
 }
 
 // Reads says whether this connection reads each of the queues and the broker hands
@@ -31,7 +38,7 @@ func (c *Conn) Reads(ctx context.Context, queues ...string) error {
 			return fmt.Errorf("%w: %s has no reader here", ErrNotRead, queue)
 		}
 	}
-	_, err = answered(ctx, c, func() (struct{}, error) { return struct{}{}, l.handsOut(queues) }, nil)
+	_, err = answered(ctx, c, func() (struct{}, error) { return struct{}{}, l.handsOut(c.settled(queues)) }, nil)
 	return err
 }
 
@@ -39,6 +46,14 @@ func (c *Conn) readers(queue string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reading[queue]
+}
+
+// settled leaves out the queues whose reader here is about to begin again: for that
+// moment the broker knows of none.
+func (c *Conn) settled(queues []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(queues), func(queue string) bool { return c.changing[queue] > 0 })
 }
 
 func (l *link) handsOut(queues []string) error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,22 @@ func (p *postgres) launch(ctx context.Context) (*proc.Process, error) {
 			return nil, err
 		}
 	}
+	// A backend that was killed may still be leaving: the system takes its memory away
+	// after it has taken its name from the list, by which sweep looks.
+	for {
+		process, err := p.begin(ctx)
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") {
+			return process, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (p *postgres) begin(ctx context.Context) (*proc.Process, error) {
 	process, err := proc.Start(proc.Spec{
 		Name: "postgres", Path: filepath.Join(p.bin, "postgres"), Args: p.arguments(),
 		Env: environment(p.home()), Dir: p.home(),
@@ -80,6 +97,7 @@ func (p *postgres) arguments() []string {
 		set("shared_preload_libraries", "pg_stat_statements")
 	}
 	if p.scratch {
+		set("password_encryption", "md5") // of roles that are made later; see initialise
 		set("fsync", "off")
 		set("synchronous_commit", "off")
 		set("full_page_writes", "off")

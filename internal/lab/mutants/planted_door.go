@@ -105,7 +105,7 @@ var ofDoors = []mutant{
 	{
 		name: "a-replica-will-do", breaks: "what a replica says, which is of the past, decides",
 		file: "internal/platform/postgres/postgres.go",
-		old:  "		c.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite\n",
+		old:  "		c.TargetSessionAttrs = pq.TargetSessionAttrsPrimary\n",
 		new:  "",
 		pkg:  "./internal/platform/postgres", test: "TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary",
 	},

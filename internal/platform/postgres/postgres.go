@@ -74,11 +74,11 @@ func Connector(cfg Config) (*pq.Connector, error) {
 		return nil, errors.New("the Postgres DSN cannot be parsed; expected postgres://user:password@host:port/database")
 	}
 	// A replica is behind, and what is decided from it is decided from the past. The
-	// server says what it is when a connection begins: this asks it nothing.
+	// server says what it is when a connection begins: this asks it nothing. A session
+	// that may only read is welcome on the primary, so read-write is not asked for.
 	switch c.TargetSessionAttrs {
-	case "", pq.TargetSessionAttrsAny:
-		c.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite
-	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+	case "", pq.TargetSessionAttrsAny, pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+		c.TargetSessionAttrs = pq.TargetSessionAttrsPrimary
 	default:
 		return nil, fmt.Errorf("target_session_attrs=%s asks for a replica, and nothing is decided from one; leave it out, or write read-write", c.TargetSessionAttrs)
 	}

@@ -1,8 +1,10 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -298,14 +300,54 @@ func TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary(t *te
 		require.ErrorContains(t, err, attrs)
 		require.NotContains(t, err.Error(), "secret")
 	}
-	// A server that is read-only is to a connection what a replica is.
 	for _, attrs := range []string{"", "&target_session_attrs=any", "&target_session_attrs=read-write"} {
-		dsn, err := url.Parse(devtest.DSN(t))
-		require.NoError(t, err)
-		dsn.RawQuery += "&default_transaction_read_only=on" + attrs
-		db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn.String()})
+		dsn := devtest.DSN(t)
+		db, err := postgres.Open(t.Context(), postgres.Config{DSN: asReplica(t, dsn) + attrs})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
-		require.ErrorContains(t, db.Ping(t.Context()), "read-only", attrs)
+		require.ErrorContains(t, db.Ping(t.Context()), "hot standby", attrs)
+
+		// A session that may only read is no replica's: lessons look with one.
+		db, err = postgres.Open(t.Context(), postgres.Config{DSN: dsn + "&default_transaction_read_only=on" + attrs})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		require.NoError(t, db.Ping(t.Context()), attrs)
 	}
+}
+
+// asReplica is a way to a server on which it says of itself that it is a standby.
+func asReplica(t *testing.T, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	host := u.Host
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", host)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
+			go func() {
+				defer client.Close()
+				for buffer := make([]byte, 64<<10); ; {
+					n, err := server.Read(buffer)
+					said := bytes.ReplaceAll(buffer[:n], []byte("S\x00\x00\x00\x17in_hot_standby\x00off\x00"), []byte("S\x00\x00\x00\x16in_hot_standby\x00on\x00"))
+					if _, failed := client.Write(said); failed != nil || err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	u.Host = l.Addr().String()
+	return u.String()
 }

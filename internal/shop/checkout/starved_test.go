@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,17 +33,15 @@ func TestAPoolOfOneIsEnoughForFiftyClicks(t *testing.T) {
 	t.Parallel()
 	s := pooled(t, 1)
 	payment := s.payment()
-	var paid atomic.Int32
 	together(50, func(i int) {
 		r, err := s.capture(payment, []string{"K1", "K2"}[i%2], "tok_ok")
 		for errors.Is(err, idempotency.ErrInProgress) {
 			r, err = s.capture(payment, []string{"K1", "K2"}[i%2], "tok_ok")
 		}
-		if err == nil && r.Answer.Status == 200 {
-			paid.Add(1)
+		if err != nil || r.Answer.Status != 200 {
+			t.Errorf("click %d: status %d, %v", i, r.Answer.Status, err)
 		}
 	})
-	require.EqualValues(t, 50, paid.Load())
 	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
 

@@ -43,9 +43,9 @@ DO $$ BEGIN
 END $$`
 }
 
-// pendingTable holds what is to be published and nothing else. Its dead rows are
-// removed soon, because each page is read past them.
-const pendingTable = `CREATE TABLE pending (partition_no smallint, seq bigint, row_id uuid NOT NULL, lane uuid NOT NULL, PRIMARY KEY (partition_no, seq))
+// pendingColumns are what is to be published and nothing else. Dead rows are removed
+// soon, because each page is read past them.
+const pendingColumns = ` (partition_no smallint, seq bigint, row_id uuid NOT NULL, lane uuid NOT NULL, PRIMARY KEY (partition_no, seq))
   WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)`
 
 var shapes = []shape{
@@ -74,13 +74,16 @@ UPDATE marked SET published_at = statement_timestamp()
 // pendingShape keeps the events as they were written and deletes a narrow row when
 // one is published.
 func pendingShape(name, title string, timed bool) shape {
-	events, pending, times := "events_"+name[len(name)-2:], "pending_"+name[len(name)-2:], "times_"+name[len(name)-2:]
+	events, pending, times := "events", "pending", "times"
+	if timed {
+		events, pending = "events_timed", "pending_timed"
+	}
 	s := shape{
 		name: name, title: title,
 		tables: []string{
 			`CREATE TABLE ` + events + ` (` + eventColumns + `) PARTITION BY RANGE (row_id)`,
 			`CREATE INDEX ON ` + events + ` (aggregate_id, aggregate_version)`, daysOf(events),
-			`CREATE TABLE ` + pending + pendingTable[len("CREATE TABLE pending"):],
+			`CREATE TABLE ` + pending + pendingColumns,
 		},
 		append: `WITH e AS (INSERT INTO ` + events + ` ` + appendRow + ` RETURNING partition_no, seq, row_id, aggregate_id)
 INSERT INTO ` + pending + ` SELECT * FROM e`,

@@ -39,7 +39,7 @@ func TestTheProfileClusterHasThreeNodesThatAreOneAndNothingElseNeedsThem(t *test
 	}
 	for _, setting := range []string{"net_ticktime = ", "cluster_partition_handling = pause_minority", "queue_leader_locator = balanced", "continuous_membership_reconciliation.enabled = true"} {
 		if !strings.Contains(read(t, "deploy/rabbitmq/node.conf"), setting) {
-			t.Errorf("no node is told %s", setting)
+			t.Errorf("the nodes' configuration lacks %s", setting)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (d *demo) superviseStack(ctx context.Context) {
 }
 
 // supervisePair lets the standby take over from a primary that dies. In run.json
-// the two go by what they are now: whoever kills postgres kills the primary.
+// the two go by what they are now: the pid of postgres is always the primary's.
 func (d *demo) supervisePair(ctx context.Context, pair *devstack.Pair) {
 	d.supervisor.set(devstack.RolePrimary, pair.Primary().Process())
 	d.supervisor.set(devstack.RoleStandby, pair.Standby().Process())

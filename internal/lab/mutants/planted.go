@@ -122,7 +122,7 @@ RETURNING event_id`,
 	{
 		name: "ack-across-a-reconnect", breaks: "an ack of a delivery from before a reconnect settles another message, which is lost",
 		file: "internal/platform/rabbit/consumer.go",
-		old:  "	if in.ended {\n		return ErrStale\n	}",
+		old:  "	if in.phase == over {\n		return ErrStale\n	}",
 		new:  "	in.ch = newest",
 		more: []edit{
 			{"internal/platform/rabbit/consumer.go", "	defer in.end()", "	newest = ch"},

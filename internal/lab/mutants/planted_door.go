@@ -84,8 +84,8 @@ var ofDoors = []mutant{
 	{
 		name: "a-reader-that-is-gone-reads", breaks: "a worker whose consumers are gone says that it is ready",
 		file: "internal/platform/rabbit/reading.go",
-		old:  "		if c.readers(queue) == 0 {\n",
-		new:  "		if c.readers(queue) < 0 {\n",
+		old:  "		case readers[reading] > 0:\n",
+		new:  "		case readers[reading] >= 0:\n",
 		pkg:  "./internal/platform/rabbit", test: "TestAQueueIsReadAsLongAsTheBrokerHandsOutAndNotBeforeAndNotAfter",
 	},
 	{

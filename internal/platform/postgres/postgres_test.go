@@ -142,7 +142,13 @@ func TestALostCommitReplyIsUnknownNotFailed(t *testing.T) {
 	direct, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = direct.Close() })
-	proxied, cut := throughProxy(t, dsn)
+	var cut atomic.Bool
+	proxied := throughProxy(t, dsn, func(said []byte) []byte {
+		if cut.Load() {
+			return nil
+		}
+		return said
+	})
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: proxied, PoolSize: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
@@ -187,9 +193,9 @@ func TestACommitWhoseWaitWasCutShortIsUnknownAndNotDone(t *testing.T) {
 	require.Equal(t, 1, merchants(t, db), "and the truth was: committed")
 }
 
-// throughProxy forwards a database's port and, once cut is set, passes on what
-// the client says but breaks the connection instead of passing the answer.
-func throughProxy(t *testing.T, dsn string) (proxied string, cut *atomic.Bool) {
+// throughProxy forwards a database's port. It passes on what the client says, and of
+// each answer what it is made into; of nothing, it breaks the connection instead.
+func throughProxy(t *testing.T, dsn string, answer func(said []byte) []byte) (proxied string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
@@ -197,46 +203,38 @@ func throughProxy(t *testing.T, dsn string) (proxied string, cut *atomic.Bool) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
-	cut = &atomic.Bool{}
 	go func() {
 		for {
 			client, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go relay(client, host, cut)
+			go relay(client, host, answer)
 		}
 	}()
 	u.Host = l.Addr().String()
-	return u.String(), cut
+	return u.String()
 }
 
-func relay(client net.Conn, host string, cut *atomic.Bool) {
+func relay(client net.Conn, host string, answer func(said []byte) []byte) {
 	defer func() { _ = client.Close() }()
 	server, err := (&net.Dialer{}).Dial("tcp", host)
 	if err != nil {
 		return
 	}
 	defer func() { _ = server.Close() }()
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := client.Read(buf)
-			if err != nil {
-				return
-			}
-			if _, err := server.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}()
+	go func() { _, _ = io.Copy(server, client) }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
-		if err != nil || cut.Load() {
+		if err != nil {
 			return
 		}
-		if _, err := client.Write(buf[:n]); err != nil {
+		said := answer(buf[:n])
+		if said == nil {
+			return
+		}
+		if _, err := client.Write(said); err != nil {
 			return
 		}
 	}
@@ -318,36 +316,7 @@ func TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary(t *te
 // asReplica is a way to a server on which it says of itself that it is a standby.
 func asReplica(t *testing.T, dsn string) string {
 	t.Helper()
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
-	host := u.Host
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", host)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
-			go func() {
-				defer client.Close()
-				for buffer := make([]byte, 64<<10); ; {
-					n, err := server.Read(buffer)
-					said := bytes.ReplaceAll(buffer[:n], []byte("S\x00\x00\x00\x17in_hot_standby\x00off\x00"), []byte("S\x00\x00\x00\x16in_hot_standby\x00on\x00"))
-					if _, failed := client.Write(said); failed != nil || err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	u.Host = l.Addr().String()
-	return u.String()
+	return throughProxy(t, dsn, func(said []byte) []byte {
+		return bytes.ReplaceAll(said, []byte("S\x00\x00\x00\x17in_hot_standby\x00off\x00"), []byte("S\x00\x00\x00\x16in_hot_standby\x00on\x00"))
+	})
 }

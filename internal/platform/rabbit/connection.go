@@ -76,10 +76,9 @@ type Conn struct {
 	changed    chan struct{} // closed at the next change of current
 	generation uint64
 	lastErr    error
-	reading    map[string]int // the queues that are read right now, by how many readers
-	changing   map[string]int // those of which a reader is about to begin again
-	declared   bool           // the topology, since this process began
-	lost       chan struct{}  // holds a token when a part of it is missed
+	readers    map[string][over + 1]int // of each queue, by their phase
+	declared   bool                     // the topology, since this process began
+	lost       chan struct{}            // holds a token when a part of it is missed
 }
 
 // Open starts connecting and returns at once: a process may start before its
@@ -91,7 +90,7 @@ func Open(cfg Config) (*Conn, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg.URLs = slices.Clone(cfg.URLs)
 	rand.Shuffle(len(cfg.URLs), func(i, j int) { cfg.URLs[i], cfg.URLs[j] = cfg.URLs[j], cfg.URLs[i] })
-	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), reading: map[string]int{}, changing: map[string]int{}, lost: make(chan struct{}, 1)}
+	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), readers: map[string][over + 1]int{}, lost: make(chan struct{}, 1)}
 	go c.heal()
 	return c, nil
 }

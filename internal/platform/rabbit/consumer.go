@@ -160,7 +160,7 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 			return handed, fmt.Errorf("the channel of queue %s ended", cfg.Queue)
 		case until > 0 && fresh >= until && !leaving:
 			// What is here already is still handed over; then deliveries ends.
-			in.change()
+			in.enter(changing)
 			if err := in.ch.Cancel(tag, false); err != nil {
 				return handed, err
 			}
@@ -179,7 +179,7 @@ func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, e
 	}, nil)
 	switch {
 	case err == nil:
-		in.begun()
+		in.enter(reading)
 	case notFound(err):
 		in.conn.miss()
 	}
@@ -205,46 +205,18 @@ type intake struct {
 	ch    *amqp.Channel
 	queue string
 
-	mu      sync.Mutex
-	open    map[uint64]struct{} // handed over or waiting here, and not settled
-	ended   bool
-	reads   bool // the broker has let it begin
-	changes bool // it ends as a careful reader and begins as one with its whole share
+	mu    sync.Mutex
+	open  map[uint64]struct{} // handed over or waiting here, and not settled
+	phase phase
 }
 
-func (in *intake) end() {
+func (in *intake) end() { in.enter(over) }
+
+func (in *intake) enter(next phase) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.ended = true
-	if in.reads {
-		in.conn.read(in.queue, -1)
-	}
-	in.changed()
-}
-
-// begun is called once or twice: a reader that was careful begins anew.
-func (in *intake) begun() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.reads {
-		in.conn.read(in.queue, 1)
-	}
-	in.reads = true
-	in.changed()
-}
-
-func (in *intake) change() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.conn.begins(in.queue, 1)
-	in.changes = true
-}
-
-func (in *intake) changed() {
-	if in.changes {
-		in.conn.begins(in.queue, -1)
-	}
-	in.changes = false
+	in.conn.enter(in.queue, in.phase, next)
+	in.phase = next
 }
 
 // collect waits for one delivery and then a moment for more. A batch that is
@@ -309,7 +281,7 @@ func Ack(deliveries ...Delivery) error {
 func (in *intake) ack(tags []uint64) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.ended {
+	if in.phase == over {
 		return ErrStale
 	}
 	slices.Sort(tags)

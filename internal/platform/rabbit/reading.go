@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -13,16 +12,23 @@ import (
 // broker knows of no reader.
 var ErrNotRead = errors.New("nothing comes from the queue")
 
-func (c *Conn) read(queue string, readers int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reading[queue] += readers
-}
+// phase is how far a reader of a queue has come.
+type phase int
 
-func (c *Conn) begins(queue string, readers int) {
+const (
+	asking   phase = iota // the broker has not let it begin
+	reading               // also when it begins anew
+	changing              // it ends as a careful reader, to begin with its whole share
+	over
+)
+
+func (c *Conn) enter(queue string, from, to phase) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changing[queue] += readers
+	readers := c.readers[queue]
+	readers[from]--
+	readers[to]++
+	c.readers[queue] = readers
 }
 
 // Reads says whether this connection reads each of the queues and the broker hands
@@ -33,27 +39,29 @@ func (c *Conn) Reads(ctx context.Context, queues ...string) error {
 	if err != nil {
 		return err
 	}
-	for _, queue := range queues {
-		if c.readers(queue) == 0 {
-			return fmt.Errorf("%w: %s has no reader here", ErrNotRead, queue)
-		}
+	known, err := c.known(queues)
+	if err != nil {
+		return err
 	}
-	_, err = answered(ctx, c, func() (struct{}, error) { return struct{}{}, l.handsOut(c.settled(queues)) }, nil)
+	_, err = answered(ctx, c, func() (struct{}, error) { return struct{}{}, l.handsOut(known) }, nil)
 	return err
 }
 
-func (c *Conn) readers(queue string) int {
+// known are the queues of which the broker must know a reader. While one here is
+// about to begin again it knows of none.
+func (c *Conn) known(queues []string) (known []string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.reading[queue]
-}
-
-// settled leaves out the queues whose reader here is about to begin again: for that
-// moment the broker knows of none.
-func (c *Conn) settled(queues []string) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(queues), func(queue string) bool { return c.changing[queue] > 0 })
+	for _, queue := range queues {
+		switch readers := c.readers[queue]; {
+		case readers[changing] > 0:
+		case readers[reading] > 0:
+			known = append(known, queue)
+		default:
+			return nil, fmt.Errorf("%w: %s has no reader here", ErrNotRead, queue)
+		}
+	}
+	return known, nil
 }
 
 func (l *link) handsOut(queues []string) error {

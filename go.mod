@@ -35,6 +35,7 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/time v0.16.0
 	gopkg.in/yaml.v3 v3.0.1
+	payonce/once v0.0.0
 	pgregory.net/rapid v1.3.0
 )
 
@@ -98,3 +99,5 @@ require (
 )
 
 ignore ./web/node_modules
+
+replace payonce/once => ./once

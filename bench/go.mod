@@ -51,6 +51,9 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	payonce/once v0.0.0 // indirect
 )
 
 replace payonce => ..
+
+replace payonce/once => ../once

@@ -41,6 +41,7 @@ var rules = []struct {
 	{"http-client", checkHTTPClients},
 	{"http-server", checkHTTPServers},
 	{"listing", checkListings},
+	{"library", checkLibrary},
 	{"program", checkPrograms},
 	{"wiring", checkWiring},
 	{"transaction", checkTransactions},

@@ -22,6 +22,8 @@
 //	internal/lab       the teaching side: imports every floor, no floor imports it
 //	docs deploy        tests about texts and manifests; nothing but _test.go
 //	bench              measures the house against what is written by hand
+//	once               the patterns, for any program: stands on nothing here, and its
+//	                   core on the standard library alone
 //
 // They stand in several modules, whose one list is scripts/modules: the rules see
 // each, and refuse a go.mod that is not on it.
@@ -32,8 +34,8 @@
 // internal/lab/client, whose requests net/http cannot repeat, and in a short list
 // of files with a reason each) and servers (internal/platform/httpserver, which
 // bounds what a client can hold), for the starting of processes (internal/lab/program
-// and internal/lab/devstack, with such a list too), for transactions (opened by platform/postgres
-// only), for test helpers (never in a binary), and for the words of the business
+// and internal/lab/devstack, with such a list too), for transactions (opened by the adapters
+// of once only), for test helpers (never in a binary), and for the words of the business
 // inside pattern/.
 //
 // # How it looks

@@ -16,6 +16,7 @@ const (
 	edge     floor = "edge"
 	command  floor = "cmd"
 	lab      floor = "lab"
+	library  floor = "once"   // a module of its own: the patterns, for any program
 	beside   floor = "beside" // embedded files, next to floor 0
 	judge    floor = "arch"   // this package: reads the house, imports none of it
 	texts    floor = "texts"  // tests about documents and manifests
@@ -29,14 +30,15 @@ var below = map[floor][]floor{
 	nowhere:  {},
 	beside:   {},
 	judge:    {},
-	platform: {beside, platform},
-	pattern:  {beside, platform, pattern},
-	shop:     {beside, platform, pattern, shop},
-	edge:     {beside, platform, pattern, shop, edge},
-	command:  {beside, platform, pattern, shop, edge},
-	lab:      {beside, judge, platform, pattern, shop, edge, lab},
-	texts:    {beside, judge, platform},
-	measure:  {beside, platform, pattern, shop, edge, lab},
+	library:  {library},
+	platform: {library, beside, platform},
+	pattern:  {library, beside, platform, pattern},
+	shop:     {library, beside, platform, pattern, shop},
+	edge:     {library, beside, platform, pattern, shop, edge},
+	command:  {library, beside, platform, pattern, shop, edge},
+	lab:      {library, beside, judge, platform, pattern, shop, edge, lab},
+	texts:    {library, beside, judge, platform},
+	measure:  {library, beside, platform, pattern, shop, edge, lab},
 }
 
 // floorOf says where a folder stands. The folder is the rule: nothing but its
@@ -51,6 +53,8 @@ func floorOf(dir string) floor {
 		return judge
 	case dir == "bench":
 		return measure
+	case under(dir, string(library)):
+		return library
 	case parts[0] == "cmd" && len(parts) > 1:
 		return command
 	case parts[0] == "internal" && len(parts) > 2:

@@ -15,7 +15,7 @@ var ownClients = map[string]string{
 	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
 
 	"internal/pattern/webhook/webhooktest/webhooktest.go": "a suite goes with its pattern and must not import the laboratory",
-	"internal/platform/nettest/nettest_test.go":           "shows that net/http repeats a keyed request",
+	"once/oncetest/nettest/nettest_test.go":               "shows that net/http repeats a keyed request",
 	"internal/shop/provider/simulated/breaker_test.go":    "counts what net/http repeats",
 
 	"internal/lab/devstack/cluster.go":         "asks the broker; tests inside outbox and saga import devstack, and the room imports both",

@@ -42,7 +42,7 @@ func checkToxiproxy(tree Tree) []Violation {
 		if !strings.HasPrefix(i.path, "github.com/Shopify/toxiproxy") || floorOf(file.Dir()) == lab {
 			return ""
 		}
-		return "toxiproxy stays in internal/lab; tests of a floor use internal/platform/nettest"
+		return "toxiproxy stays in internal/lab; tests of a floor use once/oncetest/nettest"
 	})
 }
 
@@ -64,13 +64,13 @@ func checkWiring(tree Tree) []Violation {
 // openers are the methods of database/sql and sqlx that open a transaction.
 var openers = []string{"Begin", "BeginTx", "Beginx", "BeginTxx", "MustBegin", "MustBeginTx"}
 
-// checkTransactions leaves postgres.InTx the only way into a transaction, with
+// checkTransactions leaves InTx of the adapters the only way into a transaction, with
 // its rollback on panic and its bounded retries. Tests are free: they play the
 // rival who holds a lock.
 func checkTransactions(tree Tree) []Violation {
 	var found []Violation
 	for _, file := range tree.goFiles() {
-		if file.IsTest() || file.IsSuite() || byHand(file) || under(file.Dir(), "internal/platform/postgres") {
+		if file.IsTest() || file.IsSuite() || byHand(file) || under(file.Dir(), "once/pq") || under(file.Dir(), "once/pgx") {
 			continue
 		}
 		for _, selector := range file.selectors {
@@ -126,4 +126,23 @@ func checkNames(tree Tree) []Violation {
 		}
 	}
 	return found
+}
+
+// once's adapters, transport and suites have a library each; the rest of it is taken
+// by programs that have chosen others.
+var beyondCore = []string{"once/pq", "once/pgx", "once/rabbit", "once/oncetest"}
+
+// checkLibrary keeps the core and the patterns of once on the standard library and
+// google/uuid.
+func checkLibrary(tree Tree) []Violation {
+	return checkImports(tree, func(file *File, i imported) string {
+		_, ours := i.ours()
+		switch first, _, _ := strings.Cut(i.path, "/"); {
+		case floorOf(file.Dir()) != library, file.IsTest(), file.IsSuite(), ours, !strings.Contains(first, "."):
+			return "" // the standard library's paths begin with no domain
+		case i.path == "github.com/google/uuid", slices.ContainsFunc(beyondCore, func(dir string) bool { return under(file.Dir(), dir) }):
+			return ""
+		}
+		return fmt.Sprintf("%s: the core of once builds with the standard library and google/uuid; put it into an adapter", i.path)
+	})
 }

@@ -24,9 +24,16 @@ var planted = []struct {
 }{
 	{"a module that is not on the list", "modules", "river/go.mod", "module payonce/river\n"},
 	{"a module whose path is not its folder's", "modules", "bench/go.mod", "module example.com/bench\n"},
-	{"a module on the list that is not there", "modules", "scripts/modules", "modules=(. bench river)\n"},
+	{"a module on the list that is not there", "modules", "scripts/modules", "modules=(. bench once river)\n"},
 	{"a package beside the tools", "modules", "tools/planted.go", "package tools\n"},
 	{"a folder of bench that is not its command", "floor", "bench/river/planted.go", "package river\n"},
+
+	{"an import from once into the shop's house", "floor",
+		"once/planted.go", importing("once", "payonce/internal/platform/postgres")},
+	{"a driver in the core of once", "library",
+		"once/planted.go", importing("once", "github.com/lib/pq")},
+	{"a transaction that once opens beside its adapters", "transaction",
+		"once/schema/planted.go", "package schema\n\nfunc open(db interface{ Begin() error }) { _ = db.Begin() }\n"},
 
 	{"an import from pattern to shop", "floor",
 		"internal/pattern/outbox/planted.go", importing("outbox", "payonce/internal/shop/checkout")},

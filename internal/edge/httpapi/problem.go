@@ -26,6 +26,7 @@ import (
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once"
 )
 
 // refusal is a problem on its way to the client. Unlike an internal error it
@@ -142,7 +143,7 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindLetterUnreadable, "The message does not say which event it is. It can only be discarded.")
 	case errors.Is(err, retry.ErrNoBusinessKey):
 		return no(wire.KindLetterNoBusinessKey, "The consumer's effects have no business key. It can only be discarded.")
-	case noDay(err), postgres.Unavailable(err), postgres.Canceled(err), postgres.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case noDay(err), once.Unavailable(err), once.Canceled(err), once.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable(&checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err})
 	}
 	return no(wire.KindInternal, "Something is wrong on our side. Ask again with the same key; the request id finds this in our logs.")
@@ -169,7 +170,7 @@ func unavailable(e *checkout.UnavailableError) *refusal {
 	switch {
 	case noDay(e.Cause):
 		r = no(wire.KindUnavailable, "The database has no place for the events of today or tomorrow. The operator was alerted. Ask again with the same key.")
-	case postgres.Canceled(e.Cause), postgres.LockTimeout(e.Cause):
+	case once.Canceled(e.Cause), once.LockTimeout(e.Cause):
 		r = no(wire.KindUnavailable, "The database did not answer in time. Ask again with the same key.")
 	case errors.Is(e.Cause, provider.ErrNotSent):
 		r = no(wire.KindProviderUnavailable, "The provider could not be reached; nothing was sent and the card was not charged.")
@@ -197,7 +198,7 @@ func (s *server) alarm(ctx context.Context) {
 
 // refuse writes a problem document and ends the chain.
 func (s *server) refuse(c *gin.Context, err error) {
-	if postgres.MissingReference(err) {
+	if once.MissingReference(err) {
 		// An empty sandbox was removed just now; asked again, it is made again.
 		s.sandboxes.disbelieve(caller.From(c.Request.Context()).Merchant)
 		err = &checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err}

@@ -12,10 +12,10 @@ import (
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/saga"
-	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once"
 )
 
 // VisitRequestRefundResponse implements gen.RequestRefundResponseObject.
@@ -33,7 +33,7 @@ func (s *server) RequestRefund(ctx context.Context, r gen.RequestRefundRequestOb
 		return nil, errNotFound
 	}
 	res, err := s.Refunds.Request(ctx, refund.Ask{Merchant: merchant, Key: key(ctx), Payment: id, Amount: r.Body.AmountMinor, Reason: r.Body.Reason})
-	if errors.Is(err, postgres.ErrCommitUnknown) {
+	if errors.Is(err, once.ErrCommitUnknown) {
 		err = &checkout.UnavailableError{Executed: "unknown", RetryAfter: time.Second, Cause: err}
 	}
 	if err != nil {

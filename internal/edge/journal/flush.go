@@ -12,6 +12,7 @@ import (
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // batchRows bounds one statement; ids of one millisecond stay in order up to 4,096.
@@ -64,7 +65,7 @@ func (j *Journal) flushActivity(ctx context.Context) error {
 		j.mu.Unlock()
 		left -= len(batch)
 		err := insert(ctx, j.opts.DB, insertActivitySQL, activityRows(batch))
-		if err != nil && away(err) && !errors.Is(err, postgres.ErrCommitUnknown) {
+		if err != nil && away(err) && !errors.Is(err, once.ErrCommitUnknown) {
 			return err // not written for certain: it waits for the next flush
 		}
 		j.mu.Lock()
@@ -82,7 +83,7 @@ func (j *Journal) flushActivity(ctx context.Context) error {
 
 // away says whether the failure has nothing to do with the rows.
 func away(err error) bool {
-	return postgres.Unavailable(err) || postgres.Canceled(err) || postgres.LockTimeout(err) ||
+	return once.Unavailable(err) || once.Canceled(err) || once.LockTimeout(err) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -10,6 +10,7 @@ import (
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // AlertKept is about a day that should be gone and is not; its subject is the
@@ -76,7 +77,7 @@ func (k *Keeper) drop(ctx context.Context, table string, d dated) error {
 	}
 	fate, err := k.dropOne(ctx, table, d.Part)
 	switch {
-	case postgres.LockTimeout(err):
+	case once.LockTimeout(err):
 		k.cfg.Log.Info("a partition is in use and stays for now", "partition", d.Part)
 		if d.Late < day.Seconds() {
 			return nil // The next run finds a quieter moment.
@@ -103,7 +104,7 @@ func (k *Keeper) dropOne(ctx context.Context, table, part string) (fate string, 
 			}
 			return tx.Get(ctx, &fate, dropSQL, table, part)
 		})
-		if !postgres.LockTimeout(err) {
+		if !once.LockTimeout(err) {
 			break
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Ahead is how many days of partitions are kept in stock.
@@ -66,7 +67,7 @@ func makeAhead(ctx context.Context, db *postgres.DB, table string) (err error) {
 			var made int
 			return tx.Get(ctx, &made, makeAheadSQL, table, Ahead)
 		})
-		if !postgres.LockTimeout(err) {
+		if !once.LockTimeout(err) {
 			return err
 		}
 		select {

@@ -49,6 +49,9 @@ const (
 	TestPostgresDSN = "PAYONCE_TEST_POSTGRES_DSN"
 	TestAMQPURL     = "PAYONCE_TEST_AMQP_URL"
 	TestBrokerAPI   = "PAYONCE_TEST_BROKER_API"
+	// Those of the module once, which knows nothing of this one.
+	OnceTestPostgres = "ONCE_TEST_POSTGRES"
+	OnceTestAMQP     = "ONCE_TEST_AMQP"
 )
 
 // TestEnvironment is how to hand this stack to test binaries.
@@ -57,5 +60,7 @@ func (s *Stack) TestEnvironment() []string {
 		TestPostgresDSN + "=" + s.PostgresDSN("postgres"),
 		TestAMQPURL + "=" + s.AMQPURL("/"),
 		TestBrokerAPI + "=" + s.BrokerAPI(),
+		OnceTestPostgres + "=" + s.PostgresDSN("postgres"),
+		OnceTestAMQP + "=" + s.AMQPURL("/"),
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/stage"
-	"payonce/internal/platform/nettest"
+	"payonce/once/oncetest/nettest"
 )
 
 // TestALostReplyOfEveryCommitOfARefundSendsTheMoneyBackOnce is the same for a

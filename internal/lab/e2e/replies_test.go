@@ -11,8 +11,8 @@ import (
 
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/stage"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
+	"payonce/once/oncetest/nettest"
 )
 
 // listeners are proxies that read along on the ways of a stage to some places

@@ -23,7 +23,7 @@ type mutant struct {
 	file     string
 	old, new string
 	more     []edit
-	// pkg and test name who must catch it.
+	// pkg and test name who must catch it; of a suite, Test/subtest.
 	pkg  string
 	test string
 	// hangs says that the bug shows as a test that never ends: then, and only then, a
@@ -95,7 +95,7 @@ func (m mutant) plant(ctx context.Context) (string, error) {
 // the stage are mutated too.
 func (m mutant) underTest(ctx context.Context, overlay string) (verdict, text string, err error) {
 	module, pkg := moduleOf(m.pkg)
-	cmd := exec.CommandContext(ctx, "go", "-C", module, "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+m.test+"$", pkg)
+	cmd := exec.CommandContext(ctx, "go", "-C", module, "test", "-count=1", "-tags", m.tags, "-overlay", overlay, "-timeout", flags.Timeout.String(), "-run", "^"+strings.ReplaceAll(m.test, "/", "$/^")+"$", pkg)
 	cmd.Env = append(os.Environ(), program.OverlayVariable+"="+overlay)
 	if m.provider != nil {
 		cmd.Env = append(cmd.Env, noticedVariable+"="+m.provider.noticed)

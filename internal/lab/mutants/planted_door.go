@@ -104,10 +104,10 @@ var ofDoors = []mutant{
 	},
 	{
 		name: "a-replica-will-do", breaks: "what a replica says, which is of the past, decides",
-		file: "internal/platform/postgres/postgres.go",
+		file: "once/pq/open.go",
 		old:  "		c.TargetSessionAttrs = pq.TargetSessionAttrsPrimary\n",
 		new:  "",
-		pkg:  "./internal/platform/postgres", test: "TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary",
+		pkg:  "./once/pq", test: "TestNoConnectionAsksForAReplicaAndOneThatSaysNothingAsksForThePrimary",
 	},
 	{
 		name: "a-lost-queue-stays-lost", breaks: "a queue that was deleted stays away until a process starts",

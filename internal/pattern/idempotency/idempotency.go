@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Answer is an outcome as the client gets it. These parts are stored and
@@ -138,7 +139,7 @@ func (k *Keys) Do(ctx context.Context, r Request, effect func(tx postgres.Tx) (A
 		}
 		return err
 	})
-	if Taken(err) || errors.Is(err, postgres.ErrCommitUnknown) {
+	if Taken(err) || errors.Is(err, once.ErrCommitUnknown) {
 		// Either a twin won, or we may have won without hearing of it.
 		lost := err
 		out, found, err := k.replay(ctx, r, f)
@@ -147,7 +148,7 @@ func (k *Keys) Do(ctx context.Context, r Request, effect func(tx postgres.Tx) (A
 		}
 		return out, err
 	}
-	if postgres.LockTimeout(err) {
+	if once.LockTimeout(err) {
 		return Outcome{}, ErrInProgress
 	}
 	return out, err

@@ -18,6 +18,7 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once"
 )
 
 // Runner feeds a [Handler] from a queue, each event once.
@@ -156,7 +157,7 @@ func (r *Runner) process(ctx context.Context, items []item) {
 // the deadline, and only the first is worth waiting for.
 func (r *Runner) away(ctx context.Context, err error) bool {
 	if !errors.Is(err, context.DeadlineExceeded) {
-		return postgres.Unavailable(err)
+		return once.Unavailable(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -13,10 +13,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest/nettest"
 )
 
 var schedule = retry.Schedule{50 * time.Millisecond, 100 * time.Millisecond}

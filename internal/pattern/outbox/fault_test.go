@@ -10,6 +10,7 @@ import (
 
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once"
 )
 
 // feed appends events in small transactions while the test breaks things.
@@ -24,7 +25,7 @@ func (s *stage) feed(events []Event) (done <-chan struct{}) {
 					break
 				}
 				s.t.Logf("append again: %v", err) // The rows' ids are the same: a commit that was lost and was not would say so.
-				if postgres.UniqueViolation(err) {
+				if once.UniqueViolation(err) {
 					break
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"payonce/internal/platform/postgres"
+	oncepq "payonce/once/pq"
 )
 
 // owner takes and keeps the right to publish some of the partitions. All its
@@ -81,7 +82,7 @@ func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *as
 
 // join opens a session, takes a place among the living and calls then.
 func (o owner) join(ctx context.Context, then func(s *session) error) error {
-	connector, err := postgres.Connector(o.cfg)
+	connector, err := oncepq.Connector(o.cfg)
 	if err != nil {
 		return err
 	}

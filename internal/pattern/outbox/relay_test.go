@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest/nettest"
 )
 
 // queues: reader gets everything of type thing.happened, full has room for one.

@@ -12,6 +12,7 @@ import (
 
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	oncepq "payonce/once/pq"
 )
 
 // partitionLocks says which server process holds which partition.
@@ -260,7 +261,7 @@ func TestARelayFromBeforePartitionsAndOneFromAfterNeverPublishSideBySide(t *test
 // lockAlone asks for the lock as a relay did that owned everything.
 func lockAlone(t *testing.T, dsn string, mine *bool) *sql.DB {
 	t.Helper()
-	connector, err := postgres.Connector(postgres.Config{DSN: dsn})
+	connector, err := oncepq.Connector(postgres.Config{DSN: dsn})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Class says what trying again can change. It is decided here and nowhere else:
@@ -104,7 +105,7 @@ func ClassOf(err error) Class {
 	switch {
 	case errors.As(err, &c):
 		return c.class
-	case errors.Is(err, postgres.ErrCommitUnknown):
+	case errors.Is(err, once.ErrCommitUnknown):
 		return ClassAmbiguous
 	case postgres.Violated(err) != "":
 		return ClassPermanent

@@ -11,7 +11,7 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/retry/retrytest"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 func TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown(t *testing.T) {
@@ -42,7 +42,7 @@ func TestEachErrorHasOneClassThroughAnyWrapping(t *testing.T) {
 		},
 		retry.ClassAmbiguous: {
 			retry.Ambiguous(plain),
-			fmt.Errorf("outer: %w", postgres.ErrCommitUnknown),
+			fmt.Errorf("outer: %w", once.ErrCommitUnknown),
 		},
 	} {
 		for _, err := range errs {

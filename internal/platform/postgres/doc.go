@@ -10,7 +10,7 @@
 //     package can make one. A function that takes a Tx is therefore only
 //     callable inside a transaction; handing it the pool does not compile.
 //   - A failed COMMIT is not a failed transaction. If the server's answer was
-//     lost the error is [ErrCommitUnknown]: read to find out.
+//     lost the error is [once.ErrCommitUnknown]: read to find out.
 //
 // Why single statements are dangerous: database/sql silently runs a statement
 // again when the connection breaks after the server committed it (seen with

@@ -9,13 +9,15 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	oncepq "payonce/once/pq"
 )
 
 func migrator(cfg Config, files fs.FS) (*goose.Provider, *sql.DB, error) {
 	cfg.StatementTimeout = 5 * time.Minute
 	cfg.LockTimeout = 10 * time.Second
 	cfg.IdleInTxTimeout = 5 * time.Minute
-	connector, err := Connector(cfg)
+	connector, err := oncepq.Connector(cfg)
 	if err != nil {
 		return nil, nil, err
 	}

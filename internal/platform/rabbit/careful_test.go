@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest/nettest"
 )
 
 // What a consumer holds when it dies is counted a delivery, and the broker gives

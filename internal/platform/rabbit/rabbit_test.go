@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest/nettest"
 )
 
 const (

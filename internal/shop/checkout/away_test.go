@@ -10,10 +10,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/once/oncetest/nettest"
 )
 
 // behindGate is a shop whose database can be taken away.

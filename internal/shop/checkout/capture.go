@@ -14,6 +14,7 @@ import (
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once"
 )
 
 // Capture asks to charge a payment.
@@ -102,7 +103,7 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 		return res, false, nil
 	case errors.Is(err, errNotClaimable):
 		return s.unclaimable(ctx, d)
-	case postgres.LockTimeout(err):
+	case once.LockTimeout(err):
 		return res, false, idempotency.ErrInProgress
 	case err != nil:
 		return res, false, maybeExecuted(err)

@@ -10,6 +10,7 @@ import (
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	"payonce/once"
 )
 
 // claimSQL is tx1 in one round trip. The key's row is inserted from the guarded
@@ -100,7 +101,7 @@ func (s *Service) ownClaim(ctx context.Context, c Capture, token uuid.UUID, why 
 // the claim would stand with nobody who knows of it until its lease ends.
 func again(run func() error) error {
 	err := run()
-	if postgres.Unavailable(err) {
+	if once.Unavailable(err) {
 		err = run()
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once"
 )
 
 // current finds the attempt that may be finished: this number, this fence,
@@ -167,7 +168,7 @@ func (s *Service) insist(ctx context.Context, run func() error) error {
 	pause := 50 * time.Millisecond
 	for {
 		err := run()
-		if err == nil || !(postgres.Unavailable(err) || postgres.LockTimeout(err) || postgres.Retriable(err)) {
+		if err == nil || !(once.Unavailable(err) || once.LockTimeout(err) || once.Retriable(err)) {
 			return err
 		}
 		select {

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
+	"payonce/once/oncetest/nettest"
 )
 
 func guarded(t *testing.T, name string) string {

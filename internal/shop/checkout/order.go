@@ -16,6 +16,7 @@ import (
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once"
 )
 
 // PlaceOrder asks for tickets.
@@ -88,9 +89,9 @@ func (s *Service) keyed(err error) error {
 	// Who classed it first knew whether something had happened by then.
 	case errors.As(err, &away), errors.As(err, &mismatch), errors.Is(err, idempotency.ErrInProgress):
 		return err
-	case errors.Is(err, postgres.ErrCommitUnknown):
+	case errors.Is(err, once.ErrCommitUnknown):
 		return maybeExecuted(err)
-	case postgres.Unavailable(err), postgres.Canceled(err):
+	case once.Unavailable(err), once.Canceled(err):
 		return notExecuted(err)
 	}
 	return err

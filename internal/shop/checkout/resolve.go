@@ -169,7 +169,7 @@ func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, err
 		return nil, err
 	}
 	return func(ctx context.Context, tx postgres.Tx, _ uuid.UUID) error {
-		return once(ctx, tx, finaliseSQL.Query(), args...)
+		return oneRow(ctx, tx, finaliseSQL.Query(), args...)
 	}, nil
 }
 
@@ -198,7 +198,7 @@ func (s *Service) adopt(latest attempt, c provider.Charge) effect {
 		if err != nil {
 			return err
 		}
-		return once(ctx, tx, finaliseSQL.Query(), args...)
+		return oneRow(ctx, tx, finaliseSQL.Query(), args...)
 	}
 }
 
@@ -211,7 +211,7 @@ const stillSQL = `SELECT count(*) FROM payments WHERE id = $1 AND attempt_no = $
 // reopen keeps what is stored and lets the next attempt start.
 func reopen(p Payment) effect {
 	return func(ctx context.Context, tx postgres.Tx, _ uuid.UUID) error {
-		if err := once(ctx, tx, stillSQL, p.ID, p.AttemptNo); err != nil {
+		if err := oneRow(ctx, tx, stillSQL, p.ID, p.AttemptNo); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, reopenSQL, p.ID)
@@ -219,9 +219,9 @@ func reopen(p Payment) effect {
 	}
 }
 
-// once runs a statement that counts what it finds; nothing found means that
-// somebody was faster.
-func once(ctx context.Context, tx postgres.Tx, query string, args ...any) error {
+// oneRow runs a statement that counts what it finds; nothing found means that
+// another was faster.
+func oneRow(ctx context.Context, tx postgres.Tx, query string, args ...any) error {
 	var n int
 	if err := tx.Get(ctx, &n, query, args...); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/idempotency"
-	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	"payonce/once"
 )
 
 // Sweeper finishes attempts that nobody came back for: a process died, a client
@@ -57,7 +57,7 @@ func (w Sweeper) Run(ctx context.Context) error {
 		if away && err == nil {
 			w.Service.Hurry(ctx) // the database is back
 		}
-		away = postgres.Unavailable(err)
+		away = once.Unavailable(err)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -11,9 +11,9 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/nettest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest/nettest"
 )
 
 // schedule is short, so that a retry costs a test nothing.

@@ -12,22 +12,22 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/nettest"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/oncetest"
+	"payonce/once/oncetest/nettest"
+	oncepq "payonce/once/pq"
 )
 
 var ends = []nettest.End{nettest.Close, nettest.Reset}
 
-func behindProxy(t *testing.T) (*nettest.Proxy, *postgres.DB, func(query string) int) {
+func behindProxy(t *testing.T) (*nettest.Proxy, *oncepq.DB, func(query string) int) {
 	t.Helper()
-	dsn := devtest.EmptyDSN(t)
+	dsn := oncetest.Postgres(t)
 	proxy := nettest.NewProxy(t, dsn)
-	open := func(dsn string) *postgres.DB {
-		db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, PoolSize: 2})
+	open := func(dsn string) *oncepq.DB {
+		db, err := oncepq.Open(oncepq.Config{DSN: dsn, PoolSize: 2})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
 		return db
@@ -35,18 +35,20 @@ func behindProxy(t *testing.T) (*nettest.Proxy, *postgres.DB, func(query string)
 	straight, behind := open(dsn), open(proxy.URL())
 	exec(t, straight, `CREATE TABLE clicks (n integer)`)
 	return proxy, behind, func(query string) (n int) {
-		require.NoError(t, straight.Get(t.Context(), &n, query))
+		rows, err := straight.Read(t.Context(), query)
+		_, err = once.One(rows, err, &n)
+		require.NoError(t, err)
 		return n
 	}
 }
 
-func exec(t *testing.T, db *postgres.DB, query string, args ...any) {
+func exec(t *testing.T, db *oncepq.DB, query string, args ...any) {
 	t.Helper()
 	require.NoError(t, insert(t.Context(), db, query, args...))
 }
 
-func insert(ctx context.Context, db *postgres.DB, query string, args ...any) error {
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+func insert(ctx context.Context, db *oncepq.DB, query string, args ...any) error {
+	return db.InTx(ctx, func(tx once.Tx) error {
 		_, err := tx.Exec(ctx, query, args...)
 		return err
 	})
@@ -62,7 +64,7 @@ func TestALostReplyOfCommitIsUnknownAndTheRowIsThereOnce(t *testing.T) {
 			proxy, db, count := behindProxy(t)
 			exec(t, db, click, 1)
 			loss := proxy.Lose(nettest.Commit(click), end)
-			require.ErrorIs(t, insert(t.Context(), db, click, 2), postgres.ErrCommitUnknown)
+			require.ErrorIs(t, insert(t.Context(), db, click, 2), once.ErrCommitUnknown)
 			require.True(t, loss.Happened())
 			require.Equal(t, 1, count(`SELECT count(*) FROM clicks WHERE n = 2`), "it was committed")
 			exec(t, db, click, 3)
@@ -106,7 +108,7 @@ func TestWhatPostgresRefusesIsNotLost(t *testing.T) {
 	loss := proxy.Lose(nettest.Commit("INSERT INTO"), nettest.Reset)
 	require.Error(t, insert(t.Context(), db, `INSERT INTO nowhere (n) VALUES ($1)`, 1))
 	require.False(t, loss.Happened())
-	require.ErrorIs(t, insert(t.Context(), db, click, 1), postgres.ErrCommitUnknown)
+	require.ErrorIs(t, insert(t.Context(), db, click, 1), once.ErrCommitUnknown)
 	require.True(t, loss.Happened())
 	require.Equal(t, 1, count(`SELECT count(*) FROM clicks`))
 }

@@ -72,9 +72,9 @@ func (s *session) asked(kind byte, body []byte) {
 func (s *session) run(query string) {
 	switch {
 	case s.next != nil:
-	case strings.HasPrefix(query, "BEGIN"):
+	case beginsWith(query, "BEGIN"):
 		s.ran = nil
-	case strings.HasPrefix(query, "COMMIT"):
+	case beginsWith(query, "COMMIT"):
 		all := strings.Join(s.ran, "\x00")
 		s.next = s.proxy.take(commit, func(marker string) bool { return strings.Contains(all, marker) })
 	case s.status == idle:
@@ -82,6 +82,11 @@ func (s *session) run(query string) {
 	default:
 		s.ran = append(s.ran, query)
 	}
+}
+
+// Drivers write the words of a transaction in the case that they like.
+func beginsWith(query, word string) bool {
+	return len(query) >= len(word) && strings.EqualFold(query[:len(word)], word)
 }
 
 // answers reads what the server says and holds it back while it may be the

@@ -1,0 +1,215 @@
+package oncepq
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/lib/pq"
+
+	"payonce/once"
+)
+
+// DB is a pool of connections.
+type DB struct {
+	pool *sql.DB
+	dsn  string
+
+	mu       sync.RWMutex
+	prepared map[string]*sql.Stmt
+}
+
+var _ once.DB = (*DB)(nil)
+
+// New is the adapter over a pool of lib/pq that exists. The DSN is for LISTEN, which
+// needs a connection of its own.
+func New(pool *sql.DB, dsn string) *DB {
+	return &DB{pool: pool, dsn: dsn, prepared: map[string]*sql.Stmt{}}
+}
+
+// Pool is what the adapter was made over.
+func (db *DB) Pool() *sql.DB { return db.pool }
+
+// Close ends every connection.
+func (db *DB) Close() error { return db.pool.Close() }
+
+// InTx implements [once.DB]. Inside fn nothing else of the pool is used: with a pool of
+// one that waits for itself without end.
+func (db *DB) InTx(ctx context.Context, fn func(tx once.Tx) error) error {
+	return db.Transact(ctx, func(tx *Tx) error { return fn(tx) })
+}
+
+// Transact is InTx with this adapter's own [Tx], for code that needs the driver's.
+func (db *DB) Transact(ctx context.Context, fn func(tx *Tx) error) error {
+	return once.Attempts(ctx, func() error {
+		unprepared, err := db.transaction(ctx, fn)
+		// Outside the transaction, because preparing takes a connection.
+		for _, query := range unprepared {
+			if _, err := db.Prepared(context.WithoutCancel(ctx), query); err != nil {
+				break
+			}
+		}
+		return err
+	})
+}
+
+func (db *DB) transaction(ctx context.Context, fn func(tx *Tx) error) (unprepared []string, err error) {
+	raw, err := db.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	tx := &Tx{raw: raw, db: db}
+	// Deferred, so that a panic in fn rolls back too. After a commit it is a
+	// no-op that answers ErrTxDone.
+	defer func() { _ = raw.Rollback() }()
+	if err := fn(tx); err != nil {
+		return tx.unprepared, err
+	}
+	err = raw.Commit()
+	// database/sql looks at the context and at its own state before it sends anything,
+	// and lib/pq commits no transaction of which a statement has failed.
+	unsent := errors.Is(err, sql.ErrTxDone) || errors.Is(err, pq.ErrInFailedTransaction) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return tx.unprepared, once.Committed(ctx, err, unsent)
+}
+
+// Prepared returns the prepared form of a statement; database/sql prepares it once
+// on each connection that runs it. Queries are constants, so the set is small. It is
+// never called inside a transaction.
+func (db *DB) Prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := db.known(query); s != nil {
+		return s, nil
+	}
+	s, err := db.pool.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if twin := db.prepared[query]; twin != nil {
+		_ = s.Close()
+		return twin, nil
+	}
+	db.prepared[query] = s
+	return s, nil
+}
+
+func (db *DB) known(query string) *sql.Stmt {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.prepared[query]
+}
+
+// Read implements [once.DB].
+func (db *DB) Read(ctx context.Context, query string, args ...any) (once.Rows, error) {
+	s, err := db.Prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.QueryContext(ctx, args...) //nolint:rowserrcheck // its caller's
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// Constraint implements [once.DB].
+func (db *DB) Constraint(err error) string { return Constraint(err) }
+
+// Constraint is the name of the constraint by which the server refused a write, or "".
+func Constraint(err error) string {
+	var server *pq.Error
+	if errors.As(err, &server) && strings.HasPrefix(string(server.Code), "23") {
+		return server.Constraint
+	}
+	return ""
+}
+
+// Tx is a transaction of this adapter.
+type Tx struct {
+	raw        *sql.Tx
+	db         *DB
+	unprepared []string
+}
+
+// Raw is the driver's transaction. Its owner is [DB.Transact], which ends it.
+func (t *Tx) Raw() *sql.Tx { return t.raw }
+
+// Prepared is the statement, prepared, on the transaction's connection, or nil when the
+// pool has not prepared it yet: then it is prepared after the transaction.
+func (t *Tx) Prepared(ctx context.Context, query string) *sql.Stmt {
+	if s := t.db.known(query); s != nil {
+		return t.raw.StmtContext(ctx, s)
+	}
+	t.unprepared = append(t.unprepared, query)
+	return nil
+}
+
+// Exec implements [once.Tx].
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	var result sql.Result
+	var err error
+	if s := t.Prepared(ctx, query); s != nil {
+		result, err = s.ExecContext(ctx, args...)
+	} else {
+		result, err = t.raw.ExecContext(ctx, query, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// Query implements [once.Tx].
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (once.Rows, error) {
+	var rows *sql.Rows
+	var err error
+	if s := t.Prepared(ctx, query); s != nil {
+		rows, err = s.QueryContext(ctx, args...) //nolint:rowserrcheck // its caller's
+	} else {
+		rows, err = t.raw.QueryContext(ctx, query, args...) //nolint:rowserrcheck // its caller's
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// Session implements [once.DB].
+func (db *DB) Session(ctx context.Context) (once.Session, error) {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn}, nil
+}
+
+type session struct{ conn *sql.Conn }
+
+func (s *session) Do(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := s.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (s *session) Read(ctx context.Context, query string, args ...any) (once.Rows, error) {
+	rows, err := s.conn.QueryContext(ctx, query, args...) //nolint:rowserrcheck // its caller's
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// A connection that its driver calls bad is closed and does not go back to the pool.
+func (s *session) Close() error {
+	err := s.conn.Raw(func(any) error { return driver.ErrBadConn })
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}

@@ -19,7 +19,6 @@ import (
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/httpserver"
 	"payonce/internal/platform/postgres"
@@ -28,6 +27,7 @@ import (
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
+	"payonce/once/webhook"
 	"payonce/web"
 )
 

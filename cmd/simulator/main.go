@@ -19,9 +19,9 @@ import (
 
 	"payonce/internal/lab/lesson"
 	"payonce/internal/lab/world"
-	"payonce/internal/pattern/webhook"
 	appconfig "payonce/internal/platform/config"
 	"payonce/internal/platform/process"
+	"payonce/once/webhook"
 )
 
 // config is every setting; kong makes flags, variables and help from it.

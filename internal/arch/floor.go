@@ -71,13 +71,32 @@ func floorOf(dir string) floor {
 func byHand(f *File) bool { return floorOf(f.Dir()) == measure }
 
 // unitOf names the pattern or the part of the shop a folder belongs to:
-// "inbox" for internal/pattern/inbox/inboxtest.
+// "inbox" for internal/pattern/inbox/inboxtest, "webhook" for once/webhook.
 func unitOf(dir string) string {
 	parts := strings.Split(dir, "/")
+	if floorOf(dir) == library && len(parts) > 1 {
+		return parts[1]
+	}
 	if len(parts) < 3 {
 		return dir
 	}
 	return parts[2]
+}
+
+// notPatterns are the folders of once that are none: its tables, its adapters, and what
+// tests of the patterns need.
+var notPatterns = []string{"schema", "pq", "pgx", "oncetest"}
+
+// patternOf returns the folder of the pattern that dir belongs to, in the house or in
+// once.
+func patternOf(dir string) (folder string, ok bool) {
+	switch unit := unitOf(dir); {
+	case floorOf(dir) == pattern:
+		return "internal/pattern/" + unit, true
+	case floorOf(dir) == library && dir != string(library) && !slices.Contains(notPatterns, unit):
+		return string(library) + "/" + unit, true
+	}
+	return "", false
 }
 
 // contracts are the packages of the shop that exist to be shared: values, wire
@@ -105,6 +124,10 @@ func siblings(where floor, from, to string) bool {
 		return slices.Contains(contracts, b)
 	case where == pattern:
 		return slices.Contains(friends[a], b)
+	case where == library:
+		_, fromPattern := patternOf(from)
+		_, toPattern := patternOf(to)
+		return !fromPattern || !toPattern || slices.Contains(friends[a], b)
 	}
 	return true
 }

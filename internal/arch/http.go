@@ -14,9 +14,9 @@ var ownClients = map[string]string{
 	"internal/shop/provider/simulated/simulated.go": "the shop's way to its provider: no floor imports the laboratory, and its keys make a repetition harmless",
 	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
 
-	"internal/pattern/webhook/webhooktest/webhooktest.go": "a suite goes with its pattern and must not import the laboratory",
-	"once/oncetest/nettest/nettest_test.go":               "shows that net/http repeats a keyed request",
-	"internal/shop/provider/simulated/breaker_test.go":    "counts what net/http repeats",
+	"once/webhook/webhooktest/webhooktest.go":          "a suite goes with its pattern and must not import the laboratory",
+	"once/oncetest/nettest/nettest_test.go":            "shows that net/http repeats a keyed request",
+	"internal/shop/provider/simulated/breaker_test.go": "counts what net/http repeats",
 
 	"internal/lab/devstack/cluster.go":         "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
 	"internal/lab/devstack/devtest/devtest.go": "asks the broker; tests inside outbox and saga import devtest, and the room imports both",

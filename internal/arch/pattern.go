@@ -15,13 +15,13 @@ import (
 var business = regexp.MustCompile(`(?i:payment|refund|ticket|ledger|capture)|(?:^|[^a-zA-Z])(?i:cents)|Cents`)
 
 // checkVocabulary refuses business words in the identifiers, the string
-// literals and the SQL of pattern/. Comments may use them: an essay without an
+// literals and the SQL of pattern/ and once. Comments may use them: an essay without an
 // example convinces nobody.
 func checkVocabulary(tree Tree) []Violation {
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
 		file := tree[name]
-		if floorOf(file.Dir()) != pattern {
+		if on := floorOf(file.Dir()); on != pattern && on != library {
 			continue
 		}
 		if file.AST == nil {
@@ -54,8 +54,7 @@ func wordsInSQL(file *File) []Violation {
 func patterns(tree Tree) map[string][]*File {
 	folders := map[string][]*File{}
 	for _, file := range tree.goFiles() {
-		if floorOf(file.Dir()) == pattern {
-			folder := "internal/pattern/" + unitOf(file.Dir())
+		if folder, ok := patternOf(file.Dir()); ok {
 			folders[folder] = append(folders[folder], file)
 		}
 	}

@@ -13,6 +13,9 @@ var (
 	created = regexp.MustCompile(`(?i)\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z_][a-z0-9_.]*)`)
 )
 
+// onceSchema is where the tables of the patterns in once are.
+const onceSchema = "once/schema"
+
 // checkPatternTables asks that a table a pattern writes is one it brings
 // along in its schema.sql: whoever copies the folder gets the table too, and
 // nobody writes into somebody else's.
@@ -20,7 +23,10 @@ func checkPatternTables(tree Tree) []Violation {
 	var found []Violation
 	for folder, files := range patterns(tree) {
 		owned := map[string]bool{}
-		if schema := tree[folder+"/schema.sql"]; schema != nil {
+		for name, schema := range tree {
+			if name != folder+"/schema.sql" && !(under(folder, string(library)) && under(name, onceSchema)) {
+				continue
+			}
 			for _, match := range created.FindAllStringSubmatch(schema.Src, -1) {
 				owned[match[1]] = true
 			}
@@ -86,7 +92,7 @@ func checkPatternSchemas(tree Tree) []Violation {
 	}
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
-		if file := tree[name]; file.AST == nil && floorOf(file.Dir()) == pattern {
+		if file := tree[name]; file.AST == nil && floorOf(file.Dir()) == pattern || file.AST == nil && under(name, onceSchema) {
 			found = append(found, differences(file, migrated)...)
 		}
 	}

@@ -21,11 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/world"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/webhook"
 )
 
 // noticedVariable holds what must have noticed a provider that breaks its

@@ -19,12 +19,12 @@ import (
 	"payonce/internal/edge/journal"
 	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
+	"payonce/once/webhook"
 )
 
 // Options is everything the edge needs. Required are DB, Checkout, Refunds,

@@ -8,9 +8,9 @@ import (
 
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/fault"
 	"payonce/internal/shop/provider"
+	"payonce/once/webhook"
 )
 
 // signed lets a message of the provider in: 400, 401. It stands before

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 // badWebhook is one line of testdata/bad_input/webhook.jsonl: a delivery that is

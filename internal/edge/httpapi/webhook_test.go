@@ -9,9 +9,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/httpapi"
-	"payonce/internal/pattern/webhook"
-	"payonce/internal/pattern/webhook/webhooktest"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/webhook"
+	"payonce/once/webhook/webhooktest"
 )
 
 // Two secrets are valid, as while one is replaced by the other.

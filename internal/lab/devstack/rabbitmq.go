@@ -37,6 +37,7 @@ type rabbitmq struct {
 	scratch  bool
 	api      bool
 	epmd     *epmd
+	late     int // how often in a row it was not back in time
 }
 
 func (r *rabbitmq) home() string { return filepath.Join(r.dir, r.place) }
@@ -75,12 +76,16 @@ func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
 	limit := 2 * time.Minute
 	if r.cluster != nil && returns {
 		// A node that comes back may wait for a lock that one of the others holds for
-		// it from before; started once more, it does not (seen with 3.10).
-		limit = time.Minute
+		// it from before; started once more, it does not (seen with 3.10). But on a
+		// busy machine two that are each given up after a minute never meet: so each
+		// time a minute more.
+		limit = time.Duration(1+min(r.late, 4)) * time.Minute
 	}
 	if err := process.UntilReady(ctx, limit, r.greets); err != nil {
+		r.late++
 		return nil, errors.Join(err, r.sweep(ctx))
 	}
+	r.late = 0
 	return process, nil
 }
 

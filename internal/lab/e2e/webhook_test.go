@@ -13,8 +13,8 @@ import (
 
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/stage"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/config"
+	"payonce/once/webhook"
 )
 
 // noticesOf counts what the provider's messages about a payment became.

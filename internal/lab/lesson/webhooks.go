@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/client"
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 // webhooks: what the provider tells by itself comes five times, in any order,

@@ -101,7 +101,7 @@ var providers = []mutant{
 	of("delivers-three-times", "each message is delivered three times, in no order", "edge/audit", everyWay,
 		provider{
 			holds:   "a message has one receipt and starts one event",
-			without: []edit{{"internal/pattern/webhook/receipt.go", "	return Known, nil\n", "	return Fresh, nil\n"}},
+			without: []edit{{"once/webhook/receipt.go", "	return Known, nil\n", "	return Fresh, nil\n"}},
 		},
 		edit{world + "webhook.go", "copies: max(1, int(mood.WebhookCopies))", "copies: max(3, int(mood.WebhookCopies))"}),
 	of("tells-of-a-charge-twice", "what became of a charge is told by two messages with two ids", "edge/audit", everyWay,
@@ -126,7 +126,7 @@ var providers = []mutant{
 	of("four-minutes-ahead", "the provider's clock is four minutes ahead of the shop's", "edge/audit", everyWay,
 		provider{
 			holds:   "its messages are believed, and no time of the provider's decides",
-			without: []edit{{"internal/pattern/webhook/webhook.go", "const Tolerance = 5 * time.Minute", "const Tolerance = time.Minute"}},
+			without: []edit{{"once/webhook/webhook.go", "const Tolerance = 5 * time.Minute", "const Tolerance = time.Minute"}},
 		},
 		edit{world + "world.go", "		o.Now = time.Now\n", "		o.Now = func() time.Time { return time.Now().Add(4 * time.Minute) }\n"}),
 	of("turns-away-for-longer", "the first try is answered 429, Retry-After: 1, and one that comes earlier is turned away for half a minute", "shop/checkout",

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 // Schedules of the tries of one message: the delay before each further try.

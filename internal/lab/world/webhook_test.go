@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/world"
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 const sharedSecret = "whsec_bm90IGEgc2VjcmV0LCBhbiBleGFtcGxlIQ=="

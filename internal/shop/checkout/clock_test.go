@@ -9,8 +9,8 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/shop/checkout"
+	"payonce/once/webhook"
 )
 
 const clocksSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

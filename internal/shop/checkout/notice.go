@@ -8,17 +8,20 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
+	"payonce/once/webhook"
 )
 
 // A provider's messages are aggregates of their own, each of one event. Their
 // ids are made of what the provider calls them.
 var messages = uuid.MustParse("7d0f0a4e-5d0c-4f0e-9a39-0d5a8f9be0a1")
+
+// receipts are in the shop's own schema.
+var receipts webhook.Receipts
 
 // Noticed is a message that was received, and whose it is as far as anybody here
 // knows; the zero ids when it is about nothing of ours.
@@ -46,7 +49,7 @@ func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provid
 	err = fault.Point("webhook.before_receipt", got.Merchant, got.Payment)
 	if err == nil {
 		err = postgres.InTx(ctx, s.DB, func(tx postgres.Tx) (err error) {
-			if got.Verdict, err = webhook.Receive(ctx, tx, n.Provider, m); err != nil {
+			if got.Verdict, err = receipts.Receive(ctx, tx, n.Provider, m); err != nil {
 				return err
 			}
 			switch {

@@ -13,13 +13,13 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/inbox/inboxtest"
-	"payonce/internal/pattern/webhook"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/webhook"
 )
 
 func TestWhatTheProviderSaidIsHeardOnceWhateverTheBrokerDoes(t *testing.T) {

@@ -13,16 +13,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/webhook"
-	"payonce/internal/pattern/webhook/webhooktest"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/oncetest"
+	oncepq "payonce/once/pq"
+	"payonce/once/schema"
+	"payonce/once/webhook"
+	"payonce/once/webhook/webhooktest"
 )
 
 // listener is the smallest receiver: it notes each word it is told, an effect
 // that would show every second delivery.
 type listener struct {
-	db       *postgres.DB
+	db       once.DB
 	verifier *webhook.Verifier
 }
 
@@ -37,13 +39,13 @@ func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(refusal(err))
 		return
 	}
-	var heard struct{ Word string }
-	if json.Unmarshal(m.Body, &heard) != nil {
+	var said struct{ Word string }
+	if json.Unmarshal(m.Body, &said) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	err = postgres.InTx(r.Context(), l.db, func(tx postgres.Tx) error {
-		verdict, err := webhook.Receive(r.Context(), tx, "radio", m)
+	err = l.db.InTx(r.Context(), func(tx once.Tx) error {
+		verdict, err := webhook.Receipts{Schema: "radio"}.Receive(r.Context(), tx, "radio", m)
 		switch {
 		case err != nil || verdict == webhook.Known:
 			return err
@@ -51,7 +53,7 @@ func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, err = tx.Exec(r.Context(), `INSERT INTO alarms (id) VALUES ($1) ON CONFLICT DO NOTHING`, m.ID)
 			return err
 		}
-		_, err = tx.Exec(r.Context(), `INSERT INTO words (word) VALUES ($1)`, heard.Word)
+		_, err = tx.Exec(r.Context(), `INSERT INTO words (word) VALUES ($1)`, said.Word)
 		return err
 	})
 	if err != nil {
@@ -73,8 +75,12 @@ func TestTheSmallestReceiverKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 	webhooktest.Run(t, func(t *testing.T) webhooktest.Receiver {
-		db := devtest.Postgres(t)
-		require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
+		db, err := oncepq.Open(oncepq.Config{DSN: oncetest.Postgres(t)})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		_, err = schema.Apply(t.Context(), db, "radio")
+		require.NoError(t, err)
+		require.NoError(t, db.InTx(t.Context(), func(tx once.Tx) error {
 			_, err := tx.Exec(t.Context(), `CREATE TABLE words (word text NOT NULL); CREATE TABLE alarms (id text PRIMARY KEY)`)
 			return err
 		}))
@@ -84,14 +90,16 @@ func TestTheSmallestReceiverKeepsThePromise(t *testing.T) {
 		t.Cleanup(server.Close)
 		counted := func(query string) func() int {
 			return func() (n int) {
-				require.NoError(t, db.Get(t.Context(), &n, query))
+				rows, err := db.Read(t.Context(), query)
+				_, err = once.One(rows, err, &n)
+				require.NoError(t, err)
 				return n
 			}
 		}
 		var n atomic.Int64
 		return webhooktest.Receiver{
 			URL: server.URL, Secrets: secrets, Body: func() []byte { return fmt.Appendf(nil, `{ "word": "w%d" }`, n.Add(1)) },
-			Effects: counted(`SELECT count(*) FROM words`), Receipts: counted(`SELECT count(*) FROM webhook_receipts`), Alerts: counted(`SELECT count(*) FROM alarms`),
+			Effects: counted(`SELECT count(*) FROM words`), Receipts: counted(`SELECT count(*) FROM radio.webhook_receipts`), Alerts: counted(`SELECT count(*) FROM alarms`),
 		}
 	})
 }

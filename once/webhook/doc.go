@@ -13,7 +13,7 @@
 //
 // A message is believed when its signature fits its raw bytes and its timestamp
 // is not far from now ([Verifier.Verify]). It is then written down, in one
-// transaction with whatever it starts ([Receive]), and only then answered with a
+// transaction with whatever it starts ([Receipts.Receive]), and only then answered with a
 // 2xx. Then:
 //
 //   - a message that was not signed with one of our secrets changes nothing, and
@@ -56,7 +56,7 @@
 //
 // # Tables
 //
-// webhook_receipts, one row per provider and message id. See schema.sql.
+// webhook_receipts, one row per provider and message id: payonce/once/schema.
 //
 // Read first: webhook.go (is it theirs), receipt.go (is it new).
 package webhook

@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 // Receiver is what is judged.

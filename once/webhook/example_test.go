@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/webhook"
+	"payonce/once/webhook"
 )
 
 // A sender signs the bytes that it sends; a receiver verifies the bytes that

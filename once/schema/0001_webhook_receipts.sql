@@ -1,4 +1,5 @@
--- What this package needs; the migrations hold the same.
+-- Package webhook: one row for each message of a provider that was believed. A receipt
+-- is kept for longer than the provider repeats a message.
 CREATE TABLE webhook_receipts (
   provider      text        NOT NULL,
   message_id    text        NOT NULL,

@@ -1,0 +1,77 @@
+package schema_test
+
+import (
+	"context"
+	"io/fs"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"payonce/once"
+	"payonce/once/oncetest"
+	oncepgx "payonce/once/pgx"
+	oncepq "payonce/once/pq"
+	"payonce/once/schema"
+)
+
+func adapters(t *testing.T, dsn string) map[string]once.DB {
+	t.Helper()
+	overPq, err := oncepq.Open(oncepq.Config{DSN: dsn})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = overPq.Close() })
+	pool, err := pgxpool.New(t.Context(), dsn)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return map[string]once.DB{"pq": overPq, "pgx": oncepgx.New(pool)}
+}
+
+func TestTwoProcessesApplyAtOnceAndAgainAndEachFileIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(schema.Files, "*.sql")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	type outcome struct {
+		applied int
+		err     error
+	}
+	outcomes := make(chan outcome, 4)
+	for _, db := range adapters(t, oncetest.Postgres(t)) {
+		for range 2 {
+			go func() {
+				applied, err := schema.Apply(context.Background(), db, "billing")
+				outcomes <- outcome{applied, err}
+			}()
+		}
+	}
+	applied := 0
+	for range cap(outcomes) {
+		o := <-outcomes
+		require.NoError(t, o.err)
+		applied += o.applied
+	}
+	require.Equal(t, len(files), applied)
+}
+
+func TestTwoNamesHaveTablesOfTheirOwnInOneDatabase(t *testing.T) {
+	t.Parallel()
+	for driver, db := range adapters(t, oncetest.Postgres(t)) {
+		for _, name := range []once.Name{once.Name("billing_" + driver), once.Name("loyalty_" + driver)} {
+			applied, err := schema.Apply(t.Context(), db, name)
+			require.NoError(t, err)
+			require.Positive(t, applied)
+			var n int
+			rows, err := db.Read(t.Context(), `SELECT count(*) FROM `+once.Schema(name).Table("webhook_receipts"))
+			_, err = once.One(rows, err, &n)
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestANameThatCouldNotBePartOfAnotherIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []once.Name{"", "Billing", "1st", "a-b", `a"b`, "a.b", "abcdefghijklmnopqrstuvwxyz_123456"} {
+		_, err := schema.Apply(t.Context(), nil, name)
+		require.ErrorContains(t, err, "a-z", "%q", name)
+	}
+}

@@ -188,7 +188,7 @@ func (w *worker) wireConsumers(context.Context) error {
 		{Consumer: ledger.Name, Handler: ledger.Consumer{}.Handle},
 		{Consumer: tickets.Name, Handler: tickets.Consumer{}.Handle},
 		{Consumer: email.Name, Handler: email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
-		{Consumer: event.ConsumerSaga, Handler: director.Handle, Committed: director.Committed},
+		{Consumer: event.ConsumerSaga, Handler: director.Handle},
 		// What the provider tells is applied, what it is asked is asked: one queue.
 		{Consumer: event.ConsumerProvider, Handler: providerMessages(charges.Handle, refunds.Handle), Around: w.refunder().Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
 		{Consumer: checkout.RefundsName, Handler: checkout.Refunds{}.Handle},

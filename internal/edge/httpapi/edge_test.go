@@ -204,13 +204,12 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 		Refunds: refund.New(refund.Config{DB: db, Keys: keys, Payments: e.shop, Story: refund.Story(time.Minute, checkout.Refunds{}), Render: wire.Renderer{}, Observer: e.journal}),
 		Audit:   audit.New(audit.Options{DB: db, Books: e.bank, Mailbox: e.box}), Books: e.bank, Mailbox: e.box,
 		Secret: []byte("secret"), OperatorToken: operatorToken, Pages: fs.FS(pages),
-		OnContractBreach: func(err error) { t.Errorf("contract: %v", err) },
-		Log:              slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {
 		c(&o)
 	}
-	e.server = httptest.NewServer(httpapi.New(o))
+	e.server = httptest.NewServer(httpapi.NewConforming(o, func(err error) { t.Errorf("contract: %v", err) }))
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = tail.Run(ctx) })

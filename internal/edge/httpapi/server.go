@@ -72,9 +72,6 @@ type Options struct {
 	Limits        Limits
 	Log           *slog.Logger
 	Now           func() time.Time
-	// OnContractBreach makes every response be checked against the contract and
-	// is told what does not fit. Tests set it.
-	OnContractBreach func(error)
 }
 
 // server answers what the contract asks.
@@ -98,6 +95,11 @@ func init() { gin.SetMode(gin.ReleaseMode) }
 // New makes the handler. It panics when the embedded contract is broken, which
 // only a build can cause.
 func New(o Options) http.Handler {
+	s := newServer(o)
+	return s.outermost(s.routes())
+}
+
+func newServer(o Options) *server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -118,17 +120,17 @@ func New(o Options) http.Handler {
 		o.Hosts = append(slices.Clone(o.Hosts), strings.ToLower(u.Hostname()))
 	}
 	tokens := caller.NewTokens(o.Secret, o.OperatorToken)
-	s := &server{
+	return &server{
 		Options: o, tokens: tokens, sandboxes: newSandboxes(o.DB, tokens, o.Now), contract: mustContract(),
 		limits:    newLimiter(o.Limits.PerSecond, o.Limits.Burst, o.Now),
 		newcomers: newLimiter(o.Limits.SandboxesPerSecond, o.Limits.SandboxBurst, o.Now),
 		streams:   streaming{limit: o.Limits.Streams}, metrics: newMetrics(o.Registry), refused: rate.Sometimes{Interval: time.Second},
 	}
-	return s.outermost(s.routes())
 }
 
-// routes mounts everything. The groups differ in who may ask.
-func (s *server) routes() *gin.Engine {
+// routes mounts everything. The groups differ in who may ask. first sees what the
+// contract describes before all else.
+func (s *server) routes(first ...gin.HandlerFunc) *gin.Engine {
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
@@ -141,7 +143,8 @@ func (s *server) routes() *gin.Engine {
 	e.NoMethod(s.noMethod)
 	e.NoRoute(s.noRoute)
 
-	described := e.Group("", s.conform, s.describe, s.counted, s.sized, s.signed, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
+	described := e.Group("", first...)
+	described.Use(s.describe, s.counted, s.sized, s.signed, s.typed, s.authenticate, s.limit, s.noteAttempt, s.keyed, s.valid, s.existing)
 	strict := gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.refuse(c, invalid(err)) },
 		HandlerErrorFunc:        s.refuse, ResponseErrorHandlerFunc: s.broken,

@@ -23,6 +23,7 @@ type Pair struct {
 
 	mu      sync.Mutex
 	primary int
+	follows *proc.Process // the standby that has had every commit since it began to follow
 }
 
 func newPair(first *postgres, service *Service, port int) *Pair {
@@ -88,6 +89,7 @@ func (p *Pair) start(ctx context.Context, say func(string)) error {
 	if err := p.Primary().Start(ctx); err != nil {
 		return err
 	}
+	p.engines[0].kept = true
 	say(started(p.Primary(), p.engine(true).address(), began))
 	began = time.Now()
 	if err := p.follow(ctx); err != nil {
@@ -117,7 +119,26 @@ func (p *postgres) launchable() error {
 }
 
 func (p *Pair) follow(ctx context.Context) error {
-	return follow(ctx, p.engine(true), p.engine(false), p.Standby())
+	p.nowFollows(nil)
+	if err := follow(ctx, p.engine(true), p.engine(false), p.Standby()); err != nil {
+		return err
+	}
+	p.nowFollows(p.Standby().Process())
+	return nil
+}
+
+func (p *Pair) nowFollows(standby *proc.Process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.follows = standby
+}
+
+// mayTakeOver says whether the standby runs and has had every commit.
+func (p *Pair) mayTakeOver() bool {
+	standby := p.Standby()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return running(standby) && standby.Process() == p.follows
 }
 
 // promote makes the standby the primary. The primary must have ended: it may not
@@ -225,9 +246,9 @@ func running(service *Service) bool {
 }
 
 // replace puts the standby in the primary's place, or starts the primary again
-// where there is none: then it alone has every commit.
+// where there is none that has had every commit: then it alone has.
 func (p *Pair) replace(ctx context.Context) error {
-	if running(p.Standby()) {
+	if p.mayTakeOver() {
 		return p.promote(ctx)
 	}
 	return p.Primary().Start(ctx)

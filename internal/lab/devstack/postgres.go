@@ -30,6 +30,7 @@ type postgres struct {
 	port     int
 	password string
 	scratch  bool
+	kept     bool // what it holds was copied or is in use: where it is missing, nothing is made anew
 }
 
 func (p *postgres) home() string { return filepath.Join(p.dir, p.place) }
@@ -46,6 +47,9 @@ func (p *postgres) dsn(database string) string {
 
 func (p *postgres) launch(ctx context.Context) (*proc.Process, error) {
 	if _, err := os.Stat(filepath.Join(p.data(), "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
+		if p.kept {
+			return nil, fmt.Errorf("%s holds no database: it has to be copied from the other one first", p.data())
+		}
 		if err := p.initialise(ctx); err != nil {
 			return nil, err
 		}

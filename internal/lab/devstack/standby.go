@@ -3,7 +3,6 @@ package devstack
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -43,7 +42,7 @@ func (s *Stack) Standby(ctx context.Context) (*Standby, error) {
 // beside is another server at a place of its own.
 func (p *postgres) beside(place string, port int) *postgres {
 	other := *p
-	other.place, other.port = place, port
+	other.place, other.port, other.kept = place, port, true
 	return &other
 }
 
@@ -62,11 +61,17 @@ func follow(ctx context.Context, from, to *postgres, service *Service) error {
 	}
 	_, err := os.Stat(filepath.Join(to.data(), "standby.signal"))
 	if err != nil || service.Start(ctx) != nil || streams(ctx, from, 5*time.Second) != nil {
-		if err := errors.Join(service.Kill(ctx), copyOf(ctx, from, to), service.Start(ctx)); err != nil {
-			return err
-		}
-		if err := streams(ctx, from, 30*time.Second); err != nil {
-			return err
+		// One after the other: a server that starts where nothing was copied is an empty
+		// one, which must never take over.
+		for _, step := range []func() error{
+			func() error { return service.Kill(ctx) },
+			func() error { return copyOf(ctx, from, to) },
+			func() error { return service.Start(ctx) },
+			func() error { return streams(ctx, from, 30*time.Second) },
+		} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
 	}
 	for _, server := range []*postgres{to, from} {
@@ -120,11 +125,12 @@ func (b *Standby) Address() string { return b.engine.address() }
 
 // Promote makes it the primary, for which nobody waits any more.
 func (b *Standby) Promote(ctx context.Context) error {
-	dsn := b.engine.dsn("postgres")
-	return errors.Join(
-		statement(ctx, dsn, `ALTER SYSTEM SET synchronous_standby_names = ''`),
-		statement(ctx, dsn, `SELECT pg_reload_conf()`),
-		statement(ctx, dsn, `SELECT pg_promote()`))
+	for _, step := range []string{`ALTER SYSTEM SET synchronous_standby_names = ''`, `SELECT pg_reload_conf()`, `SELECT pg_promote()`} {
+		if err := statement(ctx, b.engine.dsn("postgres"), step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func statement(ctx context.Context, dsn, text string) error {

@@ -42,8 +42,8 @@ var ofDoors = []mutant{
 	{
 		name: "strangers-are-not-counted", breaks: "requests without a right token have no limit",
 		file: "internal/edge/httpapi/server.go",
-		old:  "s.conform, s.describe, s.counted, s.sized,",
-		new:  "s.conform, s.describe, s.sized,",
+		old:  "described.Use(s.describe, s.counted, s.sized,",
+		new:  "described.Use(s.describe, s.sized,",
 		pkg:  "./internal/edge/httpapi", test: "TestAnAddressIsCountedBeforeItIsKnownWhoAsks",
 	},
 	{

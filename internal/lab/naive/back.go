@@ -126,7 +126,7 @@ func (b *Back) guarded(cfg BackConfig, reading *rabbit.Conn, publisher *rabbit.P
 		{Consumer: ledgerQueue, Handler: once(book), Types: []string{typeCaptured}},
 		{Consumer: ticketsQueue, Handler: once(issue), Types: []string{typeCaptured}},
 		{Consumer: emailQueue, Around: asking(sender), Calls: 1, Types: []string{typeCaptured, typeDeclined}, BatchMax: 1},
-		{Consumer: sagaQueue, Handler: director.Handle, Committed: director.Committed, Types: story.Types()},
+		{Consumer: sagaQueue, Handler: director.Handle, Types: story.Types()},
 		{Consumer: refundsQueue, Handler: participant().Handle, Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},
 	} {
 		c.DB, c.Broker, c.Publisher, c.Schedule, c.Log, c.Now = b.db, reading, publisher, cfg.Schedule, cfg.Log, time.Now

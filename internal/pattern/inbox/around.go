@@ -72,6 +72,7 @@ func (r *Runner) around(ctx context.Context, m Message) (fresh []uuid.UUID, err 
 		return nil, err
 	}
 	err = postgres.InTx(ctx, r.cfg.DB, func(tx postgres.Tx) error { // tx2
+		begun(ctx)
 		var err error
 		if fresh, err = Admit(ctx, tx, r.cfg.Consumer, []uuid.UUID{m.EventID}); err != nil || len(fresh) == 0 {
 			return err

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,10 +29,6 @@ type Config struct {
 	// Calls is how many of Around's calls are under way together; 0 means 8. Give
 	// Prefetch some more, or the others wait for them all the same.
 	Calls int
-	// Committed is told of the messages that were applied, after their commit
-	// and before their ack; nil means nobody. A crash loses the call, so it is
-	// for hurrying somebody and not for work.
-	Committed func(ctx context.Context, batch []Message)
 
 	DB *postgres.DB
 	// Broker is the connection that is consumed from; Publisher belongs to

@@ -22,7 +22,10 @@ func (r *Runner) pastWindow(ctx context.Context, it item) ([]uuid.UUID, error) {
 	if !m.PastWindow || !r.cfg.ByBusinessKey || r.outside(it) || fromTheFuture(m.EventID, r.cfg.Now()) {
 		return nil, outside(m.EventID, r.cfg.Now())
 	}
-	err := postgres.InTx(ctx, r.cfg.DB, func(tx postgres.Tx) error { return r.cfg.Handler(ctx, tx, []Message{m}) })
+	err := postgres.InTx(ctx, r.cfg.DB, func(tx postgres.Tx) error {
+		begun(ctx)
+		return r.cfg.Handler(ctx, tx, []Message{m})
+	})
 	return []uuid.UUID{m.EventID}, err
 }
 

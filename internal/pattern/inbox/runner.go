@@ -175,6 +175,7 @@ func (r *Runner) apply(ctx context.Context, items []item, instead Handler) (fres
 	if len(items) == 1 {
 		ctx = items[0].message.Context(ctx)
 	}
+	ctx, committed := Committing(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			r.cfg.Log.Error("a handler panicked", "consumer", r.cfg.Consumer, "panic", p, "stack", string(debug.Stack()))
@@ -189,8 +190,8 @@ func (r *Runner) apply(ctx context.Context, items []item, instead Handler) (fres
 		// Injected to fail here, an applied message is put back and absorbed.
 		err = r.point("after_commit", items)
 	}
-	if err == nil && len(fresh) > 0 && r.cfg.Committed != nil {
-		r.cfg.Committed(ctx, pick(items, fresh))
+	if err == nil {
+		committed()
 	}
 	return fresh, err
 }
@@ -212,6 +213,7 @@ func (r *Runner) run(ctx context.Context, items []item, instead Handler) (fresh 
 		ids[i] = it.message.EventID
 	}
 	err = postgres.InTx(ctx, r.cfg.DB, func(tx postgres.Tx) error {
+		begun(ctx)
 		var err error
 		if fresh, err = Admit(ctx, tx, r.cfg.Consumer, ids); err != nil {
 			return err

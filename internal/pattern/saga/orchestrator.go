@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 
@@ -20,12 +19,7 @@ import (
 // Orchestrator moves the sagas of one definition. It is an [inbox.Handler]:
 // start events and replies come in, commands go out through the outbox, and the
 // saga's state changes in the same transaction. Any number may run.
-type Orchestrator struct {
-	Definition Definition
-
-	mu   sync.Mutex
-	what map[uuid.UUID]moved // by event, of the last batch; a rollback leaves no more than that
-}
+type Orchestrator struct{ Definition Definition }
 
 // moved is what a message brought about, for the crash points after its commit.
 type moved struct {
@@ -37,7 +31,6 @@ type moved struct {
 // Handle implements [inbox.Handler]. After nil every message has had its
 // effect on its saga, which may be none: a late reply is recorded and ignored.
 func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
-	o.forget()
 	type one struct {
 		message inbox.Message
 		in      input
@@ -73,7 +66,7 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 		case err != nil:
 			return err
 		}
-		o.remember(each.message, each.in, s, m)
+		inbox.AfterCommit(ctx, func() { after(o.Definition.moved(each.in, s, m)) })
 	}
 	return nil
 }
@@ -96,39 +89,18 @@ func (o *Orchestrator) signal(ctx context.Context, tx postgres.Tx, m inbox.Messa
 			return err
 		}
 		if moves.send != nil {
-			o.remember(m, input{kind: signalled}, s, moves)
+			inbox.AfterCommit(ctx, func() { after(o.Definition.moved(input{kind: signalled}, s, moves)) })
 		}
 	}
 	return nil
 }
 
-func (o *Orchestrator) remember(msg inbox.Message, in input, s Saga, m move) {
-	w := moved{ids: []uuid.UUID{s.Correlation, s.Scope}, pivot: in.kind == replied && in.ok && in.direction == Do && o.Definition.position(in.step) == o.Definition.pivot()}
+func (d Definition) moved(in input, s Saga, m move) moved {
+	w := moved{ids: []uuid.UUID{s.Correlation, s.Scope}, pivot: in.kind == replied && in.ok && in.direction == Do && d.position(in.step) == d.pivot()}
 	if m.send != nil {
 		w.step = m.send.Direction
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.what[msg.EventID] = w
-}
-
-// forget begins a batch anew. A runner tells of a commit before it hands over the
-// next batch, so what is left here belongs to a batch that was rolled back.
-func (o *Orchestrator) forget() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.what = map[uuid.UUID]moved{}
-}
-
-// Committed is for inbox.Config.Committed: what a message did is durable now.
-func (o *Orchestrator) Committed(_ context.Context, batch []inbox.Message) {
-	for _, m := range batch {
-		o.mu.Lock()
-		w := o.what[m.EventID]
-		delete(o.what, m.EventID)
-		o.mu.Unlock()
-		after(w)
-	}
+	return w
 }
 
 // after holds the crash points behind a commit. What they return is dropped:

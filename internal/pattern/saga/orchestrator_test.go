@@ -289,18 +289,3 @@ func TestAReplyThatNamesNoSagaOrNoStepIsPermanent(t *testing.T) {
 		}
 	}
 }
-
-func TestOfARolledBackBatchNothingIsKeptOnceTheNextOneCame(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for range 20 {
-		s := w.begin()
-		if err := w.deliver(w.pending(s)[0], true); err != nil {
-			t.Fatal(err)
-		}
-		w.o.Committed(t.Context(), nil) // of another batch
-		if n := len(w.o.what); n > 1 {
-			t.Fatalf("%d batches are remembered that never committed", n)
-		}
-	}
-}

@@ -134,12 +134,13 @@ func (w *world) deliver(m inbox.Message, crash bool) error {
 	if w.participants[m.Type] != nil {
 		consumer, handle = "participants", w.participants.Handle
 	}
+	ctx, committed := inbox.Committing(context.Background())
 	err := postgres.InTx(context.Background(), w.db, func(tx postgres.Tx) error {
 		fresh, err := inbox.Admit(context.Background(), tx, consumer, []uuid.UUID{m.EventID})
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		if err := handle(context.Background(), tx, []inbox.Message{m}); err != nil {
+		if err := handle(ctx, tx, []inbox.Message{m}); err != nil {
 			return err
 		}
 		if crash {
@@ -151,7 +152,7 @@ func (w *world) deliver(m inbox.Message, crash bool) error {
 		return nil
 	}
 	if err == nil {
-		w.o.Committed(context.Background(), []inbox.Message{m})
+		committed()
 	}
 	return err
 }

@@ -4,17 +4,29 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/gin-gonic/gin"
 )
 
-// conform holds every response against the contract when somebody wants to know;
-// tests do. A stream has no end to wait for and is left out.
-func (s *server) conform(c *gin.Context) {
-	op := s.contract.operation(c.Request.Method, c.FullPath())
-	if s.OnContractBreach == nil || op == nil || op.id == "streamActivity" {
+// NewConforming is New with every response held against the contract; breach gets what
+// does not fit.
+func NewConforming(o Options, breach func(error)) http.Handler {
+	s := newServer(o)
+	return s.outermost(s.routes(conforming{s.contract, breach}.look))
+}
+
+type conforming struct {
+	*contract
+	breach func(error)
+}
+
+// look leaves a stream out, which has no end to wait for.
+func (s conforming) look(c *gin.Context) {
+	op := s.operation(c.Request.Method, c.FullPath())
+	if op == nil || op.id == "streamActivity" {
 		return
 	}
 	copied := &tee{ResponseWriter: c.Writer}
@@ -25,10 +37,10 @@ func (s *server) conform(c *gin.Context) {
 		Body: io.NopCloser(bytes.NewReader(copied.body.Bytes())), Options: op.input(c.Request, nil).Options,
 	})
 	if err != nil {
-		s.OnContractBreach(fmt.Errorf("%s answered %d: %w\n%s", op.id, copied.Status(), err, copied.body.String()))
+		s.breach(fmt.Errorf("%s answered %d: %w\n%s", op.id, copied.Status(), err, copied.body.String()))
 	}
 	if copied.Status() >= 400 && !strings.HasPrefix(copied.Header().Get("Content-Type"), "application/problem+json") && op.id != "getReadiness" {
-		s.OnContractBreach(fmt.Errorf("%s answered %d as %q", op.id, copied.Status(), copied.Header().Get("Content-Type")))
+		s.breach(fmt.Errorf("%s answered %d as %q", op.id, copied.Status(), copied.Header().Get("Content-Type")))
 	}
 }
 

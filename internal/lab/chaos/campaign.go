@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,36 @@ type Options struct {
 	Promise time.Duration
 	// Say gets how it goes, by several goroutines.
 	Say func(string)
+}
+
+// The load of a campaign that names none.
+const (
+	DefaultBuyers = 40
+	DefaultRate   = 25
+)
+
+// args are the flags that make another campaign like this one.
+func (o Options) args() string {
+	var args []string
+	if o.Cluster {
+		args = append(args, "--cluster")
+	}
+	if len(o.Actions) > 0 && !slices.Equal(o.Actions, AllActions) {
+		args = append(args, "--actions="+strings.Join(o.Actions, ","))
+	}
+	if o.Buyers != DefaultBuyers {
+		args = append(args, fmt.Sprintf("--buyers=%d", o.Buyers))
+	}
+	if o.Rate != DefaultRate {
+		args = append(args, fmt.Sprintf("--rate=%g", o.Rate))
+	}
+	if o.FaultsOnly {
+		args = append(args, "--faults-only")
+	}
+	if len(args) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" ARGS='%s'", strings.Join(args, " "))
 }
 
 // AllActions are what a crash point can do.

@@ -35,12 +35,12 @@ func (r *Report) Markdown() string {
 	if !r.Passed() {
 		outcome = fmt.Sprintf("**FAILED:** %s", strings.Join(r.Failures, "; "))
 	}
-	title, options, where := "A chaos campaign", "", "one Postgres and one RabbitMQ"
+	title, where := "A chaos campaign", "one Postgres and one RabbitMQ"
 	if r.Cluster {
-		title, options, where = "A chaos campaign on a cluster", " ARGS=--cluster", r.clusterLine()
+		title, where = "A chaos campaign on a cluster", r.clusterLine()
 	}
 	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `make chaos DURATION=%s SEED=%d%s`; the same seed, length and crash points give the same plan.\n\n",
-		title, outcome, r.Length, r.Seed, options)
+		title, outcome, r.Length, r.Seed, r.Args)
 	table(&b, []string{"what", "figure"}, [][]string{
 		{"seed", fmt.Sprint(r.Seed)}, {"began", r.Began.Format("2006-01-02 15:04:05 UTC")},
 		{"revision", r.Revision}, {"machine", r.Machine},

@@ -25,6 +25,7 @@ type Report struct {
 	Machine  string        `json:"machine"`
 	Revision string        `json:"revision"`
 	Actions  []string      `json:"actions"`
+	Args     string        `json:"args"` // what make was given besides
 	Points   []string      `json:"points"`
 	Plan     int           `json:"plan"` // how many steps
 
@@ -77,7 +78,7 @@ func (r *Report) Passed() bool { return len(r.Failures) == 0 }
 
 func newReport(o Options) *Report {
 	return &Report{
-		Seed: o.Seed, Length: o.Length, Cluster: o.Cluster, Actions: o.Actions, Began: time.Now().UTC().Truncate(time.Second),
+		Seed: o.Seed, Length: o.Length, Cluster: o.Cluster, Actions: o.Actions, Args: o.args(), Began: time.Now().UTC().Truncate(time.Second),
 		Machine: machine(), Revision: revision(), Unreached: []string{}, NotCarriedOut: []string{}, Failures: []string{},
 	}
 }

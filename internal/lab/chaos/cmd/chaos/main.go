@@ -26,7 +26,7 @@ var flags struct {
 	Rate       float64       `help:"How many checkouts begin in a second, at most." default:"25"`
 	Patience   time.Duration `help:"How long to wait for the house to come to rest." default:"2m"`
 	Promise    time.Duration `help:"How long it may take to come to rest; longer is a failure." default:"30s"`
-	Cluster    bool          `help:"Three nodes of RabbitMQ, of which one or two are killed, frozen and cut off, and a Postgres with a standby that takes over."`
+	Cluster    bool          `help:"Three nodes of RabbitMQ, of which one or two are killed, frozen and cut off, and a Postgres with a standby that takes over. Two cores bear it with --actions=kill --buyers=12 --rate=8."`
 	Dir        string        `help:"Where data, logs and the report are kept." default:".payonce/chaos"`
 	Report     string        `help:"Also write the report there." placeholder:"FILE.md"`
 	FaultsOnly bool          `help:"Only checkouts, without the other doors to the money: for runs of a minute."`

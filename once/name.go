@@ -25,10 +25,13 @@ func (n Name) Check() error {
 // session's search_path.
 type Schema string
 
-// Table is a table's name in a statement.
-func (s Schema) Table(name string) string {
+// In writes the tables that stand in braces in a statement as they are called there:
+// {letters} is letters, or "name".letters.
+func (s Schema) In(statement string) string {
 	if s == "" {
-		return name
+		return inBraces.ReplaceAllString(statement, "$1")
 	}
-	return `"` + string(s) + `".` + name
+	return inBraces.ReplaceAllString(statement, `"`+string(s)+`".$1`)
 }
+
+var inBraces = regexp.MustCompile(`\{([a-z_]+)\}`)

@@ -30,6 +30,8 @@ var planted = []struct {
 
 	{"an import from once into the shop's house", "floor",
 		"once/planted.go", importing("once", "payonce/internal/platform/postgres")},
+	{"a pattern of once that writes a table it does not bring", "pattern-table",
+		"once/webhook/planted.go", "package webhook\n\nconst q = `INSERT INTO {orders} (id) VALUES ($1)`\n"},
 	{"a driver in the core of once", "library",
 		"once/planted.go", importing("once", "github.com/lib/pq")},
 	{"a transaction that once opens beside its adapters", "transaction",

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	written = regexp.MustCompile(`(?i)\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+([a-z_][a-z0-9_.]*)(?:\s+(?:AS\s+)?[a-z_]+)?\s*(?:\(|\s(?:SELECT|SET|VALUES|WHERE|USING))`)
+	written = regexp.MustCompile(`(?i)\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+\{?([a-z_][a-z0-9_.]*)\}?(?:\s+(?:AS\s+)?[a-z_]+)?\s*(?:\(|\s(?:SELECT|SET|VALUES|WHERE|USING))`)
 	created = regexp.MustCompile(`(?i)\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z_][a-z0-9_.]*)`)
 )
 

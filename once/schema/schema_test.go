@@ -61,7 +61,7 @@ func TestTwoNamesHaveTablesOfTheirOwnInOneDatabase(t *testing.T) {
 			require.NoError(t, err)
 			require.Positive(t, applied)
 			var n int
-			rows, err := db.Read(t.Context(), `SELECT count(*) FROM `+once.Schema(name).Table("webhook_receipts"))
+			rows, err := db.Read(t.Context(), once.Schema(name).In(`SELECT count(*) FROM {webhook_receipts}`))
 			_, err = once.One(rows, err, &n)
 			require.NoError(t, err)
 		}

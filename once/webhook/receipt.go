@@ -28,17 +28,20 @@ const (
 // Receipts is the table of what was received.
 type Receipts struct{ Schema once.Schema }
 
+// A rival's uncommitted receipt is waited for. Then the row is there, or the
+// rival rolled back and this one is the first.
+const insertReceipt = `
+INSERT INTO {webhook_receipts} (provider, message_id, payload_hash, sent_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (provider, message_id) DO NOTHING`
+
+const readReceipt = `SELECT payload_hash FROM {webhook_receipts} WHERE provider = $1 AND message_id = $2`
+
 // Receive writes the receipt of a verified message in the caller's transaction.
 // After Fresh the caller appends what the message starts and commits both; a
 // crash before the commit leaves neither, and the sender comes again.
 func (r Receipts) Receive(ctx context.Context, tx once.Tx, provider string, m Message) (Verdict, error) {
 	hash := sha256.Sum256(m.Body)
-	table := r.Schema.Table("webhook_receipts")
-	// A rival's uncommitted receipt is waited for. Then the row is there, or the
-	// rival rolled back and this one is the first.
-	written, err := tx.Exec(ctx, `
-INSERT INTO `+table+` (provider, message_id, payload_hash, sent_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (provider, message_id) DO NOTHING`, provider, m.ID, hash[:], m.At)
+	written, err := tx.Exec(ctx, r.Schema.In(insertReceipt), provider, m.ID, hash[:], m.At)
 	if err != nil {
 		return "", fmt.Errorf("write the receipt: %w", err)
 	}
@@ -47,7 +50,7 @@ ON CONFLICT (provider, message_id) DO NOTHING`, provider, m.ID, hash[:], m.At)
 	}
 	// A new statement: the one above does not see the winner's row.
 	var stored []byte
-	rows, err := tx.Query(ctx, `SELECT payload_hash FROM `+table+` WHERE provider = $1 AND message_id = $2`, provider, m.ID)
+	rows, err := tx.Query(ctx, r.Schema.In(readReceipt), provider, m.ID)
 	found, err := once.One(rows, err, &stored)
 	switch {
 	case err != nil:

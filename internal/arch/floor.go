@@ -83,9 +83,12 @@ func unitOf(dir string) string {
 	return parts[2]
 }
 
-// notPatterns are the folders of once that are none: its tables, its adapters, and what
-// tests of the patterns need.
-var notPatterns = []string{"schema", "pq", "pgx", "oncetest"}
+// onceAdapters are the folders of once that have a driver each, and open transactions.
+var onceAdapters = []string{"pq", "pgx"}
+
+func isOnceAdapter(dir string) bool {
+	return floorOf(dir) == library && slices.Contains(onceAdapters, unitOf(dir))
+}
 
 // patternOf returns the folder of the pattern that dir belongs to, in the house or in
 // once.
@@ -93,7 +96,7 @@ func patternOf(dir string) (folder string, ok bool) {
 	switch unit := unitOf(dir); {
 	case floorOf(dir) == pattern:
 		return "internal/pattern/" + unit, true
-	case floorOf(dir) == library && dir != string(library) && !slices.Contains(notPatterns, unit):
+	case floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && unit != "schema" && unit != "oncetest":
 		return string(library) + "/" + unit, true
 	}
 	return "", false

@@ -70,7 +70,7 @@ var openers = []string{"Begin", "BeginTx", "Beginx", "BeginTxx", "MustBegin", "M
 func checkTransactions(tree Tree) []Violation {
 	var found []Violation
 	for _, file := range tree.goFiles() {
-		if file.IsTest() || file.IsSuite() || byHand(file) || under(file.Dir(), "once/pq") || under(file.Dir(), "once/pgx") {
+		if file.IsTest() || file.IsSuite() || byHand(file) || isOnceAdapter(file.Dir()) {
 			continue
 		}
 		for _, selector := range file.selectors {
@@ -128,19 +128,15 @@ func checkNames(tree Tree) []Violation {
 	return found
 }
 
-// once's adapters, transport and suites have a library each; the rest of it is taken
-// by programs that have chosen others.
-var beyondCore = []string{"once/pq", "once/pgx", "once/rabbit", "once/oncetest"}
-
 // checkLibrary keeps the core and the patterns of once on the standard library and
-// google/uuid.
+// google/uuid: they are taken by programs that have chosen other drivers.
 func checkLibrary(tree Tree) []Violation {
 	return checkImports(tree, func(file *File, i imported) string {
 		_, ours := i.ours()
 		switch first, _, _ := strings.Cut(i.path, "/"); {
 		case floorOf(file.Dir()) != library, file.IsTest(), file.IsSuite(), ours, !strings.Contains(first, "."):
 			return "" // the standard library's paths begin with no domain
-		case i.path == "github.com/google/uuid", slices.ContainsFunc(beyondCore, func(dir string) bool { return under(file.Dir(), dir) }):
+		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()):
 			return ""
 		}
 		return fmt.Sprintf("%s: the core of once builds with the standard library and google/uuid; put it into an adapter", i.path)

@@ -10,15 +10,14 @@ package oncetest
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/lib/pq"
 )
 
@@ -34,9 +33,7 @@ func Postgres(t testing.TB) (dsn string) {
 	if err != nil || server.Scheme == "" {
 		t.Fatal("oncetest: ONCE_TEST_POSTGRES is no URL of a server")
 	}
-	var random [6]byte
-	_, _ = rand.Read(random[:]) // never fails
-	name := "once_" + hex.EncodeToString(random[:])
+	name := "once_" + uuid.NewString()
 	maintain(t, server.String(), `CREATE DATABASE `+pq.QuoteIdentifier(name)+` TEMPLATE template0`)
 	t.Cleanup(func() {
 		maintain(t, server.String(), `DROP DATABASE `+pq.QuoteIdentifier(name)+` WITH (FORCE)`)

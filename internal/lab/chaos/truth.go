@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -97,6 +99,8 @@ type EventTruth struct {
 	// still wait for a person.
 	Dead int `db:"dead"`
 	Open int `db:"open"`
+	// Reasons are what the open ones say of why.
+	Reasons string `db:"reasons"`
 	// Recovered says that its payment was finished by somebody else than the
 	// holder who began.
 	Recovered bool `db:"recovered"`
@@ -126,12 +130,14 @@ const eventsTruthSQL = `
 WITH applied AS (
   SELECT event_id, count(*) AS n FROM consumer_inbox GROUP BY event_id
 ), dead AS (
-  SELECT event_id, count(*) AS n, count(*) FILTER (WHERE state = 'open') AS open FROM dead_letters GROUP BY event_id
+  SELECT event_id, count(*) AS n, count(*) FILTER (WHERE state = 'open') AS open,
+         string_agg(consumer || ', ' || class || ' after ' || attempts || ' attempts: ' || reason, '; ') FILTER (WHERE state = 'open') AS reasons
+    FROM dead_letters GROUP BY event_id
 ), recovered AS (
   SELECT DISTINCT payment_id FROM payment_attempts WHERE fence > 1
 )
 SELECT o.event_id, o.type, o.published_at IS NOT NULL AS published,
-       coalesce(a.n, 0) AS applied, coalesce(d.n, 0) AS dead, coalesce(d.open, 0) AS open,
+       coalesce(a.n, 0) AS applied, coalesce(d.n, 0) AS dead, coalesce(d.open, 0) AS open, coalesce(d.reasons, '') AS reasons,
        r.payment_id IS NOT NULL AND o.type IN ('payment.captured', 'payment.declined') AS recovered
   FROM outbox_events o
   LEFT JOIN applied a ON a.event_id = o.event_id
@@ -159,7 +165,7 @@ func judgeAll(ctx context.Context, db *postgres.DB, copies map[uuid.UUID]int) (v
 		v := Judge(e)
 		verdicts[v]++
 		if v == Lost || v == Unexpected {
-			violations = append(violations, string(v)+": "+e.Type+" "+e.ID.String())
+			violations = append(violations, strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", v, e.Type, e.ID, e.Reasons)))
 		}
 	}
 	for id := range copies {

@@ -13,38 +13,38 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // form is a way to write a capture's two transactions.
 type form struct {
 	// statements are prepared on each connection, in order.
-	statements []string
+	statements []once.Statement
 	// run executes one capture.
 	run func(ctx context.Context, w *writer, a arguments) error
 }
 
 // folded is what the product runs: its own statements, by their names.
 var folded = form{
-	statements: []string{guarded("capture.claim"), guarded("capture.finalise")},
+	statements: []once.Statement{guarded("capture.claim"), guarded("capture.finalise")},
 	run: func(ctx context.Context, w *writer, a arguments) error {
-		const asked = 0 // of the attempts before the first there is nothing to ask
-		if err := w.one(ctx, 0, append(a.claim[:len(a.claim):len(a.claim)], asked)...); err != nil {
+		if err := w.one(ctx, 0, a.values[0]); err != nil {
 			return err
 		}
-		return w.one(ctx, 1, a.finalise...)
+		return w.one(ctx, 1, a.values[1])
 	},
 }
 
-func guarded(name string) string {
+func guarded(name string) once.Statement {
 	for _, s := range postgres.GuardedStatements() {
 		if s.Name() == name {
-			return s.Query()
+			return s.Statement
 		}
 	}
 	panic("bench: the product has no statement called " + name)
@@ -54,47 +54,43 @@ func guarded(name string) string {
 // trips. Where two rows of one state stand together a statement takes both, so
 // that F1 is a good piece of work and not a straw man.
 var plain = form{
-	statements: []string{
-		`WITH p AS (
+	statements: []once.Statement{
+		once.Named(`WITH p AS (
 		  UPDATE payments SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL
-		   WHERE id = $1::uuid AND merchant_id = $2::uuid AND amount_minor = $4::bigint AND currency = $5::text
+		   WHERE id = @payment::uuid AND merchant_id = @merchant::uuid AND amount_minor = @amount::bigint AND currency = @currency::text
 		     AND status IN ('requires_capture', 'declined')
 		  RETURNING id, attempt_no, merchant_id, amount_minor, currency)
 		INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, card_token,
 		                              opened_by, holder, lease_until, next_ask_at, status, traceparent)
-		SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, $6::text,
-		       $9::text, $7::uuid, clock_timestamp() + $3::float8 * interval '1 second', clock_timestamp() + $3::float8 * interval '1 second', 'sending', $8::text
-		  FROM p`,
-		`WITH p AS (SELECT $1::uuid AS subject_id, $2::integer AS subject_no), ` + idempotency.ClaimFrom("p", 3) + ` SELECT 1`,
-		`WITH a AS (
-		  UPDATE payment_attempts SET status = $4::text, provider_charge_id = $5::text, decline_code = $6::text,
-		         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = $7::timestamptz
-		   WHERE payment_id = $1::uuid AND attempt_no = $2::integer AND fence = $3::bigint AND status = 'sending'
+		SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, @card::text,
+		       @key::text, @holder::uuid, clock_timestamp() + @lease::float8 * interval '1 second', clock_timestamp() + @lease::float8 * interval '1 second', 'sending', @trace::text
+		  FROM p`),
+		once.Named(`WITH p AS (SELECT @payment::uuid AS subject_id, @attempt::integer AS subject_no), ` + checkout.KeyTable.ClaimFrom("p") + ` SELECT 1`),
+		once.Named(`WITH a AS (
+		  UPDATE payment_attempts SET status = @attempt_status::text, provider_charge_id = @charge::text, decline_code = @decline_code::text,
+		         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = @at::timestamptz
+		   WHERE payment_id = @payment::uuid AND attempt_no = @attempt::integer AND fence = @fence::bigint AND status = 'sending'
 		), o AS (
-		  UPDATE orders SET status = 'paid' WHERE id = $9::uuid AND status = 'awaiting_payment')
-		UPDATE payments SET status = $8::text, decline_code = $6::text, version = version + 1, provider_charge_id = $5::text, captured_at = $7::timestamptz
-		 WHERE id = $1::uuid AND attempt_no = $2::integer AND status = 'capturing'`,
-		`WITH cur AS (SELECT $1::uuid AS subject_id, $2::integer AS subject_no) ` + idempotency.CompleteFrom("cur", 3),
-		`WITH cur AS (SELECT 1) ` + outbox.Fold("cur", "1", 1),
+		  UPDATE orders SET status = 'paid' WHERE id = @order::uuid AND status = 'awaiting_payment')
+		UPDATE payments SET status = @status::text, decline_code = @decline_code::text, version = version + 1, provider_charge_id = @charge::text, captured_at = @at::timestamptz
+		 WHERE id = @payment::uuid AND attempt_no = @attempt::integer AND status = 'capturing'`),
+		once.Named(`WITH cur AS (SELECT @payment::uuid AS subject_id, @attempt::integer AS subject_no) ` + checkout.KeyTable.CompleteFrom("cur")),
+		once.Named(`WITH cur AS (SELECT 1) ` + outbox.Fold("cur", "1")),
 	},
 	run: runPlain,
 }
 
 // runPlain is one capture in nine round trips.
 func runPlain(ctx context.Context, w *writer, a arguments) error {
-	const claimed, attempt = 8, 8 // how many parameters come before the key's, and the attempt's
-	of := a.finalise[:2]          // payment and attempt number
-	complete, store := a.finalise[attempt:attempt+5], a.finalise[attempt+5:]
-	key := a.claim[claimed+1]
 	return errors.Join(
 		w.say(ctx, "BEGIN"),
-		w.one(ctx, 0, append(a.claim[:claimed:claimed], key)...),
-		w.one(ctx, 1, append(of[:2:2], a.claim[claimed:]...)...),
+		w.one(ctx, 0, a.values[0]),
+		w.one(ctx, 1, a.values[1]),
 		w.say(ctx, "COMMIT"),
 		w.say(ctx, "BEGIN"),
-		w.one(ctx, 2, append(a.finalise[:attempt:attempt], a.order)...),
-		w.one(ctx, 3, append(of[:2:2], complete...)...),
-		w.one(ctx, 4, store...),
+		w.one(ctx, 2, a.values[2]),
+		w.one(ctx, 3, a.values[3]),
+		w.one(ctx, 4, a.values[4]),
 		w.say(ctx, "COMMIT"),
 	)
 }
@@ -112,7 +108,7 @@ func newWriter(ctx context.Context, db *sql.DB, f form) (*writer, error) {
 	}
 	w := &writer{conn: conn}
 	for _, text := range f.statements {
-		s, err := conn.PrepareContext(ctx, text) //nolint:sqlclosecheck // it ends with its connection
+		s, err := conn.PrepareContext(ctx, text.Text()) //nolint:sqlclosecheck // it ends with its connection
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare: %w", err), conn.Close())
 		}
@@ -122,7 +118,7 @@ func newWriter(ctx context.Context, db *sql.DB, f form) (*writer, error) {
 }
 
 // one runs a statement that must change, or return, exactly one row.
-func (w *writer) one(ctx context.Context, statement int, args ...any) error {
+func (w *writer) one(ctx context.Context, statement int, args []any) error {
 	res, err := w.statements[statement].ExecContext(ctx, args...)
 	if err != nil {
 		return err
@@ -138,19 +134,19 @@ func (w *writer) say(ctx context.Context, text string) error {
 	return err
 }
 
-// arguments are a capture's parameters, in the order of the product's
-// statements. They are made before the clock starts.
+// arguments are a capture's parameters: those of all its statements, by their names, and
+// those of each statement in its order. They are made before the clock starts.
 type arguments struct {
-	claim, finalise []any
-	order           uuid.UUID
+	named  once.Args
+	values [][]any
 }
 
-func argumentsOf(j job) (arguments, error) {
+func argumentsOf(j job, statements []once.Statement) (arguments, error) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	const lease = 15 * time.Second
-	keys := idempotency.Keys{Lease: lease, TTL: 72 * time.Hour}
+	keys := idempotency.New(idempotency.Config{Table: checkout.KeyTable, Lease: lease, TTL: 72 * time.Hour})
 	request := idempotency.Request{
-		Scope: j.merchant, Key: uuid.NewString(), Operation: "POST /v1/payments/{payment_id}/capture",
+		Scope: j.merchant.String(), Key: uuid.NewString(), Operation: "POST /v1/payments/{payment_id}/capture",
 		Fields: []idempotency.Field{
 			{Pointer: "/payment_id", Value: checkout.PaymentRef(j.payment)}, {Pointer: "/amount_minor", Value: strconv.FormatInt(amount(), 10)},
 			{Pointer: "/currency", Value: item.Price.Currency}, {Pointer: "/card_token", Value: cardToken},
@@ -169,12 +165,16 @@ func argumentsOf(j job) (arguments, error) {
 		ID: j.payment, MerchantID: j.merchant, OrderID: j.order, Status: checkout.Captured, AmountMinor: amount(), Currency: item.Price.Currency,
 		AttemptNo: 1, ProviderChargeID: sql.NullString{String: chargeID, Valid: true}, CapturedAt: sql.NullTime{Time: now, Valid: true}, Version: 1, CreatedAt: now,
 	}, 200)
-	a := arguments{order: j.order}
-	a.claim = append([]any{j.payment, j.merchant, lease.Seconds(), amount(), item.Price.Currency, cardToken, uuid.New(), trace},
-		keys.ClaimParams(request, request.Fingerprint([]byte("bench")), uuid.New())...)
-	a.finalise = append([]any{j.payment, 1, int64(1), "succeeded", chargeID, nil, now, checkout.Captured},
-		keys.CompleteParams(answer, checkout.PaymentRef(j.payment))...)
-	a.finalise = append(a.finalise, e.Params(context.Background())...)
+	const asked = 0 // of the attempts before the first there is nothing to ask
+	a := arguments{named: once.Args{
+		"payment": j.payment, "merchant": j.merchant, "order": j.order, "amount": amount(), "currency": item.Price.Currency, "card": cardToken,
+		"holder": uuid.New(), "lease": lease.Seconds(), "trace": trace, "asked_up_to": asked,
+		"attempt": 1, "fence": int64(1), "attempt_status": "succeeded", "charge": chargeID, "decline_code": nil, "at": now, "status": checkout.Captured,
+	}.With(keys.ClaimArgs(request, request.Fingerprint([]byte("bench")), uuid.New())).
+		With(keys.CompleteArgs(answer, checkout.PaymentRef(j.payment))).With(e.Args(context.Background()))}
+	for _, s := range statements {
+		a.values = append(a.values, s.Values(a.named))
+	}
 	return a, nil
 }
 
@@ -192,7 +192,7 @@ func (c *captures) floor(f form) func(context.Context, *clock) error {
 		}
 		work := make([]arguments, len(jobs))
 		for i, j := range jobs {
-			if work[i], err = argumentsOf(j); err != nil {
+			if work[i], err = argumentsOf(j, f.statements); err != nil {
 				return err
 			}
 		}

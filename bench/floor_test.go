@@ -24,7 +24,7 @@ func TestBothFloorsWriteEveryRowOfACaptureOnce(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = db.Close() })
 			h := &house{db: db}
-			work, merchants := seeded(t, h, captures)
+			work, merchants := seeded(t, h, f, captures)
 			writers := []*writer{prepared(t, db, f), prepared(t, db, f)}
 			done, err := together(f, writers, work, time.Minute)
 			if err != nil || done != captures {
@@ -40,7 +40,7 @@ func TestBothFloorsWriteEveryRowOfACaptureOnce(t *testing.T) {
 	}
 }
 
-func seeded(t *testing.T, h *house, n int) ([]arguments, []uuid.UUID) {
+func seeded(t *testing.T, h *house, f form, n int) ([]arguments, []uuid.UUID) {
 	t.Helper()
 	merchants, err := h.seedMerchants(t.Context(), 3)
 	if err != nil {
@@ -52,7 +52,7 @@ func seeded(t *testing.T, h *house, n int) ([]arguments, []uuid.UUID) {
 	}
 	work := make([]arguments, n)
 	for i, j := range jobs {
-		if work[i], err = argumentsOf(j); err != nil {
+		if work[i], err = argumentsOf(j, f.statements); err != nil {
 			t.Fatal(err)
 		}
 	}

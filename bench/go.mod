@@ -9,6 +9,7 @@ require (
 	github.com/rabbitmq/amqp091-go v1.16.0
 	gonum.org/v1/plot v0.17.0
 	payonce v0.0.0
+	payonce/once v0.0.0
 )
 
 require (
@@ -51,7 +52,6 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	payonce/once v0.0.0 // indirect
 )
 
 replace payonce => ..

@@ -12,7 +12,6 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 )
@@ -128,16 +127,14 @@ SELECT id, id, $2::uuid, aggregate, 'payment', aggregate, 1, $3, $4, $5, g % 16,
 
 // example is a capture's event, so that the bytes are those of real traffic.
 func example() (merchant uuid.UUID, payload []byte, trace string, err error) {
-	a, err := argumentsOf(job{payment: uuid.New(), merchant: uuid.New(), order: uuid.New()})
+	a, err := argumentsOf(job{payment: uuid.New(), merchant: uuid.New(), order: uuid.New()}, nil)
 	if err != nil {
 		return merchant, nil, "", err
 	}
-	const payloadAt, traceAt = 6, 7 // among the event's parameters
-	params := a.finalise[len(a.finalise)-outbox.FoldParams:]
-	payload, isBytes := params[payloadAt].([]byte)
-	trace, isText := params[traceAt].(string)
+	payload, isBytes := a.named["event_payload"].([]byte)
+	trace, isText := a.named["event_trace"].(string)
 	if !isBytes || !isText {
-		return merchant, nil, "", errors.New("an event's parameters have another order")
+		return merchant, nil, "", errors.New("an event's parameters have other names")
 	}
 	return uuid.New(), payload, trace, nil
 }

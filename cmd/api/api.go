@@ -16,7 +16,6 @@ import (
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
+	"payonce/once/idempotency"
 	"payonce/once/webhook"
 	"payonce/web"
 )
@@ -63,7 +63,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		journal: journal.New(journal.Options{DB: db, Log: log}),
 		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log, Neighbours: neighbours(cfg)}),
 	}
-	keys := &idempotency.Keys{DB: db, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease}
+	keys := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease})
 	gateway := simulated.New(simulated.Config{URL: cfg.ProviderURL, APIKey: cfg.ProviderKey, ConnectTimeout: cfg.ProviderConnect, Log: log})
 	mailbox := mailboxOf(cfg)
 	webhooks, err := webhook.NewVerifier(cfg.WebhookSecret, time.Now)

@@ -12,7 +12,6 @@ import (
 	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
@@ -29,6 +28,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once/idempotency"
 )
 
 // worker is every part of the process, wired.
@@ -223,7 +223,7 @@ func (w *worker) wireCheckout(context.Context) error {
 	w.gateway = simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect, Log: w.log})
 	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Hurry: w.sweepNow, Log: w.log, Service: checkout.New(checkout.Config{
 		DB:       w.db,
-		Keys:     &idempotency.Keys{DB: w.db, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease},
+		Keys:     idempotency.New(idempotency.Config{DB: w.db.Once(), Table: checkout.KeyTable, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease}),
 		Provider: w.gateway,
 		Render:   wire.Renderer{},
 		Observer: w.observer,

@@ -99,9 +99,28 @@ func checkPatternSchemas(tree Tree) []Violation {
 	return found
 }
 
+// asTheShopHasIt renames a column of once/schema, whose scope is the merchant in the shop
+// and whose ids, which are text there, are uuid.
+func asTheShopHasIt(brought, migrated map[string]string) map[string]string {
+	shops := map[string]string{}
+	for name, kind := range brought {
+		if table, is := strings.CutSuffix(name, ".scope"); is {
+			name = table + ".merchant_id"
+		}
+		if kind == "text" && migrated[name] == "uuid" {
+			kind = "uuid"
+		}
+		shops[name] = kind
+	}
+	return shops
+}
+
 func differences(schema *File, migrated map[string]string) []Violation {
 	brought := map[string]string{}
 	columns(schema.Src, brought)
+	if under(schema.Path, onceSchema) {
+		brought = asTheShopHasIt(brought, migrated)
+	}
 	tables := map[string]bool{}
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(brought)) {

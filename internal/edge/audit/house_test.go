@@ -20,7 +20,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
@@ -33,6 +32,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once/idempotency"
 )
 
 const buyer = "ada@example.org"
@@ -70,7 +70,7 @@ func openOn(t *testing.T, db *postgres.DB, options world.Options) *house {
 	h := &house{t: t, db: db, world: w, books: simulated.New(simulated.Config{URL: w.URL})}
 	h.Service = checkout.New(checkout.Config{
 		DB:       h.db,
-		Keys:     &idempotency.Keys{DB: h.db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
+		Keys:     idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
 		Provider: h.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Millisecond},
 	})
 	h.merchant = h.newMerchant()

@@ -13,11 +13,11 @@ import (
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/tickets"
+	"payonce/once/idempotency"
 )
 
 // answer is the shop's answer to a keyed request, on its way to the client.

@@ -24,11 +24,11 @@ import (
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
+	"payonce/once/idempotency"
 )
 
 // bank is a provider in memory: it charges once per key, as the real one does,
@@ -192,7 +192,7 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 		t.Fatal(err)
 	}
 	e.db = db
-	keys := &idempotency.Keys{DB: db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}
+	keys := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})
 	e.journal = journal.New(journal.Options{DB: db})
 	e.shop = checkout.New(checkout.Config{
 		DB: db, Keys: keys, Provider: e.bank, Render: wire.Renderer{}, Observer: e.journal,

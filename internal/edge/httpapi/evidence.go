@@ -9,7 +9,7 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
+	"payonce/once/idempotency"
 )
 
 // capturesSQL is every attempt to pay, for the list and for the proof. A process
@@ -98,7 +98,7 @@ func (s *server) GetIdempotencyKey(ctx context.Context, r gen.GetIdempotencyKeyR
 	if !idempotency.Possible(r.Key) {
 		return nil, errNotFound
 	}
-	row, found, err := s.Keys.Lookup(ctx, merchant, r.Key)
+	row, found, err := s.Keys.Lookup(ctx, merchant.String(), r.Key)
 	switch {
 	case err != nil:
 		return nil, err
@@ -110,10 +110,14 @@ func (s *server) GetIdempotencyKey(ctx context.Context, r gen.GetIdempotencyKeyR
 		CreatedAt: wire.At(row.CreatedAt), ExpiresAt: wire.At(row.ExpiresAt),
 	}
 	switch {
-	case row.Resource.Valid && row.Resource.String != "":
-		v.Resource = &row.Resource.String
-	case row.SubjectID.Valid:
-		id := wire.PrefixPayment.ID(row.SubjectID.UUID)
+	case row.Resource != "":
+		v.Resource = &row.Resource
+	case row.Subject != "":
+		payment, err := uuid.Parse(row.Subject)
+		if err != nil {
+			return nil, err
+		}
+		id := wire.PrefixPayment.ID(payment)
 		v.Resource = &id
 	}
 	return gen.GetIdempotencyKey200JSONResponse(v), nil

@@ -19,7 +19,7 @@ import (
 
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
+	"payonce/once/idempotency"
 )
 
 // MaxBody bounds a request body.

@@ -17,7 +17,6 @@ import (
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // refusal is a problem on its way to the client. Unlike an internal error it

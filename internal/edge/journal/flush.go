@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // batchRows bounds one statement; ids of one millisecond stay in order up to 4,096.

@@ -15,7 +15,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
@@ -23,6 +22,7 @@ import (
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
+	"payonce/once/idempotency"
 )
 
 var amount84 = money.Of(8400, "EUR")
@@ -43,7 +43,7 @@ func open(t *testing.T) *shop {
 	s := &shop{t: t, db: devtest.Postgres(t), world: w, books: simulated.New(simulated.Config{URL: w.URL}), merchant: uuid.New()}
 	s.Service = checkout.New(checkout.Config{
 		DB:       s.db,
-		Keys:     &idempotency.Keys{DB: s.db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
+		Keys:     idempotency.New(idempotency.Config{DB: s.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
 		Provider: s.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Hour},
 	})
 	require.NoError(t, postgres.InTx(t.Context(), s.db, func(tx postgres.Tx) error {

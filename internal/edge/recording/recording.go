@@ -29,6 +29,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // ErrNone says that there is no recording, or none any more.
@@ -79,6 +80,6 @@ DELETE FROM recordings WHERE payment_id IN (
 
 // RemoveExpired removes up to most expired recordings and says how many. A row in
 // use is left for the next time.
-func RemoveExpired(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
+func RemoveExpired(ctx context.Context, tx once.Tx, most int) (int64, error) {
 	return tx.Exec(ctx, removeExpiredSQL, most)
 }

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"payonce/internal/edge/recording"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/checkout"
+	"payonce/once"
 )
 
 // Rows of tables that are not cut into days go by age, a thousand at a time,
@@ -59,7 +60,7 @@ const EmptySandbox = 24 * time.Hour
 type rows struct {
 	table string
 	// remove removes up to most rows that are too old, and says how many.
-	remove func(ctx context.Context, tx postgres.Tx, most int) (int64, error)
+	remove func(ctx context.Context, tx once.Tx, most int) (int64, error)
 }
 
 // What says itself when it has expired is judged by its own package, which hides
@@ -67,7 +68,7 @@ type rows struct {
 func (k *Keeper) aged() []rows {
 	w := k.cfg.Windows
 	return []rows{
-		{"idempotency_keys", idempotency.RemoveExpired},
+		{"idempotency_keys", checkout.KeyTable.RemoveExpired},
 		{"webhook_receipts", olderThan(w.Receipts, oldReceiptsSQL)},
 		{"attempts", olderThan(w.Attempts, oldAttemptsSQL)},
 		{"dead_letters", olderThan(w.Letters, oldLettersSQL)},
@@ -76,8 +77,8 @@ func (k *Keeper) aged() []rows {
 	}
 }
 
-func olderThan(window time.Duration, query string) func(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
-	return func(ctx context.Context, tx postgres.Tx, most int) (int64, error) {
+func olderThan(window time.Duration, query string) func(ctx context.Context, tx once.Tx, most int) (int64, error) {
+	return func(ctx context.Context, tx once.Tx, most int) (int64, error) {
 		return tx.Exec(ctx, query, window.Seconds(), most)
 	}
 }

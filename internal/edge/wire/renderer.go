@@ -7,10 +7,10 @@ import (
 	"errors"
 	"net/http"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/refund"
+	"payonce/once/idempotency"
 )
 
 // Media types of the contract.

@@ -15,7 +15,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/idempotency"
 )
 
 // TestEveryGuardedStatementRunTwiceEqualsOnce goes through the shop on a driver
@@ -78,7 +78,7 @@ func (h *house) exec(query string, args ...any) {
 func (h *house) checkout(deadline time.Duration) *checkout.Service {
 	return checkout.New(checkout.Config{
 		DB:       h.db,
-		Keys:     &idempotency.Keys{DB: h.db, Secret: []byte("s"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
+		Keys:     idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("s"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
 		Provider: simulated.New(simulated.Config{URL: h.world.URL}), Render: wire.Renderer{}, ProviderDeadline: deadline,
 	})
 }
@@ -98,7 +98,7 @@ func (h *house) pay(s *checkout.Service, payment uuid.UUID, key, token string) c
 	return r
 }
 
-// captures meets claim, finalise, store_outcome, park and take_over.
+// captures meets claim, finalise, park and take_over.
 func (h *house) captures() {
 	s := h.checkout(4 * time.Second)
 	p := h.order(s)

@@ -36,7 +36,7 @@ func newTwice(t *testing.T, dsn string) *twice {
 	t.Cleanup(func() { _ = watch.Close() })
 	w := &twice{watch: watch, guarded: map[string]string{}, ran: map[string]int{}, differed: map[string]string{}}
 	for _, s := range postgres.GuardedStatements() {
-		w.guarded[s.Query()] = s.Name()
+		w.guarded[s.Text()] = s.Name()
 	}
 	return w
 }

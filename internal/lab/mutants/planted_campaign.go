@@ -14,8 +14,8 @@ var campaigned = []mutant{
 	{
 		name: "no-commit-behind-the-200", breaks: "a capture is acknowledged that no database has",
 		file: "internal/shop/checkout/finalise.go",
-		old:  "	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, args...) }); err != nil {",
-		new: `	n = len(args)
+		old:  "	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, values...) }); err != nil {",
+		new: `	n = len(values)
 	if err := ctx.Err(); err != nil {`,
 		invariant: "no_early_2xx",
 	},

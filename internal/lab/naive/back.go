@@ -123,8 +123,8 @@ func (b *Back) guarded(cfg BackConfig, reading *rabbit.Conn, publisher *rabbit.P
 	}
 	director := &saga.Orchestrator{Definition: story}
 	for _, c := range []inbox.Config{
-		{Consumer: ledgerQueue, Handler: once(book), Types: []string{typeCaptured}},
-		{Consumer: ticketsQueue, Handler: once(issue), Types: []string{typeCaptured}},
+		{Consumer: ledgerQueue, Handler: deduped(book), Types: []string{typeCaptured}},
+		{Consumer: ticketsQueue, Handler: deduped(issue), Types: []string{typeCaptured}},
 		{Consumer: emailQueue, Around: asking(sender), Calls: 1, Types: []string{typeCaptured, typeDeclined}, BatchMax: 1},
 		{Consumer: sagaQueue, Handler: director.Handle, Types: story.Types()},
 		{Consumer: refundsQueue, Handler: participant().Handle, Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},

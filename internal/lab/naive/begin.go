@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/idempotency"
 )
+
+// keyTable is the naive shop's own, made like the checkout's.
+var keyTable = idempotency.Table{Scope: "merchant_id"}
 
 // lease is how long a running click belongs to its holder. It exceeds all the
 // calls that charge makes.
@@ -20,23 +24,23 @@ const (
 	claimSQL = `
 UPDATE naive.checkouts SET status = 'capturing', claimed_at = clock_timestamp(),
        attempts = attempts + CASE status WHEN 'capturing' THEN 0 ELSE 1 END
- WHERE id = $1 AND merchant_id = $2
-   AND (status IN ('open', 'declined') OR status = 'capturing' AND claimed_at < clock_timestamp() - $3::float8 * interval '1 second')
+ WHERE id = @checkout AND merchant_id = @merchant
+   AND (status IN ('open', 'declined') OR status = 'capturing' AND claimed_at < clock_timestamp() - @lease::float8 * interval '1 second')
 RETURNING id AS subject_id, attempts AS subject_no`
 	countSQL = `
 UPDATE naive.checkouts SET attempts = attempts + 1
- WHERE id = $1 AND merchant_id = $2 AND $3::float8 > 0
+ WHERE id = @checkout AND merchant_id = @merchant
 RETURNING id AS subject_id, attempts AS subject_no`
 )
 
 var (
-	beginKeyedSQL = map[bool]string{true: keyed(claimSQL), false: keyed(countSQL)}
-	beginSQL      = map[bool]string{true: claimSQL, false: countSQL}
+	beginKeyedSQL = map[bool]once.Statement{true: keyed(claimSQL), false: keyed(countSQL)}
+	beginSQL      = map[bool]once.Statement{true: once.Named(claimSQL), false: once.Named(countSQL)}
 )
 
 // keyed folds the key's claim into the state change: both, or neither.
-func keyed(change string) string {
-	return "WITH p AS (" + change + "), " + idempotency.ClaimFrom("p", 4) + " SELECT subject_id, subject_no FROM p"
+func keyed(change string) once.Statement {
+	return once.Named("WITH p AS (" + change + "), " + keyTable.ClaimFrom("p") + " SELECT subject_id, subject_no FROM p")
 }
 
 // begin is the first transaction: it draws the attempt's number and writes down
@@ -46,19 +50,19 @@ func (s *Shop) begin(ctx context.Context, a *attempt) (answer idempotency.Answer
 		ID string `db:"subject_id"`
 		No int    `db:"subject_no"`
 	}
-	args := []any{a.ID, a.Merchant, lease.Seconds()}
+	args := once.Args{"checkout": a.ID, "merchant": a.Merchant, "lease": lease.Seconds()}
 	query := beginSQL[a.has(BusinessKey)]
 	if a.has(Key) {
 		r := a.request(a.checkout)
 		query = beginKeyedSQL[a.has(BusinessKey)]
-		args = append(args, s.keys.ClaimParams(r, r.Fingerprint(s.keys.Secret), a.claim)...)
+		args = args.With(s.keys.ClaimArgs(r, r.Fingerprint(s.keys.Secret), a.claim))
 	}
 	err = postgres.InTx(ctx, s.db, func(tx postgres.Tx) error {
 		drawn = drawn[:0]
-		return tx.Select(ctx, &drawn, query, args...)
+		return tx.Select(ctx, &drawn, query.Text(), query.Values(args)...)
 	})
 	switch {
-	case idempotency.Taken(err):
+	case s.keys.Taken(err):
 		return answer, false, errBusy // A twin was faster; the next try reads what it stored.
 	case err != nil:
 		return answer, false, fmt.Errorf("begin a naive capture: %w", err)

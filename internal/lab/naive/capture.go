@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/money"
+	"payonce/once/idempotency"
 )
 
 // click is one delivery of "pay".
@@ -23,7 +23,7 @@ type click struct {
 
 func (k click) request(c checkout) idempotency.Request {
 	return idempotency.Request{
-		Scope: c.Merchant, Key: k.key, Operation: "POST /v1/lab/naive/checkouts/{id}/capture",
+		Scope: c.Merchant.String(), Key: k.key, Operation: "POST /v1/lab/naive/checkouts/{id}/capture",
 		Fields: []idempotency.Field{
 			{Pointer: "/id", Value: c.ID.String()},
 			{Pointer: "/amount_minor", Value: strconv.FormatInt(k.paid.AmountMinor, 10)},
@@ -88,7 +88,7 @@ func (s *Shop) recall(ctx context.Context, a *attempt) (answer idempotency.Answe
 	if a.key == "" {
 		return answer, false, errKey
 	}
-	row, found, err := s.keys.Lookup(ctx, a.Merchant, a.key)
+	row, found, err := s.keys.Lookup(ctx, a.Merchant.String(), a.key)
 	if err != nil || !found {
 		return answer, false, err
 	}
@@ -102,10 +102,10 @@ func (s *Shop) recall(ctx context.Context, a *attempt) (answer idempotency.Answe
 	case row.Completed():
 		answer, err = row.Answer()
 		return answer, true, err
-	case row.Leased || row.SubjectID.UUID != a.ID:
+	case row.Leased || row.Subject != a.ID.String():
 		return answer, false, errBusy
 	}
-	a.no = int(row.SubjectNo.Int32)
+	a.no = row.SubjectNo
 	return answer, false, nil
 }
 

@@ -50,8 +50,8 @@ func issue(ctx context.Context, tx postgres.Tx, f fact) error {
 	return err
 }
 
-// once lets the inbox decide: the effect commits with the inbox row.
-func once(do effect) inbox.Handler {
+// deduped lets the inbox decide: the effect commits with the inbox row.
+func deduped(do effect) inbox.Handler {
 	return func(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 		for _, m := range batch {
 			f, err := readFact(m.Payload)

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/provider"
+	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // What is told of a checkout.
@@ -31,7 +32,7 @@ UPDATE naive.checkouts SET status = $3, charge_id = $4, events = events + 1
 RETURNING events`
 )
 
-var completeSQL = "WITH p AS (SELECT $6::uuid AS subject_id, $7::integer AS subject_no) " + idempotency.CompleteFrom("p", 1)
+var completeSQL = once.Named("WITH p AS (SELECT @checkout::uuid AS subject_id, @attempt::integer AS subject_no) " + keyTable.CompleteFrom("p"))
 
 // finish is the second transaction: outcome, the key's answer and, with the
 // outbox, the event. Without the outbox the event is published afterwards, by
@@ -61,7 +62,8 @@ func (s *Shop) finish(ctx context.Context, a attempt, charge provider.Charge) (i
 		}
 		e.AggregateVersion = version[0]
 		if a.has(Key) && a.key != "" { // what a webhook tells has no key
-			if _, err := tx.Exec(ctx, completeSQL, append(s.keys.CompleteParams(answer, a.name()), a.ID, a.no)...); err != nil {
+			args := s.keys.CompleteArgs(answer, a.name()).With(once.Args{"checkout": a.ID, "attempt": a.no})
+			if _, err := completeSQL.Exec(ctx, tx, args); err != nil {
 				return err
 			}
 		}

@@ -47,8 +47,8 @@ var Guards = []About{
 		HarmName: "one click, the card tried twice",
 		CaughtBy: "A double-click on a card that is good is caught by the business key too: the purchase is made already. After a decline nothing is made, and only the key can tell a repetition from a second wish.",
 		Code: []Link{
-			{"the store of keys", "internal/pattern/idempotency/idempotency.go", "Lookup"},
-			{"the claim, folded into the state change", "internal/pattern/idempotency/fold.go", "ClaimFrom"},
+			{"the store of keys", "once/idempotency/idempotency.go", "Lookup"},
+			{"the claim, folded into the state change", "once/idempotency/table.go", "ClaimFrom"},
 			{"in the naive shop", "internal/lab/naive/capture.go", "recall"},
 		},
 	},
@@ -58,8 +58,8 @@ var Guards = []About{
 		HarmName: "answered “paid”, and nothing was bought",
 		CaughtBy: "Nobody: to every later guard a replay is a request that never came.",
 		Code: []Link{
-			{"the fingerprint", "internal/pattern/idempotency/request.go", "Fingerprint"},
-			{"the comparison", "internal/pattern/idempotency/request.go", "Match"},
+			{"the fingerprint", "once/idempotency/request.go", "Fingerprint"},
+			{"the comparison", "once/idempotency/request.go", "Match"},
 			{"in the naive shop", "internal/lab/naive/capture.go", "recall"},
 		},
 	},

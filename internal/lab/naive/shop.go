@@ -7,12 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // Gateway is what the naive shop asks of the provider, and who counts for it.
@@ -50,7 +50,7 @@ func newShop(ctx context.Context, o Options) (*Shop, error) {
 	}
 	return &Shop{
 		db: db, gateway: o.Gateway, log: o.Log,
-		keys: &idempotency.Keys{DB: db, Secret: o.Secret, TTL: keyLife, Lease: lease},
+		keys: idempotency.New(idempotency.Config{DB: db.Once(), Table: keyTable, Secret: o.Secret, TTL: keyLife, Lease: lease}),
 		out:  outlet{db: db, publisher: &lazily{urls: o.AMQPURL, schedule: o.Schedule, log: o.Log}},
 	}, nil
 }

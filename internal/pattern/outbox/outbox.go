@@ -11,6 +11,7 @@ import (
 
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	"payonce/once"
 )
 
 // Exchange is where the relay publishes; a consumer's queue is bound to it by
@@ -130,26 +131,26 @@ func orEmpty(id uuid.UUID) string {
 // data-modifying statement, one row for each row of from:
 //
 //	WITH changed AS (UPDATE orders SET …, version = version + 1 WHERE … RETURNING version)
-//	` + Fold("changed", "changed.version", 5) + `
+//	` + Fold("changed", "changed.version") + `
 //
-// Its parameters are $firstParam and the following, in the order of
-// [Event.Params]. Use it where a round trip counts; where the update changes no
-// row, no event is written.
-func Fold(from, versionExpr string, firstParam int) string {
-	p := func(i int) int { return firstParam + i }
-	return fmt.Sprintf(`INSERT INTO outbox_events (row_id, event_id, merchant_id, correlation_id,
+// Its parameters are those of [Event.Args]. Use it where a round trip counts;
+// where the update changes no row, no event is written.
+func Fold(from, versionExpr string) string {
+	return `INSERT INTO outbox_events (row_id, event_id, merchant_id, correlation_id,
   aggregate_type, aggregate_id, aggregate_version, type, payload, traceparent, partition_no)
-SELECT $%d::uuid, $%d::uuid, $%d::uuid, $%d::uuid, $%d::text, $%d::uuid, %s, $%d::text, $%d::bytea, $%d::text, $%d::smallint
-FROM %s`, p(0), p(0), p(1), p(2), p(3), p(4), versionExpr, p(5), p(6), p(7), p(8), from)
+SELECT @event::uuid, @event::uuid, @event_scope::uuid, @event_correlation::uuid, @event_aggregate_type::text, @event_aggregate::uuid,
+  ` + versionExpr + `, @event_type::text, @event_payload::bytea, @event_trace::text, @event_partition::smallint
+FROM ` + from
 }
 
-// FoldParams is how many parameters [Fold] takes.
-const FoldParams = 9
-
-// Params are the event's parameters for [Fold], exactly [FoldParams] of them.
-// The aggregate version is not among them, and a fold has no destination.
-func (e Event) Params(ctx context.Context) []any {
-	return []any{e.ID, orNull(e.Scope), orNull(e.Correlation), e.AggregateType, e.AggregateID, e.Type, e.Payload, e.trace(ctx), e.partition()}
+// Args are the event's parameters for [Fold]. The aggregate version is not among
+// them, and a fold has no destination.
+func (e Event) Args(ctx context.Context) once.Args {
+	return once.Args{
+		"event": e.ID, "event_scope": orNull(e.Scope), "event_correlation": orNull(e.Correlation),
+		"event_aggregate_type": e.AggregateType, "event_aggregate": e.AggregateID, "event_type": e.Type,
+		"event_payload": e.Payload, "event_trace": e.trace(ctx), "event_partition": e.partition(),
+	}
 }
 
 func orNull(id uuid.UUID) any {

@@ -11,6 +11,7 @@ import (
 	"payonce/internal/pattern/outbox/outboxtest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/rabbit"
+	"payonce/once"
 )
 
 var bound = rabbit.Topology{
@@ -43,8 +44,8 @@ func TestAppendKeepsThePromiseForThreeEventsInOneRoundTrip(t *testing.T) {
 
 func TestFoldKeepsThePromiseInsideTheStatementThatMakesItTrue(t *testing.T) {
 	t.Parallel()
-	query := `WITH changed AS (UPDATE things SET version = version + 1 WHERE version = $1 RETURNING id, version) ` +
-		outbox.Fold("changed", "changed.version", 2)
+	change := once.Named(`WITH changed AS (UPDATE things SET version = version + 1 WHERE version = @before RETURNING id, version) ` +
+		outbox.Fold("changed", "changed.version"))
 	thing := uuid.New()
 	outboxtest.Run(t, outboxtest.Operation{
 		Prepare: func(t testing.TB, db *postgres.DB) {
@@ -66,7 +67,7 @@ func TestFoldKeepsThePromiseInsideTheStatementThatMakesItTrue(t *testing.T) {
 			}
 			// The second run meets no row in version 0, and writes no event.
 			for range 2 {
-				if _, err := tx.Exec(ctx, query, append([]any{0}, e.Params(ctx)...)...); err != nil {
+				if _, err := change.Exec(ctx, tx, e.Args(ctx).With(once.Args{"before": 0})); err != nil {
 					return err
 				}
 			}
@@ -94,8 +95,5 @@ func TestAnIncompleteEventIsRefusedBeforeTheDatabaseSeesIt(t *testing.T) {
 		if err := outbox.Append(t.Context(), nil, e); err == nil {
 			t.Errorf("an event without %s was taken", what)
 		}
-	}
-	if n := len(complete.Params(t.Context())); n != outbox.FoldParams {
-		t.Errorf("%d parameters, Fold takes %d", n, outbox.FoldParams)
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+
+	"payonce/once"
 )
 
 // Statement is a single write outside [InTx] that is idempotent by
 // construction: running it a second time with the same arguments changes
 // nothing and its caller can tell from what it reads. Make one with [Guarded].
 type Statement struct {
-	name  string
-	query string
+	name string
+	once.Statement
 }
 
 var registry = struct {
@@ -29,7 +31,7 @@ func Guarded(name, query string) Statement {
 	if _, twice := registry.statements[name]; twice {
 		panic(fmt.Sprintf("postgres: two guarded statements are called %q", name))
 	}
-	s := Statement{name: name, query: query}
+	s := Statement{name, once.Named(query)}
 	registry.statements[name] = s
 	return s
 }
@@ -50,12 +52,9 @@ func GuardedStatements() []Statement {
 // Name is the name given to [Guarded].
 func (s Statement) Name() string { return s.name }
 
-// Query is the SQL.
-func (s Statement) Query() string { return s.query }
-
 // Exec runs the statement and returns how many rows it changed.
 func (s Statement) Exec(ctx context.Context, db *DB, args ...any) (int64, error) {
-	stmt, err := db.stmt(ctx, s.query)
+	stmt, err := db.stmt(ctx, s.Text())
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +67,7 @@ func (s Statement) Exec(ctx context.Context, db *DB, args ...any) (int64, error)
 
 // Get runs the statement and reads the one row it returns.
 func (s Statement) Get(ctx context.Context, db *DB, dest any, args ...any) error {
-	stmt, err := db.stmt(ctx, s.query)
+	stmt, err := db.stmt(ctx, s.Text())
 	if err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func (s Statement) Get(ctx context.Context, db *DB, dest any, args ...any) error
 
 // Select runs the statement and reads the rows it returns.
 func (s Statement) Select(ctx context.Context, db *DB, dest any, args ...any) error {
-	stmt, err := db.stmt(ctx, s.query)
+	stmt, err := db.stmt(ctx, s.Text())
 	if err != nil {
 		return err
 	}

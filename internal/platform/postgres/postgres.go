@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/jmoiron/sqlx/reflectx"
 
+	"payonce/once"
 	oncepq "payonce/once/pq"
 )
 
@@ -37,6 +38,9 @@ func Open(_ context.Context, cfg Config) (*DB, error) {
 	}
 	return &DB{pool}, nil
 }
+
+// Once is the pool as patterns take it.
+func (db *DB) Once() once.DB { return db.pool }
 
 // Close ends every connection.
 func (db *DB) Close() error { return db.pool.Close() }

@@ -29,6 +29,16 @@ func InTx(ctx context.Context, db *DB, fn func(tx Tx) error) error {
 	return db.pool.Transact(ctx, func(t *oncepq.Tx) error { return fn(tx{t}) })
 }
 
+// Reading is a transaction that a pattern began on [DB.Once], with what [Tx] has beside
+// it. It panics for a transaction of another adapter, which has no such thing.
+func Reading(pattern once.Tx) Tx {
+	own, is := pattern.(*oncepq.Tx)
+	if !is {
+		panic("postgres: the transaction is not one of this pool")
+	}
+	return tx{own}
+}
+
 // tx reads rows into structs beside what its adapter does.
 type tx struct{ *oncepq.Tx }
 

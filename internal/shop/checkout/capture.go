@@ -8,13 +8,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // Capture asks to charge a payment.
@@ -30,7 +30,7 @@ type Capture struct {
 
 func (c Capture) request() idempotency.Request {
 	return idempotency.Request{
-		Scope: c.Merchant, Key: c.Key, Operation: "POST /v1/payments/{id}/capture",
+		Scope: c.Merchant.String(), Key: c.Key, Operation: "POST /v1/payments/{id}/capture",
 		Fields: []idempotency.Field{
 			{Pointer: "/id", Value: c.Payment.String()},
 			{Pointer: "/amount_minor", Value: strconv.FormatInt(c.Amount.AmountMinor, 10)},
@@ -83,7 +83,7 @@ func (s *Service) Capture(ctx context.Context, c Capture) (Result, error) {
 // meanwhile (a twin finished, a key was given back) and the next look decides.
 func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, err error) {
 	// 1. The key.
-	row, found, err := s.Keys.Lookup(ctx, d.Merchant, d.Key)
+	row, found, err := s.Keys.Lookup(ctx, d.request.Scope, d.Key)
 	if err != nil {
 		return res, false, notExecuted(err)
 	}
@@ -99,7 +99,7 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 	switch {
 	case noDay:
 		return res, false, notExecuted(err)
-	case idempotency.Taken(err):
+	case s.Keys.Taken(err):
 		return res, false, nil
 	case errors.Is(err, errNotClaimable):
 		return s.unclaimable(ctx, d)
@@ -126,7 +126,7 @@ func (s *Service) known(ctx context.Context, d *delivery, row idempotency.Row) (
 		return Result{}, false, err
 	}
 	if !row.Completed() {
-		return s.join(ctx, d, row.SubjectID.UUID, int(row.SubjectNo.Int32))
+		return s.join(ctx, d, d.Payment, row.SubjectNo)
 	}
 	answer, err := row.Answer()
 	res := Result{Answer: answer, Replayed: !d.recovered, Fate: Replayed}
@@ -275,7 +275,7 @@ func (s *Service) wait(ctx context.Context, d *delivery, payment uuid.UUID, no i
 		case <-ctx.Done():
 		}
 	}()
-	if err := s.flights.Wait(ctx, payment, free); err != nil {
+	if err := s.flights.Wait(ctx, payment.String(), free); err != nil {
 		return idempotency.ErrInProgress
 	}
 	return nil

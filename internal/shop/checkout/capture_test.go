@@ -10,11 +10,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // together calls f n times at once.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"payonce/internal/pattern/idempotency"
+	"payonce/once/idempotency"
 )
 
 // card is what is known of a delivery's card beside an attempt that another key

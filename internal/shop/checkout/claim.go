@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/once"
@@ -23,17 +22,17 @@ var claimSQL = postgres.Guarded("capture.claim", `
 WITH p AS (
   UPDATE payments
      SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL
-   WHERE id = $1::uuid AND merchant_id = $2::uuid
-     AND amount_minor = $4::bigint AND currency = $5::text
+   WHERE id = @payment::uuid AND merchant_id = @merchant::uuid
+     AND amount_minor = @amount::bigint AND currency = @currency::text
      AND status IN ('requires_capture', 'declined')
      -- A charge that contradicts a stored decline forbids every new attempt.
-     AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = $1::uuid AND c.contradicted_at IS NOT NULL)
+     AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = @payment::uuid AND c.contradicted_at IS NOT NULL)
      -- So does one that no attempt asked for. The provider told of one, and it is not
      -- known to be gone:
      AND unknown_charge_at IS NULL
      -- or an attempt may have reached the provider; then the caller has asked about
      -- all up to this number.
-     AND (attempt_no = $17::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = $1::uuid AND t.status <> 'not_sent'))
+     AND (attempt_no = @asked_up_to::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = @payment::uuid AND t.status <> 'not_sent'))
      -- And the outcome's event must find its day, or the charge would stand alone.
      AND days_are_there()
   RETURNING id AS subject_id, attempt_no AS subject_no, id, attempt_no, merchant_id, amount_minor, currency, order_id,
@@ -41,12 +40,12 @@ WITH p AS (
 ), a AS (
   INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, card_token,
                                 opened_by, holder, lease_until, next_ask_at, status, traceparent)
-  SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, $6::text,
-         $10::text, $7::uuid,
-         clock_timestamp() + $3::float8 * interval '1 second', clock_timestamp() + $3::float8 * interval '1 second', 'sending', $8::text
+  SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, @card::text,
+         @key::text, @holder::uuid,
+         clock_timestamp() + @lease::float8 * interval '1 second', clock_timestamp() + @lease::float8 * interval '1 second', 'sending', @trace::text
     FROM p
   RETURNING *
-), `+idempotency.ClaimFrom("p", 9)+`
+), `+KeyTable.ClaimFrom("p")+`
 SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
        true AS leased, true AS young, false AS overdue, false AS contradicted, a.traceparent,
@@ -65,15 +64,13 @@ func (s *Service) claim(ctx context.Context, d *delivery) (attempt, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
 	token := uuid.New()
-	args := []any{
-		d.Payment, d.Merchant, s.Lease.Seconds(), d.Amount.AmountMinor, d.Amount.Currency, d.Token, s.self, telemetry.Traceparent(ctx),
-	}
-	args = append(args, s.Keys.ClaimParams(d.request, d.print, token)...)
+	values := claimSQL.Values(s.Keys.ClaimArgs(d.request, d.print, token).With(once.Args{
+		"payment": d.Payment, "merchant": d.Merchant, "amount": d.Amount.AmountMinor, "currency": d.Amount.Currency, "card": d.Token,
+		"holder": s.self, "lease": s.Lease.Seconds(), "trace": telemetry.Traceparent(ctx), "asked_up_to": d.cleared,
+	}))
 	var a attempt
-	err := again(func() error {
-		return claimSQL.Get(ctx, s.DB, &a, append(args, d.cleared)...)
-	})
-	if idempotency.Taken(err) {
+	err := again(func() error { return claimSQL.Get(ctx, s.DB, &a, values...) })
+	if s.Keys.Taken(err) {
 		// By a twin, or by the first run of this very statement.
 		return s.ownClaim(ctx, d.Capture, token, err)
 	}
@@ -86,12 +83,12 @@ func (s *Service) claim(ctx context.Context, d *delivery) (attempt, error) {
 // ownClaim finds the attempt that was claimed by the first run of a statement
 // whose reply was lost: the token tells. Otherwise it is not ours, which is why.
 func (s *Service) ownClaim(ctx context.Context, c Capture, token uuid.UUID, why error) (attempt, error) {
-	row, found, err := s.Keys.Lookup(ctx, c.Merchant, c.Key)
+	row, found, err := s.Keys.Lookup(ctx, c.Merchant.String(), c.Key)
 	if err != nil {
 		return attempt{}, err
 	}
-	if found && row.ClaimToken == token {
-		return s.attempt(ctx, row.SubjectID.UUID, int(row.SubjectNo.Int32))
+	if found && row.ClaimToken == token.String() {
+		return s.attempt(ctx, c.Payment, row.SubjectNo)
 	}
 	return attempt{}, why
 }

@@ -10,10 +10,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
-	"payonce/internal/pattern/idempotency/idempotencytest"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/money"
+	"payonce/once/idempotency"
+	"payonce/once/idempotency/idempotencytest"
 )
 
 func delivered(r checkout.Result, err error) idempotencytest.Delivered {

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/world"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // mute makes the provider answer no question until it is let speak.

@@ -10,11 +10,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // A key outlives its time as long as it is not known what became of its charge.
@@ -23,14 +23,14 @@ func TestAKeyThatExpiresInDoubtStillHasOneAttemptAndGetsItsAnswer(t *testing.T) 
 	looks := map[string]func(s *shop){
 		"unseen": func(*shop) {},
 		"looked at": func(s *shop) {
-			row, found, err := s.Keys.Lookup(s.t.Context(), s.merchant, "K")
+			row, found, err := s.Keys.Lookup(s.t.Context(), s.merchant.String(), "K")
 			require.NoError(s.t, err)
 			require.True(s.t, found)
 			require.False(s.t, row.Completed())
 		},
 		"met by retention": func(s *shop) {
 			require.NoError(s.t, postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-				n, err := idempotency.RemoveExpired(s.t.Context(), tx, 100)
+				n, err := checkout.KeyTable.RemoveExpired(s.t.Context(), tx, 100)
 				require.EqualValues(s.t, 1, n, "the order's key went, and no other")
 				return err
 			}))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
@@ -16,6 +15,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // current finds the attempt that may be finished: this number, this fence,
@@ -27,10 +27,15 @@ cur AS (
   SELECT a.payment_id AS subject_id, a.attempt_no AS subject_no, p.order_id, p.version
     FROM payment_attempts a
     JOIN payments p ON p.id = a.payment_id AND p.attempt_no = a.attempt_no
-   WHERE a.payment_id = $1::uuid AND a.attempt_no = $2::integer AND a.fence = $3::bigint
+   WHERE a.payment_id = @payment::uuid AND a.attempt_no = @attempt::integer AND a.fence = @fence::bigint
      AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')
      FOR UPDATE
 )`
+
+// held are the parameters of current.
+func (a attempt) held() once.Args {
+	return once.Args{"payment": a.PaymentID, "attempt": a.No, "fence": a.Fence}
+}
 
 // finaliseSQL is tx2 in one round trip: attempt, payment, order, event and the
 // key's exact answer. A second run by the driver finds the attempt finished,
@@ -38,24 +43,24 @@ cur AS (
 var finaliseSQL = postgres.Guarded("capture.finalise", `
 WITH `+current+`, a AS (
   UPDATE payment_attempts a
-     SET status = $4::text, provider_charge_id = $5::text, decline_code = $6::text,
+     SET status = @attempt_status::text, provider_charge_id = @charge::text, decline_code = @decline_code::text,
          card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
 ), p AS (
   UPDATE payments p
-     SET status = $8::text, decline_code = $6::text, version = p.version + 1,
-         provider_charge_id = CASE WHEN $8::text = 'captured' THEN $5::text END,
-         captured_at = CASE WHEN $8::text = 'captured' THEN $7::timestamptz END
+     SET status = @status::text, decline_code = @decline_code::text, version = p.version + 1,
+         provider_charge_id = CASE WHEN @status::text = 'captured' THEN @charge::text END,
+         captured_at = CASE WHEN @status::text = 'captured' THEN @at::timestamptz END
     FROM cur WHERE p.id = cur.subject_id
 ), o AS (
   UPDATE orders o SET status = 'paid'
-    FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND $8::text = 'captured'
+    FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND @status::text = 'captured'
 ), al AS (
   -- An alert about this doubt is answered by the outcome.
   `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
      AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
-), k AS (`+idempotency.CompleteFrom("cur", 9)+`
-), e AS (`+outbox.Fold("cur", "cur.version + 1", 14)+`)
+), k AS (`+KeyTable.CompleteFrom("cur")+`
+), e AS (`+outbox.Fold("cur", "cur.version + 1")+`)
 SELECT count(*) FROM cur`)
 
 // outcome is what the provider definitely said about an attempt.
@@ -109,13 +114,13 @@ func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempoten
 	if err := fault.Point("capture.before_finalise", a.MerchantID, a.PaymentID); err != nil {
 		return idempotency.Answer{}, maybeExecuted(err)
 	}
-	args, f, err := s.finaliseArgs(ctx, a, o)
+	values, f, err := s.finalValues(ctx, a, o)
 	answer, e := f.answer, f.event
 	if err != nil {
 		return answer, err
 	}
 	var n int
-	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, args...) }); err != nil {
+	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, values...) }); err != nil {
 		return answer, maybeExecuted(err)
 	}
 	if err := fault.Point("capture.after_finalise", a.MerchantID, a.PaymentID); err != nil {
@@ -124,7 +129,7 @@ func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempoten
 	if n == 0 {
 		return s.settled(ctx, a, o)
 	}
-	s.flights.Landed(a.PaymentID)
+	s.flights.Landed(a.PaymentID.String())
 	s.Wake()
 	s.tell(ctx, observe.Committed, observe.Event{
 		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture",
@@ -140,8 +145,8 @@ type final struct {
 	event  outbox.Event
 }
 
-// finaliseArgs are the parameters of finaliseSQL.
-func (s *Service) finaliseArgs(ctx context.Context, a attempt, o outcome) ([]any, final, error) {
+// finalValues are the parameters of finaliseSQL.
+func (s *Service) finalValues(ctx context.Context, a attempt, o outcome) ([]any, final, error) {
 	at := s.Now().UTC().Truncate(time.Millisecond)
 	p := o.apply(a, at)
 	f := final{status: p.Status, answer: s.answer(ctx, p)}
@@ -149,9 +154,9 @@ func (s *Service) finaliseArgs(ctx context.Context, a attempt, o outcome) ([]any
 	if f.event, err = o.event(a, at); err != nil {
 		return nil, f, err
 	}
-	args := []any{a.PaymentID, a.No, a.Fence, o.attemptStatus, nullable(o.chargeID), nullable(o.declineCode), at, p.Status}
-	args = append(args, s.Keys.CompleteParams(f.answer, PaymentRef(p.ID))...)
-	return append(args, f.event.Params(ctx)...), f, nil
+	return finaliseSQL.Values(a.held().With(s.Keys.CompleteArgs(f.answer, PaymentRef(p.ID))).With(f.event.Args(ctx)).With(once.Args{
+		"attempt_status": o.attemptStatus, "charge": nullable(o.chargeID), "decline_code": nullable(o.declineCode), "status": p.Status, "at": at,
+	})), f, nil
 }
 
 // answer renders what a client gets for a payment in a final state.
@@ -235,11 +240,11 @@ func (s *Service) storedAnswer(ctx context.Context, a attempt) (idempotency.Answ
 // opener reads the key that opened an attempt; nil when it is past its lifetime,
 // or when a person's decision opened the attempt.
 func (s *Service) opener(ctx context.Context, a attempt) (*idempotency.Row, error) {
-	row, found, err := s.Keys.Lookup(ctx, a.MerchantID, a.OpenedBy)
+	row, found, err := s.Keys.Lookup(ctx, a.MerchantID.String(), a.OpenedBy)
 	if err != nil {
 		return nil, notExecuted(err)
 	}
-	if !found || row.SubjectID.UUID != a.PaymentID || int(row.SubjectNo.Int32) != a.No {
+	if !found || row.Subject != a.PaymentID.String() || row.SubjectNo != a.No {
 		return nil, nil
 	}
 	return &row, nil

@@ -18,7 +18,7 @@ func guarded(t *testing.T, name string) string {
 	t.Helper()
 	for _, s := range postgres.GuardedStatements() {
 		if s.Name() == name {
-			return s.Query()
+			return s.Text()
 		}
 	}
 	t.Fatalf("no guarded statement is called %s", name)

@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once/idempotency"
 )
 
 // States of a payment.

@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // PlaceOrder asks for tickets.
@@ -35,7 +35,7 @@ type OrderItem struct {
 
 func (c PlaceOrder) request() idempotency.Request {
 	r := idempotency.Request{
-		Scope: c.Merchant, Key: c.Key, Operation: "POST /v1/orders",
+		Scope: c.Merchant.String(), Key: c.Key, Operation: "POST /v1/orders",
 		Fields: []idempotency.Field{{Pointer: "/email", Value: string(c.Email)}},
 	}
 	for i, item := range c.Items {
@@ -53,7 +53,8 @@ func (c PlaceOrder) request() idempotency.Request {
 func (s *Service) PlaceOrder(ctx context.Context, c PlaceOrder) (Result, error) {
 	lines, total, unpriced := price(c.Items)
 	var placed Order
-	out, err := s.Keys.Do(ctx, c.request(), func(tx postgres.Tx) (answer idempotency.Answer, name string, err error) {
+	out, err := s.Keys.Do(ctx, c.request(), func(keyed once.Tx) (answer idempotency.Answer, name string, err error) {
+		tx := postgres.Reading(keyed)
 		if unpriced == nil {
 			placed, err = s.insertOrder(ctx, tx, c, lines, total)
 		} else if placed, err = existingOrder(ctx, tx, c); errors.Is(err, ErrNotFound) {
@@ -65,7 +66,7 @@ func (s *Service) PlaceOrder(ctx context.Context, c PlaceOrder) (Result, error) 
 		return s.Render.OrderAnswer(placed), OrderRef(placed.ID), nil
 	})
 	if unpriced != nil && errors.Is(err, unpriced) {
-		return s.refuse(ctx, c.request(), unpriced)
+		return s.refuse(ctx, c, unpriced)
 	}
 	if err != nil {
 		return Result{Fate: Rejected}, s.keyed(err)
@@ -115,17 +116,17 @@ func price(items []OrderItem) ([]event.Line, money.Money, error) {
 // One round trip for order, payment and event. request_key is unique for ever:
 // when the key's own lifetime is over, a retry meets its order here, inserts
 // nothing and reads it.
-var insertOrderSQL = `
+var insertOrderSQL = once.Named(`
 WITH o AS (
   INSERT INTO orders (id, merchant_id, request_key, status, email, amount_minor, currency, items)
-  VALUES ($1::uuid, $2::uuid, $3::text, 'awaiting_payment', $4::text, $5::bigint, $6::text, $7::jsonb)
+  VALUES (@order::uuid, @merchant::uuid, @request::text, 'awaiting_payment', @email::text, @amount::bigint, @currency::text, @items::jsonb)
   ON CONFLICT ON CONSTRAINT orders_request_once DO NOTHING
   RETURNING id, version, created_at
 ), p AS (
   INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency, created_at)
-  SELECT $8::uuid, $2::uuid, o.id, 'requires_capture', $5::bigint, $6::text, o.created_at FROM o
-), e AS (` + outbox.Fold("o", "o.version", 9) + `)
-SELECT created_at FROM o`
+  SELECT @payment::uuid, @merchant::uuid, o.id, 'requires_capture', @amount::bigint, @currency::text, o.created_at FROM o
+), e AS (` + outbox.Fold("o", "o.version") + `)
+SELECT created_at FROM o`)
 
 const orderByRequestSQL = `SELECT ` + orderColumns + ` WHERE o.merchant_id = $1 AND o.request_key = $2`
 
@@ -149,8 +150,10 @@ func (s *Service) insertOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder,
 			AmountMinor: total.AmountMinor, Currency: total.Currency,
 		},
 	}
-	args := append([]any{id, c.Merchant, c.Key, c.Email, total.AmountMinor, total.Currency, string(items), paymentID}, placed.Params(ctx)...)
-	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL, args...)
+	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL.Text(), insertOrderSQL.Values(placed.Args(ctx).With(once.Args{
+		"order": id, "payment": paymentID, "merchant": c.Merchant, "request": c.Key, "email": c.Email,
+		"amount": total.AmountMinor, "currency": total.Currency, "items": string(items),
+	}))...)
 	o.Payment.CreatedAt = o.CreatedAt
 	if errors.Is(err, sql.ErrNoRows) {
 		return existingOrder(ctx, tx, c)
@@ -173,11 +176,12 @@ func existingOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder) (Order, er
 }
 
 // refuse stores a refusal that is an outcome, so that its retry gets the same.
-func (s *Service) refuse(ctx context.Context, r idempotency.Request, why error) (Result, error) {
+func (s *Service) refuse(ctx context.Context, c PlaceOrder, why error) (Result, error) {
+	r := c.request()
 	out, err := s.Keys.Store(ctx, r, s.Render.ErrorAnswer(ctx, why), "")
 	if err != nil {
 		return Result{Fate: Rejected}, s.keyed(err)
 	}
-	s.tell(ctx, observe.Rejected, observe.Event{Scope: r.Scope, Operation: r.Operation, Key: r.Key, Detail: why.Error()})
+	s.tell(ctx, observe.Rejected, observe.Event{Scope: c.Merchant, Operation: r.Operation, Key: r.Key, Detail: why.Error()})
 	return Result{Answer: out.Answer, Replayed: out.Replayed, Fate: Rejected}, nil
 }

@@ -7,13 +7,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // takeOverSQL makes this call the holder of an attempt that nobody holds, with
@@ -31,7 +31,7 @@ WITH t AS (
    WHERE payment_id = $1::uuid AND attempt_no = $2::integer AND status IN ('sending', 'in_doubt')
      AND (lease_until IS NULL OR lease_until <= clock_timestamp() OR holder = $4::uuid)
   RETURNING *, payment_id AS subject_id, attempt_no AS subject_no
-), k AS (`+idempotency.TakeOverFrom("t")+`)
+), k AS (`+KeyTable.TakeOverFrom("t")+`)
 SELECT `+attemptColumns+`
   FROM t a JOIN payments p ON p.id = a.payment_id JOIN orders o ON o.id = p.order_id`)
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // parkSQL puts an attempt in doubt: nothing final is stored, and the lease ends
@@ -16,11 +16,11 @@ import (
 var parkSQL = postgres.Guarded("capture.park", `
 WITH `+current+`, a AS (
   UPDATE payment_attempts a
-     SET status = 'in_doubt', lease_until = NULL, next_ask_at = clock_timestamp() + $4::float8 * (1 + 0.1 * random()) * interval '1 second'
+     SET status = 'in_doubt', lease_until = NULL, next_ask_at = clock_timestamp() + @ask_in::float8 * (1 + 0.1 * random()) * interval '1 second'
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no AND a.lease_until IS NOT NULL
 ), p AS (
   UPDATE payments p SET status = 'in_doubt' FROM cur WHERE p.id = cur.subject_id
-), k AS (`+idempotency.ParkFrom("cur")+`)
+), k AS (`+KeyTable.ParkFrom("cur")+`)
 SELECT count(*) FROM cur`)
 
 // park records that nobody here knows what became of the charge.
@@ -29,12 +29,12 @@ func (s *Service) park(ctx context.Context, a attempt) error {
 	defer cancel()
 	var n int
 	err := s.insist(ctx, func() error {
-		return parkSQL.Get(ctx, s.DB, &n, a.PaymentID, a.No, a.Fence, s.askIn(a.Asked).Seconds())
+		return parkSQL.Get(ctx, s.DB, &n, parkSQL.Values(a.held().With(once.Args{"ask_in": s.askIn(a.Asked).Seconds()}))...)
 	})
 	if err != nil {
 		return maybeExecuted(err)
 	}
-	s.flights.Landed(a.PaymentID)
+	s.flights.Landed(a.PaymentID.String())
 	s.tell(ctx, observe.Committed, observe.Event{
 		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No, Detail: InDoubt,
 	})
@@ -48,15 +48,15 @@ func (s *Service) askIn(asked int) time.Duration {
 
 // releaseSQL closes an attempt that certainly had no effect and gives the key
 // back. A second run finds the attempt closed and changes nothing.
-var releaseSQL = `
+var releaseSQL = once.Named(`
 WITH ` + current + `, a AS (
   UPDATE payment_attempts a
-     SET status = $4::text, card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
+     SET status = @status::text, card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
 ), p AS (
   UPDATE payments p SET status = 'requires_capture' FROM cur WHERE p.id = cur.subject_id
-), k AS (` + idempotency.ReleaseFrom("cur") + `)
-SELECT count(*) FROM cur`
+), k AS (` + KeyTable.ReleaseFrom("cur") + `)
+SELECT count(*) FROM cur`)
 
 // release closes an attempt as not sent or refused. A refusal is our bug or
 // theirs, so a person hears of it.
@@ -66,7 +66,7 @@ func (s *Service) release(ctx context.Context, a attempt, status string, why err
 	err := s.insist(ctx, func() error {
 		return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
 			var n int
-			if err := tx.Get(ctx, &n, releaseSQL, a.PaymentID, a.No, a.Fence, status); err != nil {
+			if err := tx.Get(ctx, &n, releaseSQL.Text(), releaseSQL.Values(a.held().With(once.Args{"status": status}))...); err != nil {
 				return err
 			}
 			if n == 0 || status != "refused" {
@@ -76,7 +76,7 @@ func (s *Service) release(ctx context.Context, a attempt, status string, why err
 				map[string]any{"attempt_no": a.No, "reason": why.Error()})
 		})
 	})
-	s.flights.Landed(a.PaymentID)
+	s.flights.Landed(a.PaymentID.String())
 	if err != nil {
 		return maybeExecuted(err)
 	}

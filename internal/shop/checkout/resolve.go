@@ -9,11 +9,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // What a person can decide about a payment on which we and the provider disagree.
@@ -164,12 +164,12 @@ func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, err
 	case err != nil:
 		return nil, notExecuted(err)
 	}
-	args, _, err := s.finaliseArgs(ctx, a, o)
+	values, _, err := s.finalValues(ctx, a, o)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, tx postgres.Tx, _ uuid.UUID) error {
-		return oneRow(ctx, tx, finaliseSQL.Query(), args...)
+		return oneRow(ctx, tx, finaliseSQL.Text(), values...)
 	}, nil
 }
 
@@ -194,11 +194,11 @@ func (s *Service) adopt(latest attempt, c provider.Charge) effect {
 		}
 		a := latest
 		a.No, a.Fence, a.OpenedBy = latest.No+1, 1, "resolution:"+id.String()
-		args, _, err := s.finaliseArgs(ctx, a, outcomeOf(c))
+		values, _, err := s.finalValues(ctx, a, outcomeOf(c))
 		if err != nil {
 			return err
 		}
-		return oneRow(ctx, tx, finaliseSQL.Query(), args...)
+		return oneRow(ctx, tx, finaliseSQL.Text(), values...)
 	}
 }
 
@@ -265,7 +265,7 @@ func (s *Service) carryOut(ctx context.Context, r Resolve, a attempt, live []pro
 	if err != nil {
 		return Resolution{}, err
 	}
-	s.flights.Landed(r.Payment.ID)
+	s.flights.Landed(r.Payment.ID.String())
 	s.Wake()
 	s.Log.Info("a person has decided", "payment", PaymentRef(r.Payment.ID), "decision", r.Decision, "by", r.By)
 	s.tell(ctx, observe.Committed, observe.Event{

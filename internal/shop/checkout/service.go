@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // Config is what a [Service] needs.
@@ -47,6 +47,9 @@ var (
 	DoubtProduction = []time.Duration{1 * time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}
 	DoubtDemo       = []time.Duration{1 * time.Second, 1 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 )
+
+// KeyTable is the shop's table of idempotency keys: a key belongs to a merchant.
+var KeyTable = idempotency.Table{Scope: "merchant_id"}
 
 // Service is the checkout.
 type Service struct {

@@ -14,12 +14,12 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/idempotency"
 )
 
 // plain renders answers as simply as possible; what a real one looks like is
@@ -83,7 +83,7 @@ func openIn(t *testing.T, db *postgres.DB, w *worldtest.World, options ...option
 	t.Helper()
 	cfg := checkout.Config{
 		DB:       db,
-		Keys:     &idempotency.Keys{DB: db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second},
+		Keys:     idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
 		Provider: simulated.New(simulated.Config{URL: w.URL}),
 		Render:   plain{},
 		Doubt:    []time.Duration{time.Millisecond},

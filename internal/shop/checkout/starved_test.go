@@ -14,10 +14,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // pooled is a shop with so many connections and no more.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/platform/telemetry"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // Sweeper finishes attempts that nobody came back for: a process died, a client

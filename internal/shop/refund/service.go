@@ -9,13 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/idempotency"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // Config is what a [Service] needs.
@@ -58,7 +59,7 @@ type Ask struct {
 
 func (a Ask) request() idempotency.Request {
 	r := idempotency.Request{
-		Scope: a.Merchant, Key: a.Key, Operation: "POST /v1/refunds",
+		Scope: a.Merchant.String(), Key: a.Key, Operation: "POST /v1/refunds",
 		Fields: []idempotency.Field{{Pointer: "/payment_id", Value: event.PaymentName(a.Payment)}, {Pointer: "/reason", Value: a.Reason}},
 	}
 	if a.Amount != nil {
@@ -79,8 +80,8 @@ type Result struct {
 // leaves nothing, a twin waits and reads the winner. When the key's own lifetime
 // is over, a retry meets its refund by (payment, key) and reads it.
 func (s *Service) Request(ctx context.Context, a Ask) (Result, error) {
-	out, err := s.Keys.Do(ctx, a.request(), func(tx postgres.Tx) (idempotency.Answer, string, error) {
-		r, err := s.make(ctx, tx, a)
+	out, err := s.Keys.Do(ctx, a.request(), func(tx once.Tx) (idempotency.Answer, string, error) {
+		r, err := s.make(ctx, postgres.Reading(tx), a)
 		if err != nil {
 			return idempotency.Answer{}, "", err
 		}

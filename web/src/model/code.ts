@@ -29,7 +29,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   api: [
     {
-      file: 'internal/pattern/idempotency/idempotency.go',
+      file: 'once/idempotency/idempotency.go',
       name: 'Lookup',
       does: 'knows a key and its stored answer',
     },

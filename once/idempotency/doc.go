@@ -50,7 +50,7 @@
 // one transaction. A crash leaves nothing; a twin waits on the unique index and
 // reads the winner.
 //
-// [ClaimFrom] and [CompleteFrom] are for an effect outside: claim and intent
+// [Table.ClaimFrom] and [Table.CompleteFrom] are for an effect outside: claim and intent
 // commit first, then comes the call, then effect and outcome commit together.
 // Both are SQL to be folded into the caller's own statement, so that the claim
 // stands or falls with the state change it guards. The claim has no ON CONFLICT
@@ -69,6 +69,10 @@
 //
 // # Tables
 //
-// idempotency_keys, see schema.sql. Keep response bodies as bytes: jsonb
+// idempotency_keys, one row per scope and key: payonce/once/schema. A program with a table of its
+// own names it and its column of the scope ([Table]). Response bodies are bytes: jsonb
 // reorders fields and refuses some strings, and then a replay is not the answer.
+//
+// Read first: idempotency.go (what both shapes stand on), do.go (the effect is ours), table.go
+// (the effect is outside).
 package idempotency

@@ -12,10 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/idempotency"
-	"payonce/internal/pattern/idempotency/idempotencytest"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/idempotency"
+	"payonce/once/idempotency/idempotencytest"
 )
 
 func rowOf(r idempotency.Request, secret []byte) idempotency.Row {
@@ -27,27 +26,21 @@ func rowOf(r idempotency.Request, secret []byte) idempotency.Row {
 	return idempotency.Row{Operation: r.Operation, RequestHash: f.Hash, FieldMACs: macs}
 }
 
-func keysOn(db *postgres.DB) *idempotency.Keys {
-	return &idempotency.Keys{DB: db, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}
-}
-
-// The toy operation of these tests raises an alert: a row that is ours alone.
-const effectSQL = `INSERT INTO alerts (id, merchant_id, kind, subject, facts) VALUES ($1, $2, 'refused', $3, '{}')`
-
-func toy(db *postgres.DB, tenants []uuid.UUID) idempotencytest.Operation {
-	keys := keysOn(db)
+// toy is an operation whose effect is a row of the program's own.
+func toy(s store) idempotencytest.Operation {
+	tenants := []string{uuid.NewString(), uuid.NewString()}
 	return idempotencytest.Operation{
 		Deliver: func(tenant int, key string, variant int) idempotencytest.Delivered {
 			r := idempotency.Request{
 				Scope: tenants[tenant], Key: key, Operation: "POST /toys",
 				Fields: []idempotency.Field{{Pointer: "/variant", Value: strings.Repeat("x", variant)}},
 			}
-			out, err := keys.Do(context.Background(), r, func(tx postgres.Tx) (idempotency.Answer, string, error) {
-				id := uuid.Must(uuid.NewV7())
-				if _, err := tx.Exec(context.Background(), effectSQL, id, tenants[tenant], id.String()); err != nil {
+			out, err := s.Do(context.Background(), r, func(tx once.Tx) (idempotency.Answer, string, error) {
+				id := uuid.NewString()
+				if _, err := tx.Exec(context.Background(), `INSERT INTO effects (scope, toy) VALUES ($1, $2)`, tenants[tenant], id); err != nil {
 					return idempotency.Answer{}, "", err
 				}
-				return idempotency.Answer{Status: 201, ContentType: "text/plain", Location: "/toys/1", Body: []byte(id.String())}, id.String(), nil
+				return idempotency.Answer{Status: 201, ContentType: "text/plain", Location: "/toys/1", Body: []byte(id)}, id, nil
 			})
 			d := idempotencytest.Delivered{Status: out.Answer.Status, Body: string(out.Answer.Body), Replayed: out.Replayed}
 			var mismatch *idempotency.MismatchError
@@ -61,17 +54,11 @@ func toy(db *postgres.DB, tenants []uuid.UUID) idempotencytest.Operation {
 			return d
 		},
 		Expire: func() {
-			if err := postgres.InTx(context.Background(), db, func(tx postgres.Tx) error {
-				_, err := tx.Exec(context.Background(), `UPDATE idempotency_keys SET expires_at = clock_timestamp()`)
-				return err
-			}); err != nil {
-				panic(err)
-			}
+			_, err := s.exec(`UPDATE {idempotency_keys} SET expires_at = clock_timestamp()`)
+			require.NoError(s.t, err)
 		},
 		Effects: func(tenant int) (n int) {
-			if err := db.Get(context.Background(), &n, `SELECT count(*) FROM alerts WHERE merchant_id = $1`, tenants[tenant]); err != nil {
-				panic(err)
-			}
+			s.read(&n, `SELECT count(*) FROM effects WHERE scope = $1`, tenants[tenant])
 			return n
 		},
 	}
@@ -79,40 +66,63 @@ func toy(db *postgres.DB, tenants []uuid.UUID) idempotencytest.Operation {
 
 func TestDoIsOneOutcomePerKey(t *testing.T) {
 	t.Parallel()
-	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation {
-		return toy(devtest.Postgres(t), []uuid.UUID{uuid.New(), uuid.New()})
-	})
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation { return toy(kind(t)) })
+		})
+	}
 }
 
 func TestAnErrorInTheEffectLeavesNothingNotEvenTheKey(t *testing.T) {
 	t.Parallel()
-	db := devtest.Postgres(t)
-	keys := keysOn(db)
-	r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys"}
-	mine := errors.New("mine")
-	_, err := keys.Do(t.Context(), r, func(postgres.Tx) (idempotency.Answer, string, error) { return idempotency.Answer{}, "", mine })
-	require.ErrorIs(t, err, mine)
-	_, found, err := keys.Lookup(t.Context(), r.Scope, r.Key)
-	require.NoError(t, err)
-	require.False(t, found)
+	everywhere(t, func(t *testing.T, s store) {
+		r, mine := request("K"), errors.New("mine")
+		_, err := s.Do(t.Context(), r, func(once.Tx) (idempotency.Answer, string, error) { return idempotency.Answer{}, "", mine })
+		require.ErrorIs(t, err, mine)
+		_, found, err := s.Lookup(t.Context(), r.Scope, r.Key)
+		require.NoError(t, err)
+		require.False(t, found)
+	})
+}
+
+// TestAnEffectOutsideIsClaimedOnceAndItsTryIsFoundUnderItsKey goes the way of an effect
+// outside: the claim stands alone, another one fails, and the answer is stored for the try.
+func TestAnEffectOutsideIsClaimedOnceAndItsTryIsFoundUnderItsKey(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, s store) {
+		r, try := request("K"), uuid.NewString()
+		require.NoError(t, s.claim(r, try))
+		require.True(t, s.Taken(s.claim(r, uuid.NewString())))
+		row, found, err := s.Lookup(t.Context(), r.Scope, r.Key)
+		require.NoError(t, err)
+		require.True(t, found && !row.Completed() && row.Leased)
+		require.Equal(t, try, row.Subject)
+		require.Equal(t, 1, row.SubjectNo)
+		require.EqualValues(t, 1, s.complete(try, text("done")))
+		require.Zero(t, s.complete(try, text("done again")))
+		out, err := s.Do(t.Context(), r, nil)
+		require.NoError(t, err)
+		require.True(t, out.Replayed)
+		require.Equal(t, "done", string(out.Answer.Body))
+	})
 }
 
 func TestStoredBytesComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
-	db := devtest.Postgres(t)
-	keys := keysOn(db)
+	s := kinds["pgx"](t)
 	rapid.Check(t, func(rt *rapid.T) {
 		want := idempotency.Answer{
 			Status: rapid.IntRange(200, 499).Draw(rt, "status"), ContentType: rapid.StringMatching(`[a-z]+/[a-z]+`).Draw(rt, "type"),
 			Location: rapid.StringMatching(`(/[a-z0-9_]+)*`).Draw(rt, "location"), Matched: rapid.SampledFrom([]string{"", "business-key"}).Draw(rt, "matched"),
 			Body: rapid.SliceOf(rapid.Byte()).Draw(rt, "body"),
 		}
-		r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys"}
-		first, err := keys.Store(context.Background(), r, want, "")
+		r := request("K")
+		first, err := s.Store(context.Background(), r, want, "")
 		if err != nil || first.Replayed {
 			rt.Fatalf("store: %v, replayed %v", err, first.Replayed)
 		}
-		again, err := keys.Store(context.Background(), r, idempotency.Answer{Status: 500, Body: []byte("other")}, "")
+		again, err := s.Store(context.Background(), r, idempotency.Answer{Status: 500, Body: []byte("other")}, "")
 		if err != nil || !again.Replayed || string(again.Answer.Body) != string(want.Body) || again.Answer.Status != want.Status ||
 			again.Answer.Location != want.Location || again.Answer.ContentType != want.ContentType || again.Answer.Matched != want.Matched {
 			rt.Fatalf("stored %+v, got %+v (%v)", want, again.Answer, err)
@@ -127,7 +137,8 @@ func TestOneRequestHasOneHashAndEveryOtherRequestAnother(t *testing.T) {
 	})
 	rapid.Check(t, func(rt *rapid.T) {
 		fields := rapid.SliceOfNDistinct(field, 1, 3, func(f idempotency.Field) string { return f.Pointer }).Draw(rt, "fields")
-		r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys", Fields: fields}
+		r := request("K")
+		r.Fields = fields
 		turned := r
 		turned.Fields = rapid.Permutation(fields).Draw(rt, "turned")
 		if err := rowOf(r, nil).Match(turned, turned.Fingerprint(nil)); err != nil {
@@ -205,7 +216,7 @@ func FuzzParseKey(f *testing.F) {
 func TestWaitersHoldNothingAndWakeWhenTheRunLands(t *testing.T) {
 	t.Parallel()
 	flights := idempotency.Flights{Poll: time.Hour}
-	id := uuid.New()
+	id := uuid.NewString()
 	polled := make(chan struct{}, 10)
 	never := func(context.Context) (bool, error) { polled <- struct{}{}; return false, nil }
 	done := make(chan error, 5)
@@ -228,7 +239,7 @@ func TestARunElsewhereIsNoticedByOnePollForAll(t *testing.T) {
 	asked := 0
 	over := func(context.Context) (bool, error) { asked++; return asked == 20, nil } // unsynchronised on purpose: only one may ask
 	done := make(chan error, 5)
-	id := uuid.New()
+	id := uuid.NewString()
 	for range 5 {
 		go func() { done <- flights.Wait(t.Context(), id, over) }()
 	}
@@ -243,5 +254,5 @@ func TestAWaiterLeavesWhenItsPatienceEnds(t *testing.T) {
 	var flights idempotency.Flights
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, flights.Wait(ctx, uuid.New(), func(context.Context) (bool, error) { return false, nil }), context.DeadlineExceeded)
+	require.ErrorIs(t, flights.Wait(ctx, uuid.NewString(), func(context.Context) (bool, error) { return false, nil }), context.DeadlineExceeded)
 }

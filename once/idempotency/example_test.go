@@ -3,17 +3,14 @@ package idempotency_test
 import (
 	"fmt"
 
-	"github.com/google/uuid"
-
-	"payonce/internal/pattern/idempotency"
+	"payonce/once/idempotency"
 )
 
 // A second request under a used key is told which field differs. What was
 // stored is enough to say so and too little to reveal the value.
 func ExampleRow_Match() {
 	secret := []byte("from the configuration")
-	scope := uuid.MustParse("01900000-0000-7000-8000-000000000001")
-	first := idempotency.Request{Scope: scope, Key: "K", Operation: "POST /v1/orders", Fields: []idempotency.Field{
+	first := idempotency.Request{Scope: "a tenant", Key: "K", Operation: "POST /v1/orders", Fields: []idempotency.Field{
 		{Pointer: "/email", Value: "ada@example.org"}, {Pointer: "/items/0/quantity", Value: "2"},
 	}}
 	stored := rowOf(first, secret)

@@ -7,74 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/idempotency"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/idempotency"
 )
-
-var (
-	claimTrySQL    = `WITH p AS (SELECT $1::uuid AS subject_id, 1 AS subject_no), ` + idempotency.ClaimFrom("p", 2) + ` SELECT 1`
-	completeTrySQL = `WITH p AS (SELECT $1::uuid AS subject_id, 1 AS subject_no) ` + idempotency.CompleteFrom("p", 2)
-)
-
-// store is a store of keys with what a test does to it from outside.
-type store struct {
-	*idempotency.Keys
-	t  *testing.T
-	db *postgres.DB
-}
-
-func openStore(t *testing.T) store {
-	t.Helper()
-	db := devtest.Postgres(t)
-	return store{Keys: keysOn(db), t: t, db: db}
-}
-
-func (s store) exec(query string, args ...any) (n int64, err error) {
-	s.t.Helper()
-	err = postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-		n, err = tx.Exec(s.t.Context(), query, args...)
-		return err
-	})
-	return n, err
-}
-
-// claim is the first transaction of an effect outside.
-func (s store) claim(r idempotency.Request, try uuid.UUID) error {
-	s.t.Helper()
-	_, err := s.exec(claimTrySQL, append([]any{try}, s.ClaimParams(r, r.Fingerprint(s.Secret), uuid.New())...)...)
-	return err
-}
-
-// complete is the second.
-func (s store) complete(try uuid.UUID, a idempotency.Answer) int64 {
-	s.t.Helper()
-	n, err := s.exec(completeTrySQL, append([]any{try}, s.CompleteParams(a, "")...)...)
-	require.NoError(s.t, err)
-	return n
-}
-
-func (s store) ends(r idempotency.Request, in time.Duration) {
-	s.t.Helper()
-	n, err := s.exec(`UPDATE idempotency_keys SET expires_at = clock_timestamp() + $2::float8 * interval '1 second' WHERE key = $1`, r.Key, in.Seconds())
-	require.NoError(s.t, err)
-	require.EqualValues(s.t, 1, n)
-}
-
-func (s store) left(r idempotency.Request) (ends time.Duration, there bool) {
-	s.t.Helper()
-	var seconds []float64
-	require.NoError(s.t, s.db.Select(s.t.Context(), &seconds,
-		`SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM idempotency_keys WHERE key = $1`, r.Key))
-	if len(seconds) == 0 {
-		return 0, false
-	}
-	return time.Duration(seconds[0] * float64(time.Second)), true
-}
-
-func text(body string) idempotency.Answer {
-	return idempotency.Answer{Status: 200, ContentType: "text/plain", Body: []byte(body)}
-}
 
 // The five ways in which a row is met: each must hold the same rows for absent.
 var meetings = map[string]func(s store, r idempotency.Request) (absent bool){
@@ -86,16 +21,16 @@ var meetings = map[string]func(s store, r idempotency.Request) (absent bool){
 		return !found
 	},
 	"a claim with the effect": func(s store, r idempotency.Request) bool {
-		out, err := s.Do(s.t.Context(), r, func(postgres.Tx) (idempotency.Answer, string, error) { return text("anew"), "", nil })
+		out, err := s.Do(s.t.Context(), r, func(once.Tx) (idempotency.Answer, string, error) { return text("anew"), "", nil })
 		if err != nil {
 			require.ErrorIs(s.t, err, idempotency.ErrInProgress)
 		}
 		return err == nil && !out.Replayed
 	},
 	"a claim before the effect": func(s store, r idempotency.Request) bool {
-		err := s.claim(r, uuid.New())
+		err := s.claim(r, uuid.NewString())
 		if err != nil {
-			require.True(s.t, idempotency.Taken(err), "%v", err)
+			require.True(s.t, s.Taken(err), "%v", err)
 		}
 		return err == nil
 	},
@@ -107,8 +42,8 @@ var meetings = map[string]func(s store, r idempotency.Request) (absent bool){
 		return err == nil && !out.Replayed
 	},
 	"retention": func(s store, r idempotency.Request) bool {
-		err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-			_, err := idempotency.RemoveExpired(s.t.Context(), tx, 10)
+		err := s.DB.InTx(s.t.Context(), func(tx once.Tx) error {
+			_, err := s.Table.RemoveExpired(s.t.Context(), tx, 10)
 			return err
 		})
 		require.NoError(s.t, err)
@@ -133,8 +68,8 @@ func TestEveryWayToMeetAKeyHoldsTheSameRowsForAbsent(t *testing.T) {
 		} {
 			t.Run(how+" meets "+row.name, func(t *testing.T) {
 				t.Parallel()
-				s, try := openStore(t), uuid.New()
-				r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys"}
+				s, try := kinds["pq"](t), uuid.NewString()
+				r := request("K")
 				require.NoError(t, s.claim(r, try))
 				if row.completed {
 					require.EqualValues(t, 1, s.complete(try, text("first")))
@@ -159,15 +94,15 @@ func TestEveryWayToMeetAKeyHoldsTheSameRowsForAbsent(t *testing.T) {
 
 func TestAnAnswerThatComesAfterItsKeysTimeIsKeptForALifetime(t *testing.T) {
 	t.Parallel()
-	s, try := openStore(t), uuid.New()
-	r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys"}
+	s, try := kinds["pq"](t), uuid.NewString()
+	r := request("K")
 	require.NoError(t, s.claim(r, try))
 	s.ends(r, -time.Minute)
 	require.EqualValues(t, 1, s.complete(try, text("late")))
 	row, found, err := s.Lookup(t.Context(), r.Scope, r.Key)
 	require.NoError(t, err)
 	require.True(t, found)
-	require.Equal(t, "late", string(row.Body))
+	require.Equal(t, "late", bodyOf(t, row))
 	left, _ := s.left(r)
 	require.Greater(t, left, s.TTL-2*s.Lease)
 }
@@ -175,8 +110,8 @@ func TestAnAnswerThatComesAfterItsKeysTimeIsKeptForALifetime(t *testing.T) {
 // An index on the end makes moving it dear.
 func TestARunWithinItsLeaseLeavesTheEndWhereTheClaimPutIt(t *testing.T) {
 	t.Parallel()
-	s, try := openStore(t), uuid.New()
-	r := idempotency.Request{Scope: uuid.New(), Key: "K", Operation: "POST /toys"}
+	s, try := kinds["pq"](t), uuid.NewString()
+	r := request("K")
 	require.NoError(t, s.claim(r, try))
 	before, _, err := s.Lookup(t.Context(), r.Scope, r.Key)
 	require.NoError(t, err)
@@ -188,8 +123,8 @@ func TestARunWithinItsLeaseLeavesTheEndWhereTheClaimPutIt(t *testing.T) {
 
 func TestAnExpiredRowBecomesTheNewRequestsWhole(t *testing.T) {
 	t.Parallel()
-	s, try := openStore(t), uuid.New()
-	scope := uuid.New()
+	s, try := kinds["pq"](t), uuid.NewString()
+	scope := uuid.NewString()
 	first := idempotency.Request{Scope: scope, Key: "K", Operation: "POST /toys", Fields: []idempotency.Field{{Pointer: "/a", Value: "1"}}}
 	require.NoError(t, s.claim(first, try))
 	s.complete(try, text("first"))
@@ -202,7 +137,7 @@ func TestAnExpiredRowBecomesTheNewRequestsWhole(t *testing.T) {
 	require.True(t, found)
 	require.NoError(t, row.Match(second, second.Fingerprint(s.Secret)))
 	require.Error(t, row.Match(first, first.Fingerprint(s.Secret)))
-	require.False(t, row.SubjectID.Valid, "no try of the first request is found under it")
-	require.Equal(t, "game", row.Resource.String)
+	require.Empty(t, row.Subject, "no try of the first request is found under it")
+	require.Equal(t, "game", row.Resource)
 	require.Greater(t, row.ExpiresAt.Sub(row.CreatedAt), s.TTL-time.Minute)
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-
-	"github.com/google/uuid"
 )
 
 // Field is one value of a decoded request, named by its JSON pointer.
@@ -20,7 +18,7 @@ type Field struct {
 
 // Request is one delivery of an intent.
 type Request struct {
-	Scope     uuid.UUID
+	Scope     string // the tenant: keys of two never meet
 	Key       string
 	Operation string // method and route, "POST /v1/orders"
 	// Fields are the decoded command and the path parameters. White space and
@@ -42,7 +40,7 @@ func (r Request) Fingerprint(secret []byte) Fingerprint {
 	sort.Slice(fields, func(i, j int) bool { return fields[i].Pointer < fields[j].Pointer })
 	whole := sha256.New()
 	write := func(s string) { fmt.Fprintf(whole, "%d:%s", len(s), s) }
-	write(r.Scope.String())
+	write(r.Scope)
 	write(r.Operation)
 	f := Fingerprint{MACs: make(map[string]string, len(fields))}
 	for _, field := range fields {

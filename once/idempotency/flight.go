@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Flights lets duplicates wait for a run in progress without holding a
@@ -17,7 +15,7 @@ type Flights struct {
 	Poll time.Duration
 
 	mu      sync.Mutex
-	waiting map[uuid.UUID]*flight
+	waiting map[string]*flight
 }
 
 type flight struct {
@@ -27,7 +25,7 @@ type flight struct {
 }
 
 // Landed wakes everybody who waits for id.
-func (fs *Flights) Landed(id uuid.UUID) {
+func (fs *Flights) Landed(id string) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.waiting[id]; f != nil {
@@ -35,7 +33,7 @@ func (fs *Flights) Landed(id uuid.UUID) {
 	}
 }
 
-func (fs *Flights) end(id uuid.UUID, f *flight) {
+func (fs *Flights) end(id string, f *flight) {
 	if fs.waiting[id] == f {
 		delete(fs.waiting, id)
 		f.cancel()
@@ -44,7 +42,7 @@ func (fs *Flights) end(id uuid.UUID, f *flight) {
 }
 
 // Waiting says how many wait for id in this process.
-func (fs *Flights) Waiting(id uuid.UUID) int {
+func (fs *Flights) Waiting(id string) int {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.waiting[id]; f != nil {
@@ -55,7 +53,7 @@ func (fs *Flights) Waiting(id uuid.UUID) int {
 
 // Wait returns when the run of id has landed, or ctx ends. over asks whether it
 // has; it is called by one waiter's goroutine on behalf of all.
-func (fs *Flights) Wait(ctx context.Context, id uuid.UUID, over func(ctx context.Context) (bool, error)) error {
+func (fs *Flights) Wait(ctx context.Context, id string, over func(ctx context.Context) (bool, error)) error {
 	f := fs.join(ctx, id, over)
 	defer fs.leave(id, f)
 	select {
@@ -66,7 +64,7 @@ func (fs *Flights) Wait(ctx context.Context, id uuid.UUID, over func(ctx context
 	}
 }
 
-func (fs *Flights) join(ctx context.Context, id uuid.UUID, over func(ctx context.Context) (bool, error)) *flight {
+func (fs *Flights) join(ctx context.Context, id string, over func(ctx context.Context) (bool, error)) *flight {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.waiting[id]; f != nil {
@@ -77,14 +75,14 @@ func (fs *Flights) join(ctx context.Context, id uuid.UUID, over func(ctx context
 	polling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{landed: make(chan struct{}), waiters: 1, cancel: cancel}
 	if fs.waiting == nil {
-		fs.waiting = map[uuid.UUID]*flight{}
+		fs.waiting = map[string]*flight{}
 	}
 	fs.waiting[id] = f
 	go fs.poll(polling, id, f, over)
 	return f
 }
 
-func (fs *Flights) leave(id uuid.UUID, f *flight) {
+func (fs *Flights) leave(id string, f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f.waiters--; f.waiters == 0 {
@@ -92,7 +90,7 @@ func (fs *Flights) leave(id uuid.UUID, f *flight) {
 	}
 }
 
-func (fs *Flights) poll(ctx context.Context, id uuid.UUID, f *flight, over func(ctx context.Context) (bool, error)) {
+func (fs *Flights) poll(ctx context.Context, id string, f *flight, over func(ctx context.Context) (bool, error)) {
 	every := fs.Poll
 	if every == 0 {
 		every = 50 * time.Millisecond

@@ -12,7 +12,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
-	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/shop/event"
 )
 
@@ -288,7 +288,7 @@ func (r *relays) purge() error {
 }
 
 // messageOf is what the relay makes of a row.
-func messageOf(e rabbit.Envelope) amqp.Publishing {
+func messageOf(e envelope.Envelope) amqp.Publishing {
 	m := e.Message("", "")
 	return amqp.Publishing{
 		DeliveryMode: amqp.Persistent, ContentType: m.ContentType, MessageId: m.ID, Type: m.Type,

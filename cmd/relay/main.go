@@ -20,9 +20,9 @@ import (
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/process"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 const about = "Moves events from the outbox to RabbitMQ, each at least once. Any number may run: they share the work evenly and take over from one that dies."

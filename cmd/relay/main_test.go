@@ -16,9 +16,10 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 // asRelay makes the test binary be the relay: a real process that can be
@@ -64,7 +65,7 @@ func newShop(t *testing.T) *shop {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			for _, d := range batch {
-				e, err := rabbit.ParseEnvelope(d.Message)
+				e, err := envelope.Parse(d.Message)
 				if err != nil {
 					t.Error(err)
 				}

@@ -19,7 +19,6 @@ import (
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/email"
@@ -29,6 +28,7 @@ import (
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once/idempotency"
+	"payonce/once/rabbit"
 )
 
 // worker is every part of the process, wired.

@@ -18,11 +18,12 @@ import (
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/migrations"
+	"payonce/once/rabbit"
 )
 
 // asWorker makes this test binary the worker, so that the worker that is killed
@@ -116,7 +117,7 @@ func (s *shop) message(e event.PaymentCaptured) rabbit.Message {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return rabbit.Envelope{
+	return envelope.Envelope{
 		EventID: newID(s.t), Type: event.TypePaymentCaptured, Source: "/test", AggregateID: e.PaymentID, AggregateVersion: 1,
 		Scope: e.MerchantID, Correlation: e.PaymentID, Time: time.Now(), Attempt: 1, Payload: payload,
 	}.Message(outbox.Exchange, event.TypePaymentCaptured)

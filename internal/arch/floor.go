@@ -90,13 +90,16 @@ func isOnceAdapter(dir string) bool {
 	return floorOf(dir) == library && slices.Contains(onceAdapters, unitOf(dir))
 }
 
+// notPatterns are the other folders of once: the transport, the tables, and what tests need.
+var notPatterns = []string{"rabbit", "schema", "oncetest"}
+
 // patternOf returns the folder of the pattern that dir belongs to, in the house or in
 // once.
 func patternOf(dir string) (folder string, ok bool) {
 	switch unit := unitOf(dir); {
 	case floorOf(dir) == pattern:
 		return "internal/pattern/" + unit, true
-	case floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && unit != "schema" && unit != "oncetest":
+	case floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && !slices.Contains(notPatterns, unit):
 		return string(library) + "/" + unit, true
 	}
 	return "", false

@@ -15,11 +15,11 @@ var ownClients = map[string]string{
 	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
 
 	"once/webhook/webhooktest/webhooktest.go":          "a suite goes with its pattern and must not import the laboratory",
+	"once/oncetest/services.go":                        "makes virtual hosts; the module imports nothing of the house",
 	"once/oncetest/nettest/nettest_test.go":            "shows that net/http repeats a keyed request",
 	"internal/shop/provider/simulated/breaker_test.go": "counts what net/http repeats",
 
-	"internal/lab/devstack/cluster.go":         "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
-	"internal/lab/devstack/devtest/devtest.go": "asks the broker; tests inside outbox and saga import devtest, and the room imports both",
+	"internal/lab/devstack/cluster.go": "asks the broker; tests inside outbox and saga import devstack, and the room imports both",
 }
 
 // checkHTTPClients keeps net/http's clients out of every other file, so that no

@@ -23,15 +23,18 @@ func isGin(name string) bool {
 		strings.HasSuffix(name, "strictmiddleware/gin") || strings.HasSuffix(name, "/gin-middleware")
 }
 
-// checkAMQP keeps the broker's client behind platform/rabbit, because its
+// transport is the folder of once that speaks to the broker.
+const transport = "once/rabbit"
+
+// checkAMQP keeps the broker's client behind once/rabbit, because its
 // automatic recovery and its delivery tags are traps that only one package
 // should have to know.
 func checkAMQP(tree Tree) []Violation {
 	return checkImports(tree, func(file *File, i imported) string {
-		if !strings.HasPrefix(i.path, "github.com/rabbitmq/amqp091-go") || under(file.Dir(), "internal/platform/rabbit") || byHand(file) {
+		if !strings.HasPrefix(i.path, "github.com/rabbitmq/amqp091-go") || under(file.Dir(), transport) || byHand(file) {
 			return ""
 		}
-		return "amqp091 stays in internal/platform/rabbit; use its Publisher and Consumer"
+		return "amqp091 stays in once/rabbit; use its Publisher and Consumer"
 	})
 }
 
@@ -136,7 +139,7 @@ func checkLibrary(tree Tree) []Violation {
 		switch first, _, _ := strings.Cut(i.path, "/"); {
 		case floorOf(file.Dir()) != library, file.IsTest(), file.IsSuite(), ours, !strings.Contains(first, "."):
 			return "" // the standard library's paths begin with no domain
-		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()):
+		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()), under(file.Dir(), transport):
 			return ""
 		}
 		return fmt.Sprintf("%s: the core of once builds with the standard library and google/uuid; put it into an adapter", i.path)

@@ -110,7 +110,7 @@ var planted = []struct {
 		"cmd/relay/planted.go", importing("main", "github.com/rabbitmq/amqp091-go")},
 
 	{"toxiproxy on a floor", "toxiproxy",
-		"internal/platform/rabbit/planted.go", importing("rabbit", "github.com/Shopify/toxiproxy/v2")},
+		"once/rabbit/planted.go", importing("rabbit", "github.com/Shopify/toxiproxy/v2")},
 	{"toxiproxy in a command's tests", "toxiproxy",
 		"cmd/relay/planted_test.go", importing("main", "github.com/Shopify/toxiproxy/v2")},
 

@@ -16,9 +16,9 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 // ends has what ends each kind that a person does not end, run with the code that

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/lib/pq"
-
-	"payonce/internal/lab/program"
 )
 
 // This file holds the door at the broker: a consumer's queue that is deleted under
@@ -35,7 +33,9 @@ func (d *doors) deleteQueue(ctx context.Context, queue string) error {
 }
 
 // declare does what the alert says: a worker that starts declares its queues, and
-// binds them before it is ready. What is published in between is lost.
+// binds them before it reads. What is published in between is lost. It waits for a reader
+// and not for the worker: that one is not ready while any queue of a cluster is without a
+// leader.
 func (d *doors) declare(ctx context.Context, no int, queue string) error {
 	for ctx.Err() == nil {
 		if err := d.programs[workers[no%len(workers)]].Signal(syscall.SIGKILL); err != nil {
@@ -44,10 +44,10 @@ func (d *doors) declare(ctx context.Context, no int, queue string) error {
 		for range 40 {
 			wait(ctx, 250*time.Millisecond)
 			asking, cancel := context.WithTimeout(ctx, patience)
-			_, err := d.tap.conn.Depth(asking, queue)
+			depth, err := d.tap.conn.Depth(asking, queue)
 			cancel()
-			if err == nil {
-				return program.UntilReady(ctx, time.Minute, d.programs[workers[no%len(workers)]].Program)
+			if err == nil && depth.Consumers > 0 {
+				return nil
 			}
 		}
 		no++

@@ -11,8 +11,8 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 // restlessSQL counts what is still under way. Its $1 leaves out the provider's hints:

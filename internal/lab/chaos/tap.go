@@ -10,8 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 // tapQueue gets a copy of every event that the relay publishes.
@@ -30,7 +31,7 @@ type tap struct {
 	copies map[uuid.UUID]int
 	poison map[uuid.UUID]bool // what the campaign itself published
 	taken  map[uuid.UUID]bool // of that, what the broker has confirmed
-	sample rabbit.Envelope    // of a captured payment
+	sample envelope.Envelope  // of a captured payment
 
 	// calm is held while a queue is away: what the campaign itself publishes then
 	// would be lost, and be in no outbox.
@@ -61,7 +62,7 @@ func (t *tap) hear(_ context.Context, batch []rabbit.Delivery) {
 	t.mu.Lock()
 	for _, d := range batch {
 		t.scan.text("message "+d.Type, string(d.Body))
-		e, err := rabbit.ParseEnvelope(d.Message)
+		e, err := envelope.Parse(d.Message)
 		if err != nil {
 			t.scan.found("a message without a usable envelope: " + err.Error())
 			continue
@@ -84,7 +85,7 @@ func (t *tap) poisonous(ctx context.Context) (uuid.UUID, error) {
 	if err != nil {
 		return id, err
 	}
-	return id, t.publish(ctx, rabbit.Envelope{
+	return id, t.publish(ctx, envelope.Envelope{
 		EventID: id, Type: event.TypePaymentCaptured, Source: "chaos", AggregateID: id, AggregateVersion: 1,
 		Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":99}`),
 	})
@@ -117,7 +118,7 @@ func (t *tap) ancient(ctx context.Context) (uuid.UUID, error) {
 }
 
 // publish sends an event of the campaign's own, and remembers that it is.
-func (t *tap) publish(ctx context.Context, e rabbit.Envelope) error {
+func (t *tap) publish(ctx context.Context, e envelope.Envelope) error {
 	t.calm.RLock()
 	defer t.calm.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

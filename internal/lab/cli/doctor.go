@@ -15,8 +15,8 @@ import (
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/runfile"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/migrations"
+	"payonce/once/rabbit"
 )
 
 type doctorCommand struct{}

@@ -10,7 +10,7 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/proc"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T) {

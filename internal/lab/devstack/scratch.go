@@ -52,6 +52,7 @@ const (
 	// Those of the module once, which knows nothing of this one.
 	OnceTestPostgres = "ONCE_TEST_POSTGRES"
 	OnceTestAMQP     = "ONCE_TEST_AMQP"
+	OnceTestAMQPAPI  = "ONCE_TEST_AMQP_API"
 )
 
 // TestEnvironment is how to hand this stack to test binaries.
@@ -62,5 +63,6 @@ func (s *Stack) TestEnvironment() []string {
 		TestBrokerAPI + "=" + s.BrokerAPI(),
 		OnceTestPostgres + "=" + s.PostgresDSN("postgres"),
 		OnceTestAMQP + "=" + s.AMQPURL("/"),
+		OnceTestAMQPAPI + "=" + s.BrokerAPI(),
 	}
 }

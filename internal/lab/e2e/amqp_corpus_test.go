@@ -18,11 +18,12 @@ import (
 	"payonce/internal/lab/program"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/rabbit"
 )
 
 // badMessage is one line of testdata/bad_input/amqp.jsonl: what is wrong with an
@@ -76,7 +77,7 @@ func (b badMessage) on(t *testing.T, merchant, payment uuid.UUID) rabbit.Message
 			id[i] = byte(at >> (8 * (5 - i)))
 		}
 	}
-	m := rabbit.Envelope{
+	m := envelope.Envelope{
 		EventID: id, Type: event.TypePaymentCaptured, Source: "/test", AggregateID: payment, AggregateVersion: 1, Scope: merchant, Correlation: payment,
 		Time: time.Now(), Attempt: 1, Payload: b.payload(t, merchant, payment),
 	}.Message("", ledger.Name)

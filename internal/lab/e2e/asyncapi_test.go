@@ -18,8 +18,8 @@ import (
 	"payonce/internal/lab/stage"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
+	"payonce/once/rabbit"
 )
 
 // asyncapi is what these tests read of api/asyncapi.yaml.

@@ -19,7 +19,6 @@ import (
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/email"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/once/idempotency"
+	"payonce/once/rabbit"
 )
 
 // TestEveryGuardedStatementRunTwiceEqualsOnce goes through the shop on a driver

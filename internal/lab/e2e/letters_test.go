@@ -17,11 +17,12 @@ import (
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/rabbit"
 )
 
 // postOffice is the way of a message, on real parts: outbox, relay, broker,
@@ -228,13 +229,13 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 	})
 	select {
 	case d := <-got:
-		envelope, err := rabbit.ParseEnvelope(d.Message)
+		sent, err := envelope.Parse(d.Message)
 		require.NoError(t, err)
 		require.Empty(t, d.Exchange, "the default exchange")
-		require.Equal(t, e.ID, envelope.EventID)
-		require.Equal(t, 4, envelope.Replay)
-		require.True(t, envelope.PastWindow)
-		require.Equal(t, time.Unix(e.ID.Time().UnixTime()).UTC(), envelope.Time.UTC(), "the event's time, not the replay's")
+		require.Equal(t, e.ID, sent.EventID)
+		require.Equal(t, 4, sent.Replay)
+		require.True(t, sent.PastWindow)
+		require.Equal(t, time.Unix(e.ID.Time().UnixTime()).UTC(), sent.Time.UTC(), "the event's time, not the replay's")
 	case <-time.After(settle):
 		t.Fatal("nothing came")
 	}
@@ -260,7 +261,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 	t.Parallel()
 	p := openPostOffice(t)
 	old := p.event(ofDay(-60))
-	message := rabbit.Envelope{
+	message := envelope.Envelope{
 		EventID: old.ID, Type: old.Type, Source: "/test", AggregateID: old.AggregateID, AggregateVersion: 1,
 		Scope: old.Scope, Correlation: old.Correlation, Time: time.Now(), Attempt: 1, Payload: old.Payload,
 	}.Message("", ledger.Name)
@@ -278,7 +279,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 
 	// The same event late once more: a second delivery of what was asked for
 	// meets the business key.
-	message.Headers[rabbit.HeaderPastWindow] = true
+	message.Headers[envelope.HeaderPastWindow] = true
 	require.NoError(t, publisher.Publish(t.Context(), message))
 	p.eventually("it was handled again", func() bool { return p.ledger.Counts().Applied == 2 })
 	require.Equal(t, 1, p.booked(old.AggregateID))
@@ -290,7 +291,7 @@ func TestARedeliveryStormOfTwoHundredCopiesHasOneEffectAndOthersKeepFlowing(t *t
 	e := p.event(newEventID())
 	var copies []rabbit.Message
 	for range 200 {
-		copies = append(copies, rabbit.Envelope{
+		copies = append(copies, envelope.Envelope{
 			EventID: e.ID, Type: e.Type, Source: "/test", AggregateID: e.AggregateID, AggregateVersion: 1,
 			Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
 		}.Message("", ledger.Name))

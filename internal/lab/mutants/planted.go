@@ -77,7 +77,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "no-confirm-wait", breaks: "an event counts as published that no broker has",
-		file: "internal/platform/rabbit/publisher.go",
+		file: "once/rabbit/publisher.go",
 		old: `	if err == nil {
 		return nil
 	}
@@ -89,11 +89,11 @@ RETURNING event_id`,
 		return nil
 	}
 	if o.take(tag) == nil {`,
-		pkg: "./internal/platform/rabbit", test: "TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain",
+		pkg: "./once/rabbit", test: "TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain",
 	},
 	{
 		name: "not-mandatory", breaks: "an event without a queue is confirmed and gone",
-		file: "internal/platform/rabbit/publisher.go",
+		file: "once/rabbit/publisher.go",
 		old:  "m.Exchange, m.Key, true, false,",
 		new:  "m.Exchange, m.Key, false, false,",
 		pkg:  "./internal/pattern/outbox", test: "TestAnUnroutableEventStaysHoldsItsAggregateOnlyAndAlarmsOnce",
@@ -128,14 +128,14 @@ RETURNING event_id`,
 	},
 	{
 		name: "ack-across-a-reconnect", breaks: "an ack of a delivery from before a reconnect settles another message, which is lost",
-		file: "internal/platform/rabbit/consumer.go",
+		file: "once/rabbit/consumer.go",
 		old:  "	if in.phase == over {\n		return ErrStale\n	}",
 		new:  "	in.ch = newest",
 		more: []edit{
-			{"internal/platform/rabbit/consumer.go", "	defer in.end()", "	newest = ch"},
-			{"internal/platform/rabbit/consumer.go", "// intake is a consumer's channel", "var newest *amqp.Channel\n\n// intake is a consumer's channel"},
+			{"once/rabbit/consumer.go", "	defer in.end()", "	newest = ch"},
+			{"once/rabbit/consumer.go", "// intake is a consumer's channel", "var newest *amqp.Channel\n\n// intake is a consumer's channel"},
 		},
-		pkg: "./internal/platform/rabbit", test: "TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain",
+		pkg: "./once/rabbit", test: "TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain",
 	},
 	{
 		name: "ack-before-commit", breaks: "a consumer that dies in its transaction loses the message",
@@ -239,7 +239,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "drop-head-queue", breaks: "a full queue drops its oldest messages, confirmed or not",
-		file: "internal/platform/rabbit/topology.go",
+		file: "once/rabbit/topology.go",
 		old:  "		\"x-dead-letter-routing-key\": name,\n		\"x-dead-letter-strategy\":    \"at-least-once\",\n		\"x-overflow\":                \"reject-publish\",",
 		new:  "		\"x-dead-letter-routing-key\": name,\n		\"x-dead-letter-strategy\":    \"at-least-once\",\n		\"x-overflow\":                \"drop-head\",",
 		pkg:  "./internal/shop/event", test: "TestOnlyTheJournalMayDropMessages",

@@ -12,9 +12,9 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/provider"
+	"payonce/once/rabbit"
 )
 
 // BackConfig wires a [Back].

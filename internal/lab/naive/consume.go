@@ -11,8 +11,8 @@ import (
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/email"
+	"payonce/once/rabbit"
 )
 
 // The consumers. Each has two queues: one that is read through an inbox, and one

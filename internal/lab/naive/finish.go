@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/provider"
 	"payonce/once"
 	"payonce/once/idempotency"
@@ -91,7 +91,7 @@ const publishTries = 5
 // publish is the second half of the dual write. When it fails for good there is
 // nobody left to tell: the sale is committed.
 func (s *Shop) publish(ctx context.Context, e outbox.Event) {
-	m := rabbit.Envelope{
+	m := envelope.Envelope{
 		EventID: e.ID, Type: e.Type, Source: source, AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion,
 		Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
 	}.Message(Exchange, e.Type)

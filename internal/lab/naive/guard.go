@@ -100,7 +100,7 @@ var Guards = []About{
 		HarmName: "published, and nowhere",
 		CaughtBy: "Nobody: the outbox marks what the publisher says is out.",
 		Code: []Link{
-			{"publishing", "internal/platform/rabbit/publisher.go", "Send"},
+			{"publishing", "once/rabbit/publisher.go", "Send"},
 			{"only what is confirmed is marked", "internal/pattern/outbox/fate.go", "settle"},
 			{"in the naive shop", "internal/lab/naive/outlet.go", "Send"},
 		},

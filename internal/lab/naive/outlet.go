@@ -7,8 +7,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 const (
@@ -87,6 +88,6 @@ func (o outlet) Send(ctx context.Context, m rabbit.Message, done func(error)) er
 }
 
 func (o outlet) strikes(ctx context.Context, m rabbit.Message, t Trouble) bool {
-	e, err := rabbit.ParseEnvelope(m)
+	e, err := envelope.Parse(m)
 	return err == nil && strikes(ctx, o.db, e.Correlation, t)
 }

@@ -10,9 +10,9 @@ import (
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/shop/provider"
 	"payonce/once/idempotency"
+	"payonce/once/rabbit"
 )
 
 // Gateway is what the naive shop asks of the provider, and who counts for it.

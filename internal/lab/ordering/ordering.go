@@ -10,8 +10,9 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Relaxed is a relay without order.
@@ -74,7 +75,7 @@ func (r Relaxed) batch(ctx context.Context, worker int) (n int, err error) {
 		var ids []string
 		for _, e := range rows {
 			ids = append(ids, e.RowID.String())
-			messages = append(messages, rabbit.Envelope{
+			messages = append(messages, envelope.Envelope{
 				EventID: e.EventID, Type: e.Type, Source: "/payonce", AggregateID: e.Aggregate, AggregateVersion: e.Version, Attempt: 1, Payload: e.Payload,
 			}.Message(outbox.Exchange, e.Type))
 		}

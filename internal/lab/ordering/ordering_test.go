@@ -13,8 +13,9 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/ordering"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 const kind = "thing.happened"
@@ -84,7 +85,7 @@ func (p *place) note(batch ...rabbit.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range batch {
-		e, err := rabbit.ParseEnvelope(d.Message)
+		e, err := envelope.Parse(d.Message)
 		if err != nil {
 			p.t.Error(err)
 		}

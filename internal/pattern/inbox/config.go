@@ -9,7 +9,7 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Config wires a [Runner].

@@ -12,9 +12,10 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/internal/platform/telemetry"
+	"payonce/once/rabbit"
 )
 
 // Message is one event as a consumer sees it.
@@ -122,7 +123,7 @@ type item struct {
 
 // open reads a delivery. An error is permanent.
 func (r *Runner) open(d rabbit.Delivery) (item, error) {
-	e, err := rabbit.ParseEnvelope(d.Message)
+	e, err := envelope.Parse(d.Message)
 	it := item{delivery: d, message: Message{
 		EventID: e.EventID, Type: e.Type, Payload: e.Payload, Scope: e.Scope, Correlation: e.Correlation,
 		AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Time: e.Time, Traceparent: e.Traceparent,

@@ -9,7 +9,7 @@ import (
 
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // pastWindow is the end of a message that the inbox has no partition for: a

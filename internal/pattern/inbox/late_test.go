@@ -13,7 +13,7 @@ import (
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 const countQuery = `SELECT count(*) FROM `

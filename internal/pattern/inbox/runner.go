@@ -17,8 +17,8 @@ import (
 	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/once"
+	"payonce/once/rabbit"
 )
 
 // Runner feeds a [Handler] from a queue, each event once.

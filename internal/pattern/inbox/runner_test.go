@@ -13,10 +13,11 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/once/oncetest/nettest"
+	"payonce/once/rabbit"
 )
 
 var schedule = retry.Schedule{50 * time.Millisecond, 100 * time.Millisecond}
@@ -68,7 +69,7 @@ func publish(t *testing.T, conn *rabbit.Conn, events ...inbox.Message) {
 	t.Helper()
 	var messages []rabbit.Message
 	for _, m := range events {
-		messages = append(messages, rabbit.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
+		messages = append(messages, envelope.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
 			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Attempt: 1, Payload: m.Payload, PastWindow: m.PastWindow}.Message("", "bank"))
 	}
 	for _, err := range conn.Publisher(rabbit.PublisherConfig{}).PublishAll(t.Context(), messages) {

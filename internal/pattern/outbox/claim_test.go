@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 )
 
 // plan is what EXPLAIN tells of a query that was run.
@@ -115,7 +115,7 @@ func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkO
 		}
 	}()
 	s.append(story("thing.happened", 300, 10)...)
-	if c := s.relay(nil).runOnce(context.Background()); c.Marked != 3000 {
+	if c := s.relays(s.relay(nil), all(3000)); c.Marked != 3000 {
 		t.Fatalf("%+v", c)
 	}
 	s.append(thing("thing.happened", uuid.New(), 1))
@@ -145,7 +145,7 @@ func TestOneSlowOrFailedAggregateHoldsBackItselfOnlyEvenWithinItsPartition(t *te
 	s.append(events...)
 	s.start(s.relay(nil))
 	s.eventually("the other forty", func() bool { return len(s.distinct()) == 40 && s.unpublished() == 41 })
-	if slices.ContainsFunc(s.distinct(), func(e rabbit.Envelope) bool { return e.AggregateID == bad }) {
+	if slices.ContainsFunc(s.distinct(), func(e envelope.Envelope) bool { return e.AggregateID == bad }) {
 		t.Error("an event overtook the failed one of its aggregate")
 	}
 	s.inOrder()

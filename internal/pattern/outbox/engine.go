@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // engine is one tenure of a relay: three things that go on at the same time,
@@ -29,12 +29,9 @@ type engine struct {
 	failing  map[string]bool // routes with an open alert
 	heardOf  chan map[string]bool
 	polls    int
-	unheard  map[int64]error // by seq: confirms that a crash point lets get lost
 	fetching bool
 	more     []int // partitions of which a fetch from the hint is due
 	scan     []int // partitions of which a scan from the start is due
-	found    bool  // the running scan from the start has found something new
-	empty    bool  // the last one found nothing
 	turn     int   // where the next scan begins
 	leaving  []int // partitions asked back, of which something is still under way
 
@@ -66,16 +63,16 @@ const memory = 8
 func newEngine(r *Relay, d *assignment) *engine {
 	capacity := memory*r.cfg.Batch + 1
 	return &engine{
-		Relay: r, lanes: newLanes(), assignment: d, unheard: map[int64]error{},
+		Relay: r, lanes: newLanes(), assignment: d,
 		fetched: make(chan page, 1), fates: make(chan fate, capacity), toMark: make(chan row, capacity),
 		marked: make(chan []row, capacity), toClerk: make(chan note, 64),
 		heardOf: make(chan map[string]bool, 1),
 	}
 }
 
-// run works until ctx ends, or, once, until nothing is left to do. Then no
-// further event is sent; what the broker still confirms in time is marked.
-func (e *engine) run(ctx context.Context, once bool) {
+// run works until ctx ends. Then no further event is sent; what the broker still
+// confirms in time is marked.
+func (e *engine) run(ctx context.Context) {
 	// Marks outlive the tenure: what the broker has confirmed is true whoever
 	// owns the relay by then.
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,7 +88,7 @@ func (e *engine) run(ctx context.Context, once bool) {
 	poll := time.NewTicker(e.cfg.Poll)
 	defer poll.Stop()
 	defer e.stats.partitions.Store(0)
-	for ctx.Err() == nil && (!once || !e.idle()) {
+	for ctx.Err() == nil {
 		e.startFetch(ctx)
 		if e.publish(ctx) {
 			continue // More may leave: look up, but do not wait.
@@ -104,10 +101,6 @@ func (e *engine) run(ctx context.Context, once bool) {
 	close(e.toMark)
 	close(e.toClerk)
 	others.Wait()
-}
-
-func (e *engine) idle() bool {
-	return e.empty && !e.fetching && len(e.more)+len(e.scan)+len(e.lanes.known)+len(e.assignment.orders) == 0
 }
 
 // wait takes the next thing that happens.
@@ -142,7 +135,6 @@ func (e *engine) obey(o order) {
 	if o.take {
 		e.lanes.take(o.partition)
 		e.scan = with(e.scan, o.partition)
-		e.empty = false
 	} else {
 		e.lanes.give(o.partition)
 		e.leaving = append(e.leaving, o.partition)
@@ -198,7 +190,6 @@ func (e *engine) take(p page) {
 		p.err = point("relay.after_fetch", p.rows...)
 	}
 	if p.err != nil {
-		e.empty = false
 		e.cfg.Log.Warn("the outbox cannot be read", "error", p.err)
 		return // The poll tries again.
 	}
@@ -216,15 +207,10 @@ func (e *engine) take(p page) {
 	}
 	if p.fromStart {
 		e.scan = with(rest, e.scan...)
-		e.found = e.found || taken > 0
 	} else {
 		e.more = with(rest, e.more...)
-		e.found = true
 	}
 	e.scan = with(e.scan, gaps...)
-	if len(e.scan)+len(e.more) == 0 {
-		e.empty, e.found = !e.found, false
-	}
 }
 
 // publishBurst is how many events leave before the loop looks up.
@@ -247,7 +233,7 @@ func (e *engine) publish(ctx context.Context) (more bool) {
 			e.fates <- fate{r, errors.Join(rabbit.ErrUnconfirmed, err)}
 			return false
 		}
-		e.sent(r)
+		sent(r)
 	}
 	return true
 }

@@ -7,7 +7,7 @@ import (
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // absorb takes fates and marks that are there already.
@@ -32,7 +32,7 @@ func (e *engine) absorb(ctx context.Context) {
 func (e *engine) settle(ctx context.Context, f fate) {
 	defer e.sayGone()
 	var returned rabbit.Returned
-	f.err = e.heard(f)
+	f.err = heard(f)
 	switch {
 	case f.err == nil:
 		e.lanes.confirmed(f.row)
@@ -52,7 +52,6 @@ func (e *engine) settle(ctx context.Context, f fate) {
 		// Nobody knows whether the broker has it. The next scan sends it again;
 		// consumers dedupe.
 		e.lanes.failed(f.row, false)
-		e.empty = false
 		e.stats.lost.Add(1)
 		e.unanswered(f)
 	}
@@ -75,7 +74,6 @@ func (e *engine) answered() {
 
 func (e *engine) refused(kind alert.Kind, f fate) {
 	e.lanes.failed(f.row, true)
-	e.empty = false
 	e.stats.held.Store(int64(e.lanes.heldBack()))
 	e.cfg.Log.Error("the broker does not take an event; its aggregate is held back",
 		"event", f.row.EventID, "type", f.row.Type, "aggregate", f.row.AggregateID, "error", f.err)

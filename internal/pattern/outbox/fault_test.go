@@ -8,9 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/once"
+	"payonce/once/rabbit"
 )
 
 // feed appends events in small transactions while the test breaks things.
@@ -139,17 +140,17 @@ func TestOfOneAggregateTheSecondEventLeavesOnlyAfterTheFirstIsConfirmed(t *testi
 	s.start(s.relay(func(c *Config) { c.Publisher = by }))
 	one, other := <-by.sent, <-by.sent
 	confirmFirst, confirmOther := <-by.done, <-by.done
-	if other.Headers[rabbit.HeaderSubject] == busy.String() { // Partitions have no order among each other.
+	if other.Headers[envelope.HeaderSubject] == busy.String() { // Partitions have no order among each other.
 		one, other, confirmFirst, confirmOther = other, one, confirmOther, confirmFirst
 	}
-	if one.Headers[rabbit.HeaderSubject] != busy.String() || other.Headers[rabbit.HeaderSubject] == busy.String() {
+	if one.Headers[envelope.HeaderSubject] != busy.String() || other.Headers[envelope.HeaderSubject] == busy.String() {
 		t.Fatalf("left: %v and %v", one.Headers, other.Headers)
 	}
 	confirmOther(nil)
 	s.eventually("the other is marked, nothing else has left", func() bool { return s.unpublished() == 2 && len(by.sent) == 0 })
 	confirmFirst(nil)
 	second := <-by.sent
-	if second.Headers[rabbit.HeaderAggregateVersion] != int64(2) {
+	if second.Headers[envelope.HeaderAggregateVersion] != int64(2) {
 		t.Errorf("left: %v", second.Headers)
 	}
 	(<-by.done)(nil)

@@ -10,8 +10,8 @@ import (
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/outbox/outboxtest"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/once"
+	"payonce/once/rabbit"
 )
 
 var bound = rabbit.Topology{

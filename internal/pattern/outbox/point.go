@@ -1,12 +1,9 @@
 package outbox
 
 import (
-	"errors"
-
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/fault"
-	"payonce/internal/platform/rabbit"
 )
 
 // point is a crash point of the relay, about the events in hand. An error that
@@ -22,23 +19,15 @@ func point(name string, rows ...row) error {
 	return fault.Point(name, ids...)
 }
 
-// sent is the crash point after an event was handed to the broker. What follows
-// is its confirm: injected to fail, nobody hears of it.
-func (e *engine) sent(r row) {
-	if err := point("relay.after_publish", r); err != nil {
-		e.unheard[r.Seq] = errors.Join(rabbit.ErrUnconfirmed, err)
-	}
-}
+// sent is the crash point after an event was handed to the broker. Nothing follows
+// that could fail in its place: a confirm that is lost is the broker's to lose.
+func sent(r row) { _ = point("relay.after_publish", r) }
 
-// heard is the crash point after a confirm. Injected to fail, or unheard, the
-// confirm is as good as lost and the event is sent again.
-func (e *engine) heard(f fate) error {
+// heard is the crash point after a confirm. Injected to fail, the confirm is as good
+// as lost and the event is sent again.
+func heard(f fate) error {
 	if f.err != nil {
 		return f.err
-	}
-	if err, lost := e.unheard[f.row.Seq]; lost {
-		delete(e.unheard, f.row.Seq)
-		return err
 	}
 	return point("relay.after_confirm", f.row)
 }

@@ -9,7 +9,7 @@ import (
 
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Publisher is the part of [rabbit.Publisher] that the relay needs.
@@ -139,24 +139,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait for ever
 
 	o := owner{cfg: r.cfg.Postgres, beat: r.cfg.Beat, patience: r.cfg.Drain, realm: int(r.cfg.Realm), log: r.cfg.Log}
-	o.during(ctx, func(tenure context.Context, d *assignment) { newEngine(r, d).run(tenure, false) })
+	o.during(ctx, func(tenure context.Context, d *assignment) { newEngine(r, d).run(tenure) })
 	return nil
-}
-
-// runOnce publishes what is there and returns when nothing is left that could
-// be published now. It takes no lock: tests call it, one at a time.
-func (r *Relay) runOnce(ctx context.Context) Counts {
-	before := r.Counts()
-	all := newAssignment(newLease(time.Hour))
-	for p := range partitions {
-		all.orders <- order{partition: p, take: true}
-	}
-	newEngine(r, all).run(ctx, true)
-	after := r.Counts()
-	return Counts{
-		Fetched: after.Fetched - before.Fetched, Published: after.Published - before.Published, Marked: after.Marked - before.Marked,
-		Returned: after.Returned - before.Returned, Nacked: after.Nacked - before.Nacked, Lost: after.Lost - before.Lost, Held: after.Held,
-	}
 }
 
 // Wake makes the relay look for new events now. It never blocks.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Sampler writes queue depths into the database, so that whoever shows them

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	oncepq "payonce/once/pq"
+	"payonce/once/rabbit"
 )
 
 // partitionLocks says which server process holds which partition.
@@ -191,7 +191,7 @@ func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *tes
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); newEngine(r, d).run(ctx, false) }()
+	go func() { defer close(ended); newEngine(r, d).run(ctx) }()
 	s.eventually("it has read the event", func() bool { return r.Counts().Fetched == 1 })
 	s.append(thing("thing.happened", uuid.New(), 1)) // When it takes the second, it has had its chance to send the first.
 	s.eventually("it has read the second too", func() bool { return r.Counts().Fetched == 2 })

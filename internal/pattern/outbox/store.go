@@ -9,8 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // row is an unpublished event as the relay reads it.
@@ -57,7 +58,7 @@ func (r row) message(source string) rabbit.Message {
 	if r.isReplay() {
 		at = bornAt(r.EventID, at)
 	}
-	return rabbit.Envelope{
+	return envelope.Envelope{
 		EventID: r.EventID, Type: r.Type, Source: source, AggregateID: r.AggregateID, AggregateVersion: r.AggregateVersion,
 		Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, Time: at, Traceparent: r.Traceparent, Attempt: 1, Payload: r.Payload,
 		Replay: r.Replay, PastWindow: r.PastWindow,

@@ -13,7 +13,7 @@ import (
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // CollectorConfig wires a [Collector].

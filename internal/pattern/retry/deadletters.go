@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 )
 
 // State is where a letter stands.
@@ -84,7 +84,7 @@ func (l Letter) Headers() map[string]string {
 
 // Correlation is the story the event belongs to; the zero id when it says none.
 func (l Letter) Correlation() uuid.UUID {
-	id, err := uuid.Parse(l.Headers()[rabbit.HeaderCorrelation])
+	id, err := uuid.Parse(l.Headers()[envelope.HeaderCorrelation])
 	if err != nil {
 		return uuid.Nil
 	}
@@ -123,17 +123,17 @@ func (l Letter) resend() (Resend, error) {
 	if _, ok := l.Born(); err != nil || !ok {
 		return Resend{}, ErrUnreadable
 	}
-	aggregate, err := uuid.Parse(h[rabbit.HeaderSubject])
+	aggregate, err := uuid.Parse(h[envelope.HeaderSubject])
 	if err != nil || aggregate == uuid.Nil || l.Type == "" {
 		return Resend{}, ErrUnreadable
 	}
-	version, err := strconv.ParseInt(h[rabbit.HeaderAggregateVersion], 10, 64)
+	version, err := strconv.ParseInt(h[envelope.HeaderAggregateVersion], 10, 64)
 	if err != nil {
 		return Resend{}, ErrUnreadable
 	}
 	return Resend{
 		EventID: id, Consumer: l.Consumer, ReplayNo: l.ReplayNo + 1, Scope: l.Scope.UUID, Correlation: l.Correlation(),
-		AggregateID: aggregate, AggregateVersion: version, Type: l.Type, Payload: l.Payload, Traceparent: h[rabbit.HeaderTraceparent],
+		AggregateID: aggregate, AggregateVersion: version, Type: l.Type, Payload: l.Payload, Traceparent: h[envelope.HeaderTraceparent],
 	}, nil
 }
 

@@ -11,7 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/envelope"
+	"payonce/once/rabbit"
 )
 
 // letter is a dead letter as the table keeps it.
@@ -34,11 +35,11 @@ type letter struct {
 // read makes a letter of whatever arrives. It never fails: what cannot be read
 // is exactly what a person has to see.
 func read(d rabbit.Delivery, now time.Time) letter {
-	envelope, broken := rabbit.ParseEnvelope(d.Message)
+	sent, broken := envelope.Parse(d.Message)
 	l := letter{
-		consumer: consumerOf(d), event: envelope.EventID, replay: bounded(envelope.Replay), scope: envelope.Scope,
-		kind: cleanText(envelope.Type), class: Class(cleanText(text(d, HeaderClass))), reason: cleanText(text(d, HeaderReason)),
-		attempts: bounded(envelope.Attempt), payload: append([]byte{}, d.Body...),
+		consumer: consumerOf(d), event: sent.EventID, replay: bounded(sent.Replay), scope: sent.Scope,
+		kind: cleanText(sent.Type), class: Class(cleanText(text(d, HeaderClass))), reason: cleanText(text(d, HeaderReason)),
+		attempts: bounded(sent.Attempt), payload: append([]byte{}, d.Body...),
 		firstFailed: moment(d, HeaderFirstFailed, now), lastFailed: moment(d, HeaderLastFailed, now),
 	}
 	if l.class == "" {

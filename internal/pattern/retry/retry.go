@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/envelope"
+	"payonce/once/rabbit"
 )
 
 // Schedule is how long a message waits before each of its further attempts.
@@ -112,18 +113,18 @@ type Verdict struct {
 //
 // Errors for a person go to the dead at once, the others after the last delay.
 func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Verdict, error) {
-	envelope, _ := rabbit.ParseEnvelope(d.Message)
-	v := Verdict{Attempt: envelope.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
+	sent, _ := envelope.Parse(d.Message)
+	v := Verdict{Attempt: sent.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
 	m := r.copyOf(d, v)
-	if v.Dead = v.Class.Fate() != Again || envelope.Attempt > len(r.Schedule); v.Dead {
+	if v.Dead = v.Class.Fate() != Again || sent.Attempt > len(r.Schedule); v.Dead {
 		m.Exchange, v.Exchange = DeadExchange, DeadExchange
 		return v, r.Publisher.Publish(ctx, m)
 	}
-	v.Delay = r.Schedule[envelope.Attempt-1]
+	v.Delay = r.Schedule[sent.Attempt-1]
 	v.Attempt++
 	v.Exchange = ExchangeFor(v.Delay)
 	m.Exchange = v.Exchange
-	m.Headers[rabbit.HeaderAttempt] = int64(v.Attempt)
+	m.Headers[envelope.HeaderAttempt] = int64(v.Attempt)
 	return v, r.Publisher.Publish(ctx, m)
 }
 

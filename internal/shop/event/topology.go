@@ -5,7 +5,7 @@ import (
 
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Consumer is somebody who reads events: its name, which is its queue's too,

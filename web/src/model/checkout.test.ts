@@ -86,7 +86,7 @@ test('a checkout that an older page kept has sent nothing and accepted nothing',
   const { sku, quantity, email, card, orderKey, captureKey, orderId } = open(firstChoice);
   const old = { sku, quantity, email, card, orderKey, captureKey, orderId, clicks: 1 };
   const store = { getItem: () => JSON.stringify(old), setItem: () => undefined };
-  expect(load(store)).toMatchObject({ ...old, sent: null, beside: [] });
+  expect(load(store)).toMatchObject({ ...old, sent: null, said: false, beside: [] });
 });
 
 test('the same wish for a refund, after a refusal, has a key of its own', () => {

@@ -20,6 +20,8 @@ export interface Checkout extends Choice {
   gateway: boolean;
   /** The latest capture that was asked for with K, and with which card. */
   sent: Sent | null;
+  /** The page has said that it was charged. */
+  said: boolean;
   /** Payments whose outcome was not known when the visitor chose to pay beside them. */
   beside: string[];
 }
@@ -59,6 +61,7 @@ export function open(choice: Choice, key: KeySource = randomKey): Checkout {
     clicks: 0,
     gateway: false,
     sent: null,
+    said: false,
     beside: [],
   };
 }
@@ -68,7 +71,9 @@ export function join(checkout: Checkout, orderId: string, key: KeySource = rando
   return { ...open(choiceOf(checkout), key), orderKey: checkout.orderKey, orderId };
 }
 
-const paid = ['captured', 'partially_refunded', 'refunded'];
+const paidStates = ['captured', 'partially_refunded', 'refunded'];
+
+export const paid = (status: string | null): boolean => paidStates.includes(status ?? '');
 
 /** It may have been charged or not; the shop is finding out. */
 export const undecided = (status: string | null): boolean =>
@@ -86,7 +91,7 @@ export function changeCard(
   key: KeySource = randomKey,
 ): Checkout {
   const touched = checkout.clicks > 0 || checkout.gateway;
-  if (touched && paid.includes(status ?? '')) return open({ ...choiceOf(checkout), card }, key);
+  if (touched && paid(status)) return open({ ...choiceOf(checkout), card }, key);
   const next = { ...checkout, card };
   return touched || checkout.sent !== null ? renewCapture(next, checkout.captureKey, key) : next;
 }
@@ -126,7 +131,12 @@ export function load(store: Store): Checkout | null {
   try {
     const kept = JSON.parse(store.getItem(name) ?? 'null') as Checkout | null;
     if (kept === null || typeof kept.captureKey !== 'string') return null;
-    return { ...kept, sent: kept.sent ?? null, beside: kept.beside ?? [] };
+    return {
+      ...kept,
+      sent: kept.sent ?? null,
+      said: kept.said ?? false,
+      beside: kept.beside ?? [],
+    };
   } catch {
     return null;
   }

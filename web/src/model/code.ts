@@ -82,7 +82,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
       does: 'declares a queue per consumer',
     },
     {
-      file: 'internal/platform/rabbit/publisher.go',
+      file: 'once/rabbit/publisher.go',
       name: 'Publish',
       does: 'publishes persistent, mandatory and confirmed',
     },

@@ -66,14 +66,21 @@ export class Purchase {
 
   /** Starts a checkout of its own, whose keys nobody has used. */
   open(choice: Partial<model.Choice> = {}): void {
-    const { clicks, gateway } = this.checkout;
+    const { clicks, gateway, said } = this.checkout;
     // Charged and not said so, it looks to the visitor as if nothing was sent.
-    const unsaid = (clicks > 0 || gateway) && !this.notify.said();
+    const unsaid = (clicks > 0 || gateway) && !said && !this.notify.said();
     if (this.order !== null && (this.busy > 0 || unsaid)) this.#left.add(this.order.payment.id);
     this.#begin(model.open({ ...model.choiceOf(this.checkout), ...choice }));
     this.order = null;
     this.payment = null;
     this.notify.opened();
+  }
+
+  /** The page says how this checkout has ended. That it was charged is kept: a page that is opened again has said it too. */
+  saying(): void {
+    if (!this.checkout.said && model.paid(this.payment?.status ?? null)) {
+      this.#keep({ ...this.checkout, said: true });
+    }
   }
 
   /** Goes on with a checkout that this tab kept, or with another tab's order. */

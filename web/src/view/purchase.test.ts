@@ -1,5 +1,7 @@
 import { beforeEach, expect, test, vi } from 'vitest';
+import { load } from '../model/checkout';
 import { Purchase } from './purchase.svelte';
+import { tabStorage } from './storage.svelte';
 
 const shop = vi.hoisted(() => ({
   undecided: vi.fn(),
@@ -80,6 +82,28 @@ test.each([
   expect(purchase.asked).toBe(!said);
   expect(purchase.beside.map(({ id }) => id)).toEqual(said ? [] : ['pay_1']);
   expect(placed).toBe(orders);
+});
+
+test.each([
+  ['said it before it was opened again', true, false],
+  ['has not said it', false, true],
+])('a new checkout after a charge, at once, on a page that %s', async (_, said, asked) => {
+  const paid = payment('pay_1', 'captured');
+  const order = { id: 'ord_1', payment: paid };
+  shop.order.mockResolvedValue(ok(order));
+  shop.payment.mockResolvedValue(ok(paid));
+  shop.placeOrder.mockResolvedValue(
+    ok({ id: 'ord_2', payment: payment('pay_2', 'requires_capture') }, 201),
+  );
+  shop.capture.mockResolvedValue(ok(payment('pay_2', 'captured')));
+  const before = new Purchase(notify);
+  await before.resume({ ...before.checkout, orderId: 'ord_1', clicks: 1 });
+  if (said) before.saying();
+  const opened = new Purchase({ ...notify, said: () => false }); // nothing is drawn yet
+  await opened.resume(load(tabStorage) ?? before.checkout);
+  opened.open();
+  await opened.pay();
+  expect(opened.asked).toBe(asked);
 });
 
 test('a payment that the page shows as undecided and that is captured by the next Pay is asked about', async () => {

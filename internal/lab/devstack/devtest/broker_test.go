@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 func TestTwoTestsWithOneQueueNameHaveTwoQueuesAndNoneAfterwards(t *testing.T) {

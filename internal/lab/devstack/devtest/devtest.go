@@ -20,18 +20,15 @@ package devtest
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"payonce/internal/lab/devstack"
 	"payonce/internal/platform/postgres"
+	"payonce/once/oncetest"
 )
 
 // Postgres returns a pool on a migrated database that only this test uses.
@@ -75,18 +72,7 @@ func Broker(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("devtest: rabbitmq: %v", err)
 	}
-	name := "test-" + uuid.NewString()
-	if err := broker.call(t.Context(), http.MethodPut, name); err != nil {
-		t.Fatalf("devtest: make virtual host: %v", err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		if err := broker.call(ctx, http.MethodDelete, name); err != nil {
-			t.Errorf("devtest: delete virtual host: %v", err)
-		}
-	})
-	return broker.url(name)
+	return oncetest.VirtualHost(t, broker.amqp, broker.api)
 }
 
 // startLimit bounds the start of a private service on a busy machine.
@@ -115,7 +101,7 @@ var privatePostgres = sync.OnceValues(func() (string, error) {
 })
 
 // broker is a RabbitMQ and the API that makes its virtual hosts.
-type broker struct{ amqp, api *url.URL }
+type broker struct{ amqp, api string }
 
 var brokerServer = sync.OnceValues(func() (broker, error) {
 	amqp, api := os.Getenv(devstack.TestAMQPURL), os.Getenv(devstack.TestBrokerAPI)
@@ -131,39 +117,8 @@ var brokerServer = sync.OnceValues(func() (broker, error) {
 	if api == "" {
 		return broker{}, fmt.Errorf("%s needs %s, the URL of the management plugin", devstack.TestAMQPURL, devstack.TestBrokerAPI)
 	}
-	var b broker
-	var err error
-	if b.amqp, err = url.Parse(amqp); err != nil {
-		return broker{}, fmt.Errorf("%s is no URL", devstack.TestAMQPURL)
-	}
-	if b.api, err = url.Parse(api); err != nil {
-		return broker{}, fmt.Errorf("%s is no URL", devstack.TestBrokerAPI)
-	}
-	return b, nil
+	return broker{amqp, api}, nil
 })
-
-func (b broker) url(vhost string) string {
-	target := *b.amqp
-	target.Path, target.RawPath = "/"+vhost, ""
-	return target.String()
-}
-
-func (b broker) call(ctx context.Context, method, vhost string) error {
-	request, err := http.NewRequestWithContext(ctx, method, b.api.JoinPath("api", "vhosts", vhost).String(), http.NoBody)
-	if err != nil {
-		return fmt.Errorf("broker api: %w", err)
-	}
-	request.Close = true // an idle connection would look like a leak to the tests
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("broker api: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("broker api: %s %s: %s", method, vhost, response.Status)
-	}
-	return nil
-}
 
 // note tells what takes so long; go test shows it with -v or after a failure.
 func note(line string) { fmt.Fprintln(os.Stderr, "devtest: "+line) }

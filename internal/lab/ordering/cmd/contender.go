@@ -11,8 +11,9 @@ import (
 
 	"payonce/internal/lab/ordering"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 const (
@@ -182,7 +183,7 @@ func (w *witness) apply(_ context.Context, batch []rabbit.Delivery) {
 	time.Sleep(w.commit)
 	w.mu.Lock()
 	for _, d := range batch {
-		e, err := rabbit.ParseEnvelope(d.Message)
+		e, err := envelope.Parse(d.Message)
 		if err != nil || !w.mine[e.AggregateID] {
 			continue
 		}
@@ -244,7 +245,7 @@ func (f *furniture) consumed(ctx context.Context, queue string, handOver bool) (
 	all := f.events(forConsumers)
 	var messages []rabbit.Message
 	for _, e := range all {
-		messages = append(messages, rabbit.Envelope{
+		messages = append(messages, envelope.Envelope{
 			EventID: e.ID, Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,
 		}.Message("", queue))
 	}

@@ -22,8 +22,8 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/migrations"
+	"payonce/once/rabbit"
 )
 
 type config struct {

@@ -18,8 +18,9 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Consumer is what is judged, and where.
@@ -245,7 +246,7 @@ func (s *stage) died(m inbox.Message, class retry.Class, reason string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, d := range s.dead {
-			if d.Headers[rabbit.HeaderID] == m.EventID.String() {
+			if d.Headers[envelope.HeaderID] == m.EventID.String() {
 				found = d
 				return true
 			}

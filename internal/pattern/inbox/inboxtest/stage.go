@@ -11,9 +11,10 @@ import (
 
 	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
 	"payonce/once/oncetest/nettest"
+	"payonce/once/rabbit"
 )
 
 // schedule is short, so that a retry costs a test nothing.
@@ -127,7 +128,7 @@ func (s *stage) publish(events ...inbox.Message) {
 	s.t.Helper()
 	var messages []rabbit.Message
 	for _, m := range events {
-		messages = append(messages, rabbit.Envelope{
+		messages = append(messages, envelope.Envelope{
 			EventID: m.EventID, Type: m.Type, Source: "/inboxtest", AggregateID: m.AggregateID, AggregateVersion: max(1, m.AggregateVersion),
 			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Traceparent: m.Traceparent, Attempt: 1, Payload: m.Payload,
 		}.Message("", s.Name))

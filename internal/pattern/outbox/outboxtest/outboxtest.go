@@ -19,7 +19,7 @@ import (
 
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Operation is what is judged, and where.

@@ -15,8 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // Subject is what is judged, and where.
@@ -56,7 +57,7 @@ func Run(t *testing.T, s Subject) {
 var errHiccup = errors.New("a hiccup")
 
 func everyDelay(s *stage) {
-	e := envelope()
+	e := fact()
 	s.collect()
 	mine := s.consume("mine", s.fail(errHiccup))
 	other := s.consume("other", s.fail(errHiccup))
@@ -89,7 +90,7 @@ func everyDelay(s *stage) {
 }
 
 func permanentAtOnce(s *stage) {
-	e := envelope()
+	e := fact()
 	s.collect()
 	mine := s.consume("mine", s.fail(retry.Permanent(errHiccup)))
 	s.publish(e.Message("", "mine"))
@@ -101,7 +102,7 @@ func permanentAtOnce(s *stage) {
 
 // copyAndRedelivery crashes between the confirmed copy and the ack.
 func copyAndRedelivery(s *stage) {
-	e := envelope()
+	e := fact()
 	conn := s.connect()
 	failed := make(chan error, 1)
 	ctx, crash := context.WithCancel(s.t.Context())
@@ -121,7 +122,7 @@ func copyAndRedelivery(s *stage) {
 	mine := s.consume("mine", func(_ context.Context, d rabbit.Delivery) error { return rabbit.Ack(d) })
 	s.eventually("both come", func() bool { return len(mine.deliveries()) == 2 })
 	for _, d := range mine.deliveries() {
-		if d.Headers[rabbit.HeaderID] != e.EventID.String() {
+		if d.Headers[envelope.HeaderID] != e.EventID.String() {
 			s.t.Errorf("a copy of %s says %v", e.EventID, d.Headers)
 		}
 	}
@@ -130,7 +131,7 @@ func copyAndRedelivery(s *stage) {
 // killer is taken by consumers that die with it in hand, until the queue gives
 // it up.
 func killer(s *stage) {
-	e := envelope()
+	e := fact()
 	s.publish(e.Message("", "mine"))
 	for range rabbit.DeliveryLimit + 1 {
 		conn := s.connect()
@@ -149,7 +150,7 @@ func killer(s *stage) {
 }
 
 func appliedAfterAll(s *stage) {
-	e := envelope()
+	e := fact()
 	s.applied.Store(e.EventID, "mine")
 	s.publishDead(e, "mine")
 	s.collect()
@@ -160,7 +161,7 @@ func appliedAfterAll(s *stage) {
 }
 
 func replayRule(s *stage) {
-	e := envelope()
+	e := fact()
 	c := s.collect()
 	byID := func(l letter) bool { return l.EventID == e.EventID.String() }
 	state := func(want string) func(letter) bool {
@@ -170,7 +171,7 @@ func replayRule(s *stage) {
 	s.decide(s.letter(state("open")), retry.Replay, nil)
 
 	s.publishDead(e, "mine") // The first life's copy, late.
-	marker := envelope()
+	marker := fact()
 	s.publishDead(marker, "mine") // Collected after it: then the copy was, too.
 	s.letter(func(l letter) bool { return l.EventID == marker.EventID.String() })
 	if l := s.letter(byID); l.State != "replayed" {
@@ -193,7 +194,7 @@ func replayRule(s *stage) {
 func decidedOnce(s *stage) {
 	s.collect()
 	for _, action := range []retry.Action{retry.Replay, retry.Discard} {
-		e := envelope()
+		e := fact()
 		s.publishDead(e, "mine")
 		l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
 		s.alerts(1)
@@ -217,14 +218,14 @@ func decidedOnce(s *stage) {
 func pastTheLimit(s *stage) {
 	s.collect()
 	for consumer, refusal := range map[string]error{"mine": nil, "other": retry.ErrNoBusinessKey} {
-		e := envelope()
+		e := fact()
 		e.EventID = idOf(time.Now().Add(-limit - time.Hour))
 		s.publishDead(e, consumer)
 		l := s.letter(func(l letter) bool { return l.EventID == e.EventID.String() })
 		s.decide(l, retry.Replay, retry.ErrTooOld)
 		s.decide(l, retry.Apply, refusal)
 	}
-	young := envelope()
+	young := fact()
 	s.publishDead(young, "mine")
 	s.decide(s.letter(func(l letter) bool { return l.EventID == young.EventID.String() }), retry.Apply, retry.ErrReplayable)
 	s.publish(rabbit.Message{Exchange: retry.DeadExchange, Key: "mine", Body: []byte("not of ours")})
@@ -238,12 +239,12 @@ func pastTheLimit(s *stage) {
 
 func foreignLetters(s *stage) {
 	s.collect()
-	e, nobodys := envelope(), envelope()
+	e, nobodys := fact(), fact()
 	nobodys.Scope = uuid.Nil
 	s.publishDead(e, "mine")
 	s.publishDead(nobodys, "mine")
 	ids := map[uuid.UUID]letter{}
-	for _, one := range []rabbit.Envelope{e, nobodys} {
+	for _, one := range []envelope.Envelope{e, nobodys} {
 		ids[one.EventID] = s.letter(func(l letter) bool { return l.EventID == one.EventID.String() })
 	}
 	why := retry.Decision{Who: "somebody", Why: "because"}
@@ -268,7 +269,7 @@ func foreignLetters(s *stage) {
 }
 
 func curedByACopy(s *stage) {
-	e := envelope()
+	e := fact()
 	c := s.collect()
 	s.publishDead(e, "mine")
 	s.eventually("it waits for a person", func() bool { return c.Open() == 1 })
@@ -295,12 +296,12 @@ func noEventID(s *stage) {
 }
 
 func unprintable(s *stage) {
-	e := envelope()
+	e := fact()
 	m := e.Message(retry.DeadExchange, "mine")
 	m.Headers[retry.HeaderReason] = "zero \x00 and broken \xff"
 	m.Headers[retry.HeaderClass] = "perma\x00nent"
 	m.Headers["any"] = fmt.Sprintf("a %c b", 0)
-	m.Headers[rabbit.HeaderAttempt] = int64(1) << 40
+	m.Headers[envelope.HeaderAttempt] = int64(1) << 40
 	m.Body = nil
 	s.publish(m)
 	s.collect()
@@ -309,8 +310,8 @@ func unprintable(s *stage) {
 	}
 }
 
-func envelope() rabbit.Envelope {
-	return rabbit.Envelope{
+func fact() envelope.Envelope {
+	return envelope.Envelope{
 		EventID: uuid.Must(uuid.NewV7()), Type: "thing.happened", Source: "/retrytest", AggregateID: uuid.New(), AggregateVersion: 1,
 		Scope: uuid.New(), Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":1}`),
 	}

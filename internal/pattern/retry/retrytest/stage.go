@@ -10,8 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/rabbit"
 )
 
 // stage is one test's database and broker, with two consumers' queues.
@@ -68,7 +69,7 @@ func (s *stage) publish(m rabbit.Message) {
 }
 
 // publishDead sends what a router sends.
-func (s *stage) publishDead(e rabbit.Envelope, consumer string) {
+func (s *stage) publishDead(e envelope.Envelope, consumer string) {
 	s.t.Helper()
 	m := e.Message(retry.DeadExchange, consumer)
 	m.Headers[retry.HeaderConsumer] = consumer
@@ -122,7 +123,7 @@ func (i *inbox) deliveries() []rabbit.Delivery {
 
 func (i *inbox) attempts() (attempts []int) {
 	for _, d := range i.deliveries() {
-		e, _ := rabbit.ParseEnvelope(d.Message)
+		e, _ := envelope.Parse(d.Message)
 		attempts = append(attempts, e.Attempt)
 	}
 	return attempts

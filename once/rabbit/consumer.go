@@ -102,9 +102,13 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	if err != nil {
 		return 0, l.judged(err)
 	}
-	// What was not acknowledged goes back to the queue. A broker that is silent
-	// would not answer this either.
-	defer func() { _, _ = answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, ch.Close() }, nil) }()
+	// What was not acknowledged goes back to the queue. A channel that was left waiting
+	// is closed by its late answer; see begin.
+	defer func() {
+		if !errors.Is(err, errLeft) {
+			_, _ = answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, ch.Close() }, nil)
+		}
+	}()
 	defer func() {
 		if ctx.Err() != nil && cfg.Drain != nil {
 			cfg.Drain()
@@ -112,13 +116,20 @@ func (c *Conn) consume(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}()
 	in := &intake{conn: c, link: l, ch: ch, queue: cfg.Queue, open: map[uint64]struct{}{}}
 	defer in.end()
-	handed, err = in.read(ctx, cfg.careful(), handle, trust)
-	if err != nil {
-		return handed, l.judged(err)
+	if handed, err = in.read(ctx, cfg.careful(), handle, trust); err == nil {
+		var more int
+		more, err = in.read(ctx, cfg, handle, 0)
+		handed += more
 	}
-	more, err := in.read(ctx, cfg, handle, 0)
-	return handed + more, l.judged(err)
+	if errors.Is(err, errLeft) && !l.leaves() {
+		return handed, err
+	}
+	return handed, l.judged(err)
 }
+
+// errLeft says that a queue did not let a reader begin in time. Others on the connection
+// are read as before: a queue whose leader is away is silent, and its broker is not.
+var errLeft = errors.New("the queue lets no reader begin")
 
 // A consumer that begins may be one that has just died of a message. Whatever it
 // holds when it dies again is counted a delivery, and the broker gives up what
@@ -161,7 +172,7 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 		case until > 0 && fresh >= until && !leaving:
 			// What is here already is still handed over; then deliveries ends.
 			in.enter(changing)
-			if err := in.ch.Cancel(tag, false); err != nil {
+			if _, err := answered(in.conn.ctx, in.conn, func() (struct{}, error) { return struct{}{}, in.ch.Cancel(tag, false) }, nil); err != nil {
 				return handed, err
 			}
 			leaving = true
@@ -169,15 +180,19 @@ func (in *intake) read(ctx context.Context, cfg ConsumerConfig, handle func(cont
 	}
 }
 
-// begin asks for deliveries. A queue that is gone is declared again.
+// begin asks for deliveries. A queue that is gone is declared again. One that answers too
+// late finds the channel left: it is closed, or messages would go to a reader of which
+// this program knows nothing.
 func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, error) {
 	deliveries, err := answered(in.conn.ctx, in.conn, func() (<-chan amqp.Delivery, error) {
 		if err := in.ch.Qos(cfg.Prefetch, 0, false); err != nil {
 			return nil, err
 		}
 		return in.ch.Consume(cfg.Queue, tag, false, false, false, false, nil)
-	}, nil)
+	}, func(<-chan amqp.Delivery) { _ = in.ch.Close() })
 	switch {
+	case errors.Is(err, ErrSilent):
+		return nil, fmt.Errorf("%w: %w", errLeft, err)
 	case err == nil:
 		in.enter(reading)
 	case notFound(err):

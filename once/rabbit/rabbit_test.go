@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest"
 	"payonce/once/oncetest/nettest"
+	"payonce/once/rabbit"
 )
 
 const (
@@ -76,7 +76,7 @@ func depth(t *testing.T, c *rabbit.Conn, name string) int {
 
 func TestAReturnFailsThatMessageOnly(t *testing.T) {
 	t.Parallel()
-	conn := open(t, devtest.Broker(t))
+	conn := open(t, oncetest.Broker(t))
 	var messages []rabbit.Message
 	for i := range 300 {
 		key := "known"
@@ -97,7 +97,7 @@ func TestAReturnFailsThatMessageOnly(t *testing.T) {
 
 func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T) {
 	t.Parallel()
-	proxy := nettest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 4, ConfirmTimeout: 400 * time.Millisecond})
 	if err := publisher.Publish(soon(t), message("known", 0)); err != nil {
@@ -119,7 +119,7 @@ func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T
 
 func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testing.T) {
 	t.Parallel()
-	proxy := nettest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 20, ConfirmTimeout: 2 * time.Second})
 	var confirmed, answered atomic.Int64
@@ -151,7 +151,7 @@ func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testi
 
 func TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain(t *testing.T) {
 	t.Parallel()
-	proxy := nettest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
 	for i := range 2 {
@@ -200,7 +200,7 @@ func TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain(t *testing.T) 
 
 func TestAckingManyIsOneFrameOnlyWhereEveryOlderDeliveryIsSettled(t *testing.T) {
 	t.Parallel()
-	conn := open(t, devtest.Broker(t))
+	conn := open(t, oncetest.Broker(t))
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
 	var messages []rabbit.Message
 	for i := range 10 {
@@ -234,7 +234,7 @@ func TestAckingManyIsOneFrameOnlyWhereEveryOlderDeliveryIsSettled(t *testing.T) 
 
 func TestAnOutageEndsWithANewGenerationThatPublishes(t *testing.T) {
 	t.Parallel()
-	url := devtest.Broker(t)
+	url := oncetest.Broker(t)
 	proxy := nettest.NewProxy(t, url)
 	conn := open(t, proxy.URL())
 	generation := conn.Generation()
@@ -249,7 +249,7 @@ func TestAnOutageEndsWithANewGenerationThatPublishes(t *testing.T) {
 
 func TestAQueueWithOtherArgumentsIsNamedAndNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	url := devtest.Broker(t)
+	url := oncetest.Broker(t)
 	open(t, url)
 	other, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Topology: rabbit.Topology{Queues: []rabbit.Queue{rabbit.LossyQueue(queue, 5)}}})
 	if err != nil {
@@ -265,7 +265,7 @@ func TestAQueueWithOtherArgumentsIsNamedAndNotWaitedFor(t *testing.T) {
 
 func TestAQueueThatIsDeletedIsGoneUntilAConnectionDeclaresIt(t *testing.T) {
 	t.Parallel()
-	url := devtest.Broker(t)
+	url := oncetest.Broker(t)
 	conn := open(t, url)
 	for range 2 {
 		if err := conn.DeleteQueue(soon(t), queue); err != nil {
@@ -282,7 +282,7 @@ func TestAQueueThatIsDeletedIsGoneUntilAConnectionDeclaresIt(t *testing.T) {
 
 func TestDepthTellsAQueueThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	conn := open(t, devtest.Broker(t))
+	conn := open(t, oncetest.Broker(t))
 	if _, err := conn.Depth(soon(t), "nobody"); !errors.Is(err, rabbit.ErrNoQueue) {
 		t.Errorf("want ErrNoQueue, got %v", err)
 	}
@@ -293,9 +293,9 @@ func TestDepthTellsAQueueThatIsNotThere(t *testing.T) {
 
 func TestOfSeveralNodesTheOneThatAnswersIsUsed(t *testing.T) {
 	t.Parallel()
-	away := nettest.NewProxy(t, devtest.Broker(t))
+	away := nettest.NewProxy(t, oncetest.Broker(t))
 	away.Down()
-	conn, err := rabbit.Open(rabbit.Config{URLs: []string{away.URL(), devtest.Broker(t)}, BackoffMin: time.Millisecond})
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{away.URL(), oncetest.Broker(t)}, BackoffMin: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

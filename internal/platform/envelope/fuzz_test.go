@@ -1,11 +1,12 @@
-package rabbit_test
+package envelope_test
 
 import (
 	"testing"
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/rabbit"
+	"payonce/internal/platform/envelope"
+	"payonce/once/rabbit"
 )
 
 // FuzzParseEnvelope holds that reading never fails otherwise than by an error,
@@ -18,10 +19,10 @@ func FuzzParseEnvelope(f *testing.F) {
 	f.Add("00000000-0000-0000-0000-000000000000", id, "2026-02-30T10:00:00Z", "a", "", "-5", int64(1)<<62, []byte("null"))
 	f.Fuzz(func(t *testing.T, event, subject, at, kind, merchant, attempt string, replay int64, body []byte) {
 		m := rabbit.Message{Body: body, Headers: map[string]any{
-			rabbit.HeaderID: event, rabbit.HeaderSubject: subject, rabbit.HeaderTime: at, rabbit.HeaderType: kind,
-			rabbit.HeaderMerchant: merchant, rabbit.HeaderAttempt: attempt, rabbit.HeaderReplay: replay,
+			envelope.HeaderID: event, envelope.HeaderSubject: subject, envelope.HeaderTime: at, envelope.HeaderType: kind,
+			envelope.HeaderMerchant: merchant, envelope.HeaderAttempt: attempt, envelope.HeaderReplay: replay,
 		}}
-		e, err := rabbit.ParseEnvelope(m)
+		e, err := envelope.Parse(m)
 		if e.Attempt < 1 || string(e.Payload) != string(body) {
 			t.Fatalf("attempt %d, payload %q", e.Attempt, e.Payload)
 		}
@@ -31,7 +32,7 @@ func FuzzParseEnvelope(f *testing.F) {
 		if e.EventID == uuid.Nil || e.Type == "" {
 			t.Fatalf("without an error: %+v", e)
 		}
-		again, err := rabbit.ParseEnvelope(e.Message("x", "k"))
+		again, err := envelope.Parse(e.Message("x", "k"))
 		if err != nil || again.EventID != e.EventID || again.AggregateID != e.AggregateID || again.Scope != e.Scope ||
 			again.Type != e.Type || again.Attempt != e.Attempt || again.Replay != e.Replay || !again.Time.Equal(e.Time) {
 			t.Fatalf("%v: %+v became %+v", err, e, again)

@@ -77,6 +77,7 @@ type Conn struct {
 	generation uint64
 	lastErr    error
 	readers    map[string][over + 1]int // of each queue, by their phase
+	asked      *question                // the latest one about them
 	declared   bool                     // the topology, since this process began
 	lost       chan struct{}            // holds a token when a part of it is missed
 }
@@ -222,6 +223,7 @@ type link struct {
 
 	mu   sync.Mutex
 	free chan struct{} // closed while the broker takes messages
+	left int           // channels on which a queue still owes an answer
 }
 
 func (c *Conn) connect(url string) (*link, error) {
@@ -370,8 +372,8 @@ func within[T any](ctx context.Context, call func() (T, error), discard func(T))
 }
 
 // judged gives the link up when the broker was silent on it, and returns err. What
-// was asked may come about later: a reader that its node has registered after all
-// would be handed messages that nothing here reads. It ends with the connection.
+// was asked may come about later, on a channel that nothing here reads: it ends with
+// the connection.
 func (l *link) judged(err error) error {
 	if errors.Is(err, ErrSilent) {
 		go l.close()

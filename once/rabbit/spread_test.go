@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest"
+	"payonce/once/rabbit"
 )
 
 func TestFortyConnectionsThatAreGivenOneListAreNotAllOnItsFirstNode(t *testing.T) {
 	t.Parallel()
-	broker := devtest.Broker(t)
+	broker := oncetest.Broker(t)
 	first, firstAddress := newWaiting(t, broker)
 	second, secondAddress := newWaiting(t, broker)
 	given := []string{firstAddress, secondAddress}
@@ -37,7 +37,7 @@ func TestFortyConnectionsThatAreGivenOneListAreNotAllOnItsFirstNode(t *testing.T
 
 func TestAQueueIsReadAsLongAsTheBrokerHandsOutAndNotBeforeAndNotAfter(t *testing.T) {
 	t.Parallel()
-	broker := devtest.Broker(t)
+	broker := oncetest.Broker(t)
 	w, address := newWaiting(t, broker)
 	conn, other := open(t, address), open(t, broker)
 	notRead := func(when string, of *rabbit.Conn) {
@@ -73,7 +73,7 @@ func TestAQueueIsReadAsLongAsTheBrokerHandsOutAndNotBeforeAndNotAfter(t *testing
 // Each message that no queue takes says that one is missed.
 func TestAFloodThatNoQueueTakesDeclaresAtMostOnceInASecond(t *testing.T) {
 	t.Parallel()
-	broker := devtest.Broker(t)
+	broker := oncetest.Broker(t)
 	w, address := newWaiting(t, broker)
 	conn := open(t, address)
 	publisher, before, began := conn.Publisher(rabbit.PublisherConfig{}), w.declarations.Load(), time.Now()

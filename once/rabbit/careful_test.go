@@ -6,16 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/rabbit"
+	"payonce/once/oncetest"
 	"payonce/once/oncetest/nettest"
+	"payonce/once/rabbit"
 )
 
 // What a consumer holds when it dies is counted a delivery, and the broker gives
 // up what was counted too often.
 func TestAConsumerBeginsWithLittleInHandUntilWhatComesIsFresh(t *testing.T) {
 	t.Parallel()
-	proxy := nettest.NewProxy(t, devtest.Broker(t))
+	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	const many = 400
 	var messages []rabbit.Message

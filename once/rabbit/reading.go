@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -34,6 +35,7 @@ func (c *Conn) enter(queue string, from, to phase) {
 // Reads says whether this connection reads each of the queues and the broker hands
 // out. A reader stays registered while its queue has no leader, because too few
 // nodes are left; then the broker, which asks the leader, counts no readers at all.
+// While the broker owes an answer it is not asked again.
 func (c *Conn) Reads(ctx context.Context, queues ...string) error {
 	l, err := c.link(ctx)
 	if err != nil {
@@ -43,8 +45,38 @@ func (c *Conn) Reads(ctx context.Context, queues ...string) error {
 	if err != nil {
 		return err
 	}
-	_, err = answered(ctx, c, func() (struct{}, error) { return struct{}{}, l.handsOut(known) }, nil)
+	asked := c.question(l, known)
+	_, err = answered(ctx, c, func() (struct{}, error) { <-asked.over; return struct{}{}, asked.err }, nil)
 	return err
+}
+
+// question is one that the broker was asked about its readers.
+type question struct {
+	link   *link
+	queues string
+	over   chan struct{} // closed once err is the answer
+	err    error
+}
+
+// question asks, or joins one that was asked and not answered.
+func (c *Conn) question(l *link, queues []string) *question {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	about := strings.Join(queues, " ")
+	if q := c.asked; q != nil && q.link == l && q.queues == about {
+		select {
+		case <-q.over:
+		default:
+			return q
+		}
+	}
+	q := &question{link: l, queues: about, over: make(chan struct{})}
+	c.asked = q
+	go func() {
+		defer close(q.over)
+		q.err = l.handsOut(queues)
+	}()
+	return q
 }
 
 // known are the queues of which the broker must know a reader. While one here is
@@ -79,4 +111,15 @@ func (l *link) handsOut(queues []string) error {
 		}
 	}
 	return ch.Close()
+}
+
+// mayLeave bounds the channels that wait for a late answer: a connection has 2,047.
+const mayLeave = 200
+
+// leaves counts a channel that is left waiting, and says whether it is one too many.
+func (l *link) leaves() (full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left++
+	return l.left > mayLeave
 }

@@ -1,38 +1,15 @@
-package rabbit
+// Package envelope is what a message says about its event, beside the payload: the one
+// form that publishers and consumers agree on.
+package envelope
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once/rabbit"
 )
-
-// Message is what is published: persistent and mandatory, always.
-type Message struct {
-	Exchange string
-	Key      string
-	// ID is for people and for matching; deduplication reads the envelope.
-	ID          string
-	Type        string
-	ContentType string
-	Time        time.Time
-	Headers     map[string]any
-	Body        []byte
-}
-
-func (m Message) publishing() amqp.Publishing {
-	return amqp.Publishing{
-		DeliveryMode: amqp.Persistent,
-		ContentType:  m.ContentType,
-		MessageId:    m.ID,
-		Type:         m.Type,
-		Timestamp:    m.Time,
-		Headers:      amqp.Table(m.Headers),
-		Body:         m.Body,
-	}
-}
 
 // Headers of an event on its way. The first group is the CloudEvents 1.0 binary
 // binding.
@@ -78,7 +55,7 @@ type Envelope struct {
 }
 
 // Message puts the envelope on a message to exchange with the given key.
-func (e Envelope) Message(exchange, key string) Message {
+func (e Envelope) Message(exchange, key string) rabbit.Message {
 	headers := map[string]any{
 		HeaderSpecVersion:      "1.0",
 		HeaderID:               e.EventID.String(),
@@ -102,22 +79,22 @@ func (e Envelope) Message(exchange, key string) Message {
 	if e.Traceparent != "" {
 		headers[HeaderTraceparent] = e.Traceparent
 	}
-	return Message{
+	return rabbit.Message{
 		Exchange: exchange, Key: key, ID: e.EventID.String(), Type: e.Type,
 		ContentType: "application/json", Time: e.Time, Headers: headers, Body: e.Payload,
 	}
 }
 
-// ParseEnvelope reads the envelope of a message. An error is permanent; what
+// Parse reads the envelope of a message. An error is permanent; what
 // could be read is returned with it, so that a person sees more than nothing.
-func ParseEnvelope(m Message) (Envelope, error) {
+func Parse(m rabbit.Message) (Envelope, error) {
 	e := Envelope{
-		Type:             m.text(HeaderType),
-		Source:           m.text(HeaderSource),
-		AggregateVersion: m.number(HeaderAggregateVersion),
-		Traceparent:      m.text(HeaderTraceparent),
-		Attempt:          max(1, int(m.number(HeaderAttempt))),
-		Replay:           int(m.number(HeaderReplay)),
+		Type:             m.Text(HeaderType),
+		Source:           m.Text(HeaderSource),
+		AggregateVersion: m.Number(HeaderAggregateVersion),
+		Traceparent:      m.Text(HeaderTraceparent),
+		Attempt:          max(1, int(m.Number(HeaderAttempt))),
+		Replay:           int(m.Number(HeaderReplay)),
 		Payload:          m.Body,
 	}
 	e.PastWindow, _ = m.Headers[HeaderPastWindow].(bool)
@@ -128,16 +105,16 @@ func ParseEnvelope(m Message) (Envelope, error) {
 		}
 	}
 	var err error
-	if e.EventID, err = uuid.Parse(m.text(HeaderID)); err == nil && e.EventID == uuid.Nil {
+	if e.EventID, err = uuid.Parse(m.Text(HeaderID)); err == nil && e.EventID == uuid.Nil {
 		err = fmt.Errorf("the zero id names no event")
 	}
 	note(HeaderID, err)
-	e.AggregateID, err = uuid.Parse(m.text(HeaderSubject))
+	e.AggregateID, err = uuid.Parse(m.Text(HeaderSubject))
 	note(HeaderSubject, err)
-	e.Time, err = time.Parse(time.RFC3339Nano, m.text(HeaderTime))
+	e.Time, err = time.Parse(time.RFC3339Nano, m.Text(HeaderTime))
 	note(HeaderTime, err)
 	for header, id := range map[string]*uuid.UUID{HeaderMerchant: &e.Scope, HeaderCorrelation: &e.Correlation} {
-		if text := m.text(header); text != "" {
+		if text := m.Text(header); text != "" {
 			*id, err = uuid.Parse(text)
 			note(header, err)
 		}
@@ -146,61 +123,4 @@ func ParseEnvelope(m Message) (Envelope, error) {
 		note(HeaderType, fmt.Errorf("it is missing"))
 	}
 	return e, firstErr
-}
-
-func (m Message) text(header string) string {
-	s, _ := m.Headers[header].(string)
-	return s
-}
-
-func (m Message) number(header string) int64 {
-	return integer(m.Headers[header])
-}
-
-// integer reads a number in any of the forms that AMQP has for one.
-func integer(v any) int64 {
-	switch n := v.(type) {
-	case int64:
-		return n
-	case int32:
-		return int64(n)
-	case int16:
-		return int64(n)
-	case int8:
-		return int64(n)
-	case uint8:
-		return int64(n)
-	case uint16:
-		return int64(n)
-	case uint32:
-		return int64(n)
-	case int:
-		return int64(n)
-	case string:
-		i, _ := strconv.ParseInt(n, 10, 64)
-		return i
-	}
-	return 0
-}
-
-// Carrier lets OpenTelemetry read and write a message's headers
-// (propagation.TextMapCarrier), for tracers that carry more than traceparent.
-type Carrier map[string]any
-
-// Get reads a header, "" when there is none.
-func (c Carrier) Get(key string) string {
-	s, _ := c[key].(string)
-	return s
-}
-
-// Set writes a header.
-func (c Carrier) Set(key, value string) { c[key] = value }
-
-// Keys lists the headers.
-func (c Carrier) Keys() []string {
-	keys := make([]string, 0, len(c))
-	for k := range c {
-		keys = append(keys, k)
-	}
-	return keys
 }

@@ -20,6 +20,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/once"
 	"payonce/once/idempotency"
+	oncepq "payonce/once/pq"
 )
 
 // form is a way to write a capture's two transactions.
@@ -144,7 +145,10 @@ type arguments struct {
 func argumentsOf(j job, statements []once.Statement) (arguments, error) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	const lease = 15 * time.Second
-	keys := idempotency.New(idempotency.Config{Table: checkout.KeyTable, Lease: lease, TTL: 72 * time.Hour})
+	keys, err := idempotency.New(idempotency.Config{DB: oncepq.New(nil, ""), Table: checkout.KeyTable, Secret: []byte("bench"), Lease: lease, TTL: 72 * time.Hour})
+	if err != nil {
+		return arguments{}, err
+	}
 	request := idempotency.Request{
 		Scope: j.merchant.String(), Key: uuid.NewString(), Operation: "POST /v1/payments/{payment_id}/capture",
 		Fields: []idempotency.Field{

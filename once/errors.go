@@ -48,7 +48,8 @@ func LockTimeout(err error) bool { return SQLState(err) == "55P03" }
 func Canceled(err error) bool { return SQLState(err) == "57014" }
 
 // Unavailable says that the database is away, starting, stopping or out of connections
-// or disk: nothing is wrong with the statement, ask again later.
+// or disk: nothing is wrong with the statement, ask again later. It does not say so of
+// [ErrCommitUnknown], after which the work may be done, nor of a deadline of the caller's.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
@@ -62,10 +63,13 @@ func Unavailable(err error) bool {
 		}
 		return false
 	}
+	if errors.Is(err, ErrCommitUnknown) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
 	var network net.Error
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, ErrCommitUnknown) || errors.As(err, &network)
+		errors.As(err, &network)
 }
 
 // Committed makes of what the driver said to a COMMIT what [DB.InTx] says. unsent says

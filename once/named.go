@@ -11,11 +11,19 @@ import (
 // Args are the values of a statement's parameters, by their names.
 type Args map[string]any
 
-// With returns both together.
+// With returns both together. It panics when a name stands in both, because the names
+// stand in the program.
 func (a Args) With(more Args) Args {
-	both := make(Args, len(a)+len(more))
-	maps.Copy(both, a)
-	maps.Copy(both, more)
+	both := maps.Clone(a)
+	if both == nil {
+		both = Args{}
+	}
+	for name, value := range more {
+		if _, twice := both[name]; twice {
+			panic("once: two values are given for the parameter @" + name)
+		}
+		both[name] = value
+	}
 	return both
 }
 
@@ -24,21 +32,27 @@ func (a Args) With(more Args) Args {
 //
 //	UPDATE parcels SET status = @status WHERE id = @parcel
 //
-// What stands in quotes or in a comment is no parameter.
+// What stands in quotes, dollar quotes or a comment is no parameter, and neither is what
+// belongs to an operator, as in @@name.
 type Statement struct {
 	text  string
 	names []string
 }
 
-var parameters = regexp.MustCompile(`'[^']*'|"[^"]*"|--[^\n]*|@[a-z_][a-z0-9_]*`)
+var parameters = regexp.MustCompile(`(?s)[eE]'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$|@@+\w*|<@\w*|\$[0-9]+|@[a-z_][a-z0-9_]*`)
 
-// Named reads a statement.
+// Named reads a statement. It panics when a parameter has a number: a name would be given
+// the same one.
 func Named(text string) Statement {
 	var s Statement
 	places := map[string]string{}
+	numbered := ""
 	s.text = parameters.ReplaceAllStringFunc(text, func(part string) string {
 		name, is := strings.CutPrefix(part, "@")
-		if !is {
+		if !is || strings.HasPrefix(name, "@") {
+			if part[0] == '$' && part[1] != '$' {
+				numbered = part
+			}
 			return part
 		}
 		if places[name] == "" {
@@ -47,6 +61,9 @@ func Named(text string) Statement {
 		}
 		return places[name]
 	})
+	if numbered != "" && len(s.names) > 0 {
+		panic("once: the statement has the parameter " + numbered + " beside @" + s.names[0])
+	}
 	return s
 }
 

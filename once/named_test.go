@@ -25,3 +25,24 @@ func TestAParameterWithoutAValueIsNamed(t *testing.T) {
 		once.Named(`SELECT @parcel`).Values(once.Args{"parcell": 1})
 	})
 }
+
+func TestANumberBesideANameAndTwoValuesForOneAreMistakes(t *testing.T) {
+	t.Parallel()
+	require.Panics(t, func() { once.Named(`UPDATE parcels SET status = $1 WHERE id = @parcel`) })
+	require.Equal(t, `SELECT $1`, once.Named(`SELECT $1`).Text())
+	require.Panics(t, func() { once.Args{"key": 1}.With(once.Args{"key": 2}) })
+}
+
+func TestWhatDollarQuotesBlockCommentsEscapesAndOperatorsHoldIsNoParameter(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`SELECT $$ @x $$`, `SELECT 1 /* it's @x */`, `SELECT E'it\'s @x'`, `SELECT body @@to_tsquery('a')`, `SELECT a <@b`} {
+		require.Equal(t, text, once.Named(text).Text())
+		require.Empty(t, once.Named(text).Values(nil), text)
+	}
+}
+
+func TestASchemaIsQuotedWhateverItIsCalled(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `SELECT FROM "a$b".letters`, once.Schema("a$b").In(`SELECT FROM {letters}`))
+	require.Equal(t, `SELECT FROM "a""b".letters`, once.Schema(`a"b`).In(`SELECT FROM {letters}`))
+}

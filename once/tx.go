@@ -3,6 +3,7 @@ package once
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // Tx is an open transaction. Its owner ends it: [DB.InTx], or the code that began it
@@ -65,9 +66,18 @@ func (c callers) Exec(ctx context.Context, query string, args ...any) (int64, er
 }
 
 func (c callers) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	rows, err := c.tx.QueryContext(ctx, query, args...) //nolint:rowserrcheck // both are the caller's
+	return SQLRows(c.tx.QueryContext(ctx, query, args...))
+}
+
+// SQLRows makes Rows of what database/sql returned. Its rows close themselves when they
+// break, and their Close then says nothing of it.
+func SQLRows(rows *sql.Rows, err error) (Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rows, nil
+	return sqlRows{rows}, nil
 }
+
+type sqlRows struct{ *sql.Rows }
+
+func (r sqlRows) Close() error { return errors.Join(r.Rows.Close(), r.Err()) }

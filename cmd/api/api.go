@@ -63,7 +63,10 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		journal: journal.New(journal.Options{DB: db, Log: log}),
 		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log, Neighbours: neighbours(cfg)}),
 	}
-	keys := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease})
+	keys, err := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	gateway := simulated.New(simulated.Config{URL: cfg.ProviderURL, APIKey: cfg.ProviderKey, ConnectTimeout: cfg.ProviderConnect, Log: log})
 	mailbox := mailboxOf(cfg)
 	webhooks, err := webhook.NewVerifier(cfg.WebhookSecret, time.Now)

@@ -219,11 +219,15 @@ func (w *worker) consume(c inbox.Config) error {
 
 // wireCheckout stands before the consumers: one of them needs it.
 func (w *worker) wireCheckout(context.Context) error {
+	keys, err := idempotency.New(idempotency.Config{DB: w.db.Once(), Table: checkout.KeyTable, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease})
+	if err != nil {
+		return err
+	}
 	w.sweepNow = make(chan struct{}, 1)
 	w.gateway = simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect, Log: w.log})
 	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Hurry: w.sweepNow, Log: w.log, Service: checkout.New(checkout.Config{
 		DB:       w.db,
-		Keys:     idempotency.New(idempotency.Config{DB: w.db.Once(), Table: checkout.KeyTable, Secret: []byte(w.cfg.Secret), TTL: w.cfg.KeyTTL, Lease: w.cfg.Lease}),
+		Keys:     keys,
 		Provider: w.gateway,
 		Render:   wire.Renderer{},
 		Observer: w.observer,

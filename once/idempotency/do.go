@@ -3,6 +3,8 @@ package idempotency
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -41,38 +43,32 @@ var errTaken = errors.New("idempotency: the key is taken")
 // Do runs an effect that is ours alone, together with its claim and its outcome
 // in one transaction. A twin that is running is waited for, by the unique
 // index, up to the session's lock timeout. effect may run more than once (see
-// [once.DB]); an error from it leaves nothing behind, not even the key.
+// [once.DB]); an error from it leaves nothing behind, not even the key. After
+// [once.ErrCommitUnknown] the same request with the same key is safe to send again.
 func (k *Keys) Do(ctx context.Context, r Request, effect func(tx once.Tx) (Answer, string, error)) (Outcome, error) {
-	f := r.Fingerprint(k.Secret)
-	if out, found, err := k.replay(ctx, r, f); found || err != nil {
+	if err := r.check(); err != nil {
+		return Outcome{}, err
+	}
+	f, token := r.Fingerprint(k.Secret), uuid.New()
+	if out, found, err := k.replay(ctx, r, f, token); found || err != nil {
 		return out, err
 	}
 	var out Outcome
 	err := k.DB.InTx(ctx, func(tx once.Tx) (err error) {
-		out, err = k.whole(ctx, tx, k.ClaimArgs(r, f, uuid.New()), effect)
+		out, err = k.whole(ctx, tx, k.ClaimArgs(r, f, token), effect)
 		return err
 	})
-	if errors.Is(err, errTaken) || errors.Is(err, once.ErrCommitUnknown) {
-		// Either a twin won, or we may have won without hearing of it.
-		lost := err
-		out, found, err := k.replay(ctx, r, f)
-		switch {
-		case err != nil || found:
-			return out, err
-		case errors.Is(lost, errTaken):
-			return Outcome{}, ErrInProgress // the twin's answer expired in between: ask again
-		}
-		return Outcome{}, lost
+	if errors.Is(err, errTaken) {
+		return k.theirs(k.replay(ctx, r, f, token))
 	}
-	if once.LockTimeout(err) {
-		return Outcome{}, ErrInProgress
-	}
-	return out, err
+	return k.unlessLost(ctx, r, f, token, out, err)
 }
 
 // whole is claim, effect and outcome.
 func (k *Keys) whole(ctx context.Context, tx once.Tx, key once.Args, effect func(tx once.Tx) (Answer, string, error)) (Outcome, error) {
 	switch claimed, err := k.claim.Exec(ctx, tx, key); {
+	case once.LockTimeout(err): // a twin's: what the effect waits for is its own affair
+		return Outcome{}, ErrInProgress
 	case err != nil:
 		return Outcome{}, err
 	case claimed == 0:
@@ -93,26 +89,53 @@ func (k *Keys) whole(ctx context.Context, tx once.Tx, key once.Args, effect func
 // outcome of the operation, or the outcome of another key's run. Of several
 // deliveries one stores; all get what is stored.
 func (k *Keys) Store(ctx context.Context, r Request, a Answer, resource string) (Outcome, error) {
+	if err := r.check(); err != nil {
+		return Outcome{}, err
+	}
 	f, token := r.Fingerprint(k.Secret), uuid.New()
 	args := k.ClaimArgs(r, f, token).With(k.CompleteArgs(a, resource))
-	err := k.DB.InTx(ctx, func(tx once.Tx) error {
-		_, err := k.store.Exec(ctx, tx, args)
+	var stored int64
+	err := k.DB.InTx(ctx, func(tx once.Tx) (err error) {
+		stored, err = k.store.Exec(ctx, tx, args)
 		return err
 	})
-	// After a lost COMMIT the row says whose answer is stored.
-	if err != nil && !errors.Is(err, once.ErrCommitUnknown) {
-		return Outcome{}, err
-	}
-	row, found, err := k.Lookup(ctx, r.Scope, r.Key)
 	switch {
-	case err != nil:
-		return Outcome{}, err
-	case !found || !row.Completed():
+	case once.LockTimeout(err):
 		return Outcome{}, ErrInProgress
+	case err == nil && stored == 0:
+		return k.theirs(k.replay(ctx, r, f, token))
 	}
-	if err := row.Match(r, f); err != nil {
-		return Outcome{}, err
+	return k.unlessLost(ctx, r, f, token, Outcome{Answer: a, Resource: resource}, err)
+}
+
+// theirs is the answer of the twin that has the key. When that has expired in between,
+// the next delivery finds the key free.
+func (*Keys) theirs(out Outcome, found bool, err error) (Outcome, error) {
+	if err == nil && !found {
+		err = ErrInProgress
 	}
-	stored, err := row.Answer()
-	return Outcome{Answer: stored, Resource: row.Resource, Replayed: row.ClaimToken != token.String()}, err
+	return out, err
+}
+
+// lookFor bounds the look after a lost COMMIT, which the caller's context may have cut.
+const lookFor = 5 * time.Second
+
+// unlessLost is the outcome, or err. After a COMMIT whose answer was lost the key tells
+// whether it is durable. A key that is not there, or cannot be read, tells nothing: the
+// COMMIT may still be on its way.
+func (k *Keys) unlessLost(ctx context.Context, r Request, f Fingerprint, token uuid.UUID, out Outcome, err error) (Outcome, error) {
+	if !errors.Is(err, once.ErrCommitUnknown) {
+		return out, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookFor)
+	defer cancel()
+	stored, found, looked := k.replay(ctx, r, f, token)
+	var differs *MismatchError
+	switch {
+	case looked == nil && found, errors.As(looked, &differs), errors.Is(looked, ErrInProgress):
+		return stored, looked
+	case looked != nil:
+		return Outcome{}, fmt.Errorf("%w; the key cannot be read: %s", err, looked.Error())
+	}
+	return Outcome{}, err
 }

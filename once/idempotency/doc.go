@@ -12,7 +12,8 @@
 //
 // For one key within one scope (a tenant) and within the key's lifetime:
 //
-//   - at most one delivery runs the operation at a time;
+//   - at most one delivery runs the operation at a time; where the effect is outside, a
+//     holder that outlives its lease may still be calling, and completes nothing;
 //   - once an outcome is stored, every later delivery gets exactly its bytes,
 //     for the price of one indexed read: no transaction, no lock, no write;
 //   - another request under the same key is refused; the refusal names the
@@ -40,7 +41,8 @@
 //	              expired: lifetime over
 //
 // Only an answer expires. A run has no end but its outcome, however long it
-// takes, and an outcome that comes late is kept for a lifetime of its own. One
+// takes, and an outcome that comes late is kept from then on, for the lifetime less a
+// lease. One
 // condition says what has expired; look-up, claim, completion and retention
 // all use it, and a look-up removes nothing.
 //

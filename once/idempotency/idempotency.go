@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,8 +19,10 @@ type Config struct {
 	Table Table
 	// Secret is for the hashes of single fields; see [Request.Fingerprint].
 	Secret []byte
-	TTL    time.Duration // how long an answer is kept
-	Lease  time.Duration // how long a running key belongs to its holder
+	// TTL is how long an answer is kept, from the claim on. One that comes after its
+	// lease is kept for TTL less Lease from then on.
+	TTL   time.Duration
+	Lease time.Duration // how long a running key belongs to its holder
 }
 
 // Keys is the store of keys.
@@ -28,13 +31,22 @@ type Keys struct {
 	lookup, claim, complete, store once.Statement
 }
 
-// New returns the store. It asks the database nothing.
-func New(cfg Config) *Keys {
+// New returns the store. It asks the database nothing; an error is a mistake in cfg.
+func New(cfg Config) (*Keys, error) {
+	switch {
+	case cfg.DB == nil:
+		return nil, errors.New("idempotency: the keys need a database")
+	case cfg.Lease <= 0 || cfg.TTL <= cfg.Lease:
+		// An answer would have expired before its client can ask again.
+		return nil, fmt.Errorf("idempotency: an answer is kept for %s, which is not longer than the lease of %s", cfg.TTL, cfg.Lease)
+	case len(cfg.Secret) == 0:
+		return nil, errors.New("idempotency: without a secret each hash of a field can be guessed")
+	}
 	named := func(text string) once.Statement { return once.Named(cfg.Table.in(text)) }
 	return &Keys{
 		Config: cfg, lookup: named(lookupSQL), claim: named(claimSQL), complete: named(completeSQL),
 		store: named(storeSQL),
-	}
+	}, nil
 }
 
 // Row is what the store knows of a key.
@@ -82,7 +94,7 @@ func (k *Keys) Lookup(ctx context.Context, scope, key string) (row Row, found bo
 // Taken says whether err is the refusal of a folded claim whose key exists: the loser
 // reads the winner in a new statement.
 func (k *Keys) Taken(err error) bool {
-	return k.DB.Constraint(err) == "idempotency_keys_pkey"
+	return k.DB.Constraint(err) == k.Table.constraint()
 }
 
 // ClaimArgs are the parameters of [Table.ClaimFrom]. The token recognises the
@@ -121,8 +133,8 @@ type Outcome struct {
 // ErrInProgress says that a twin is still running: ask again with the same key.
 var ErrInProgress = errors.New("a request with this Idempotency-Key is still running")
 
-// replay answers a delivery whose key has an answer.
-func (k *Keys) replay(ctx context.Context, r Request, f Fingerprint) (Outcome, bool, error) {
+// replay answers a delivery whose key has an answer, which may be its own.
+func (k *Keys) replay(ctx context.Context, r Request, f Fingerprint, mine uuid.UUID) (Outcome, bool, error) {
 	row, found, err := k.Lookup(ctx, r.Scope, r.Key)
 	if err != nil || !found {
 		return Outcome{}, false, err
@@ -134,7 +146,7 @@ func (k *Keys) replay(ctx context.Context, r Request, f Fingerprint) (Outcome, b
 		return Outcome{}, true, ErrInProgress
 	}
 	a, err := row.Answer()
-	return Outcome{Answer: a, Resource: row.Resource, Replayed: true}, true, err
+	return Outcome{Answer: a, Resource: row.Resource, Replayed: row.ClaimToken != mine.String()}, true, err
 }
 
 const removeExpiredSQL = `

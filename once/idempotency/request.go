@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -26,6 +27,17 @@ type Request struct {
 	Fields []Field
 }
 
+// check refuses what would let two requests share a key that neither named.
+func (r Request) check() error {
+	switch {
+	case r.Scope == "":
+		return errors.New("idempotency: a request belongs to a scope")
+	case !Possible(r.Key):
+		return ErrKeyInvalid
+	}
+	return nil
+}
+
 // Fingerprint is what is stored of a request to recognise it again.
 type Fingerprint struct {
 	Hash []byte
@@ -34,7 +46,8 @@ type Fingerprint struct {
 
 // Fingerprint hashes a request. Single fields are hashed under the secret, cut
 // short and bound to scope and key: enough to name the field that differs, too
-// little to find out its value.
+// little to find out its value. The hash of the whole is made without the secret, which may
+// change: of a request that can be guessed as a whole it tells which one it was.
 func (r Request) Fingerprint(secret []byte) Fingerprint {
 	fields := append([]Field(nil), r.Fields...)
 	sort.Slice(fields, func(i, j int) bool { return fields[i].Pointer < fields[j].Pointer })

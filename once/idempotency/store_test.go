@@ -61,7 +61,9 @@ func overPgx(t testing.TB, dsn string) once.DB {
 func open(t testing.TB, adapter func(testing.TB, string) once.DB, table idempotency.Table) store {
 	t.Helper()
 	db := adapter(t, oncetest.Postgres(t))
-	s := store{t: t, Keys: idempotency.New(idempotency.Config{DB: db, Table: table, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})}
+	keys, err := idempotency.New(idempotency.Config{DB: db, Table: table, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})
+	require.NoError(t, err)
+	s := store{t: t, Keys: keys}
 	statements := []string{`CREATE TABLE effects (scope text NOT NULL, toy text NOT NULL)`}
 	if table.Schema != "" {
 		_, err := schema.Apply(t.Context(), db, once.Name(table.Schema))

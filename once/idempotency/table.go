@@ -1,6 +1,8 @@
 package idempotency
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"payonce/once"
@@ -12,12 +14,27 @@ type Table struct {
 	Schema once.Schema
 	// Scope is the column that keeps one tenant's keys from another's; "" means scope.
 	Scope string
+	// Key is the constraint that makes a key unique in its scope; "" means
+	// idempotency_keys_pkey.
+	Key string
 }
+
+func (t Table) constraint() string {
+	if t.Key == "" {
+		return "idempotency_keys_pkey"
+	}
+	return t.Key
+}
+
+var column = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 func (t Table) in(statement string) string {
 	scope := t.Scope
 	if scope == "" {
 		scope = "scope"
+	}
+	if !column.MatchString(scope) {
+		panic("idempotency: " + strconv.Quote(scope) + " is no name of a column")
 	}
 	return t.Schema.In(strings.ReplaceAll(statement, "<scope>", scope))
 }
@@ -31,7 +48,10 @@ const expired = `(k.status = 'completed' AND k.expires_at <= clock_timestamp())`
 
 // ClaimFrom returns two common table expressions, expired and claimed, which
 // together claim a key for each row of from. That must have the columns
-// subject_id and subject_no: the thing and the try that recovery will speak of.
+// subject_id and subject_no: the thing and the try that recovery will speak of. Both have
+// the types of the table's columns, because an INSERT converts where the comparisons of
+// [Table.CompleteFrom] do not: an id that is uuid in from and text in the table would be
+// claimed and never completed.
 // Fold them into the statement that makes the guarded state change:
 //
 //	WITH p AS (UPDATE … WHERE status = … RETURNING id AS subject_id, … AS subject_no),

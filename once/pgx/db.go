@@ -29,9 +29,8 @@ func Configure(dsn string) (*pgxpool.Config, error) {
 			cfg.ConnConfig.RuntimeParams[name] = limit
 		}
 	}
-	if cfg.ConnConfig.ValidateConnect == nil {
-		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
-	}
+	// Also where the DSN asks for a standby: nothing is decided from a replica.
+	cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	return cfg, nil
 }
 

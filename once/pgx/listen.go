@@ -49,7 +49,10 @@ func (s session) next(ctx context.Context) error {
 		if err == nil || !late {
 			return err
 		}
-		if err := s.conn.Ping(ctx); err != nil {
+		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err = s.conn.Ping(asking)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}

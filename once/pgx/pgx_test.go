@@ -2,8 +2,10 @@ package oncepgx_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +23,19 @@ func open(t testing.TB, dsn string, size int) *pgxpool.Pool {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool
+}
+
+// A DSN that is shared with reports may prefer a standby; nothing is decided from one.
+func TestNoSessionGoesToAReplicaWhateverTheDSNAsksFor(t *testing.T) {
+	t.Parallel()
+	for _, attrs := range []string{"", "any", "read-write", "read-only", "standby", "prefer-standby"} {
+		cfg, err := oncepgx.Configure("postgres://u@127.0.0.1/d?target_session_attrs=" + attrs)
+		if attrs == "" {
+			cfg, err = oncepgx.Configure("postgres://u@127.0.0.1/d")
+		}
+		require.NoError(t, err)
+		require.Equal(t, reflect.ValueOf(pgconn.ValidateConnectTargetSessionAttrsPrimary).Pointer(), reflect.ValueOf(cfg.ConnConfig.ValidateConnect).Pointer(), attrs)
+	}
 }
 
 func TestTheAdapterOfPgx(t *testing.T) {

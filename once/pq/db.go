@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -18,8 +19,9 @@ type DB struct {
 	pool *sql.DB
 	dsn  string
 
-	mu       sync.RWMutex
-	prepared map[string]*sql.Stmt
+	mu           sync.RWMutex
+	prepared     map[string]*sql.Stmt
+	unpreparable map[string]bool
 }
 
 var _ once.DB = (*DB)(nil)
@@ -27,7 +29,7 @@ var _ once.DB = (*DB)(nil)
 // New is the adapter over a pool of lib/pq that exists. The DSN is for LISTEN, which
 // needs a connection of its own.
 func New(pool *sql.DB, dsn string) *DB {
-	return &DB{pool: pool, dsn: dsn, prepared: map[string]*sql.Stmt{}}
+	return &DB{pool: pool, dsn: dsn, prepared: map[string]*sql.Stmt{}, unpreparable: map[string]bool{}}
 }
 
 // Pool is what the adapter was made over.
@@ -46,14 +48,29 @@ func (db *DB) InTx(ctx context.Context, fn func(tx once.Tx) error) error {
 func (db *DB) Transact(ctx context.Context, fn func(tx *Tx) error) error {
 	return once.Attempts(ctx, func() error {
 		unprepared, err := db.transaction(ctx, fn)
-		// Outside the transaction, because preparing takes a connection.
-		for _, query := range unprepared {
-			if _, err := db.Prepared(context.WithoutCancel(ctx), query); err != nil {
-				break
-			}
+		if err == nil {
+			db.prepare(ctx, unprepared)
 		}
 		return err
 	})
+}
+
+// prepareFor bounds what a transaction that is over may still wait for.
+const prepareFor = time.Second
+
+// prepare is for the next transaction; it takes a connection, so no transaction may be
+// open. What cannot be prepared by itself (two statements, or a table that only the
+// transaction has seen) is not tried again.
+func (db *DB) prepare(ctx context.Context, queries []string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), prepareFor)
+	defer cancel()
+	for _, query := range queries {
+		if _, err := db.Prepared(ctx, query); err != nil && once.SQLState(err) != "" {
+			db.mu.Lock()
+			db.unpreparable[query] = true
+			db.mu.Unlock()
+		}
+	}
 }
 
 func (db *DB) transaction(ctx context.Context, fn func(tx *Tx) error) (unprepared []string, err error) {
@@ -88,12 +105,15 @@ func (db *DB) Prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	if twin := db.prepared[query]; twin != nil {
-		_ = s.Close()
+	twin := db.prepared[query]
+	if twin == nil {
+		db.prepared[query] = s
+	}
+	db.mu.Unlock()
+	if twin != nil {
+		_ = s.Close() // outside the lock: it waits for the connection, and statements there for the lock
 		return twin, nil
 	}
-	db.prepared[query] = s
 	return s, nil
 }
 
@@ -103,17 +123,19 @@ func (db *DB) known(query string) *sql.Stmt {
 	return db.prepared[query]
 }
 
+func (db *DB) worthPreparing(query string) bool {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return !db.unpreparable[query]
+}
+
 // Read implements [once.DB].
 func (db *DB) Read(ctx context.Context, query string, args ...any) (once.Rows, error) {
 	s, err := db.Prepared(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(ctx, args...) //nolint:rowserrcheck // its caller's
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
+	return once.SQLRows(s.QueryContext(ctx, args...)) //nolint:rowserrcheck // its caller's
 }
 
 // Constraint implements [once.DB].
@@ -144,7 +166,9 @@ func (t *Tx) Prepared(ctx context.Context, query string) *sql.Stmt {
 	if s := t.db.known(query); s != nil {
 		return t.raw.StmtContext(ctx, s)
 	}
-	t.unprepared = append(t.unprepared, query)
+	if t.db.worthPreparing(query) {
+		t.unprepared = append(t.unprepared, query)
+	}
 	return nil
 }
 
@@ -165,17 +189,10 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 
 // Query implements [once.Tx].
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (once.Rows, error) {
-	var rows *sql.Rows
-	var err error
 	if s := t.Prepared(ctx, query); s != nil {
-		rows, err = s.QueryContext(ctx, args...) //nolint:rowserrcheck // its caller's
-	} else {
-		rows, err = t.raw.QueryContext(ctx, query, args...) //nolint:rowserrcheck // its caller's
+		return once.SQLRows(s.QueryContext(ctx, args...)) //nolint:rowserrcheck // its caller's
 	}
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
+	return once.SQLRows(t.raw.QueryContext(ctx, query, args...)) //nolint:rowserrcheck // its caller's
 }
 
 // Session implements [once.DB].
@@ -198,11 +215,7 @@ func (s *session) Do(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (s *session) Read(ctx context.Context, query string, args ...any) (once.Rows, error) {
-	rows, err := s.conn.QueryContext(ctx, query, args...) //nolint:rowserrcheck // its caller's
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
+	return once.SQLRows(s.conn.QueryContext(ctx, query, args...)) //nolint:rowserrcheck // its caller's
 }
 
 // A connection that its driver calls bad is closed and does not go back to the pool.

@@ -57,7 +57,7 @@ func Apply(ctx context.Context, db once.DB, name once.Name) (applied int, err er
 
 // apply runs one file unless its row is there.
 func apply(ctx context.Context, tx once.Tx, name once.Name, file, text string) (added int64, err error) {
-	schema := string(name)
+	schema := `"` + string(name) + `"` // a name may be a word of SQL
 	// Two who apply at once take turns, and the second one finds the first one's row.
 	for _, statement := range []string{
 		`SELECT pg_advisory_xact_lock(hashtextextended('once_versions', 0))`,

@@ -56,7 +56,7 @@ func TestTwoProcessesApplyAtOnceAndAgainAndEachFileIsAppliedOnce(t *testing.T) {
 func TestTwoNamesHaveTablesOfTheirOwnInOneDatabase(t *testing.T) {
 	t.Parallel()
 	for driver, db := range adapters(t, oncetest.Postgres(t)) {
-		for _, name := range []once.Name{once.Name("billing_" + driver), once.Name("loyalty_" + driver)} {
+		for _, name := range []once.Name{once.Name("billing_" + driver), once.Name("loyalty_" + driver), map[string]once.Name{"pq": "order", "pgx": "user"}[driver]} {
 			applied, err := schema.Apply(t.Context(), db, name)
 			require.NoError(t, err)
 			require.Positive(t, applied)
@@ -70,7 +70,7 @@ func TestTwoNamesHaveTablesOfTheirOwnInOneDatabase(t *testing.T) {
 
 func TestANameThatCouldNotBePartOfAnotherIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, name := range []once.Name{"", "Billing", "1st", "a-b", `a"b`, "a.b", "abcdefghijklmnopqrstuvwxyz_123456"} {
+	for _, name := range []once.Name{"", "Billing", "1st", "a-b", `a"b`, "a.b", "abcdefghijklmnopqrstuvwxyz_123456", "pg_mine"} {
 		_, err := schema.Apply(t.Context(), nil, name)
 		require.ErrorContains(t, err, "a-z", "%q", name)
 	}

@@ -70,7 +70,7 @@ func openOn(t *testing.T, db *postgres.DB, options world.Options) *house {
 	h := &house{t: t, db: db, world: w, books: simulated.New(simulated.Config{URL: w.URL})}
 	h.Service = checkout.New(checkout.Config{
 		DB:       h.db,
-		Keys:     idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
+		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
 		Provider: h.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Millisecond},
 	})
 	h.merchant = h.newMerchant()

@@ -192,7 +192,7 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 		t.Fatal(err)
 	}
 	e.db = db
-	keys := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})
+	keys := devtest.Must(idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}))
 	e.journal = journal.New(journal.Options{DB: db})
 	e.shop = checkout.New(checkout.Config{
 		DB: db, Keys: keys, Provider: e.bank, Render: wire.Renderer{}, Observer: e.journal,

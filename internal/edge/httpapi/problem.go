@@ -143,6 +143,8 @@ func refusalOf(err error) *refusal {
 		return no(wire.KindLetterUnreadable, "The message does not say which event it is. It can only be discarded.")
 	case errors.Is(err, retry.ErrNoBusinessKey):
 		return no(wire.KindLetterNoBusinessKey, "The consumer's effects have no business key. It can only be discarded.")
+	case errors.Is(err, once.ErrCommitUnknown):
+		return unavailable(&checkout.UnavailableError{Executed: "unknown", RetryAfter: time.Second, Cause: err})
 	case noDay(err), once.Unavailable(err), once.Canceled(err), once.LockTimeout(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable(&checkout.UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: err})
 	}

@@ -83,7 +83,7 @@ func (j *Journal) flushActivity(ctx context.Context) error {
 
 // away says whether the failure has nothing to do with the rows.
 func away(err error) bool {
-	return once.Unavailable(err) || once.Canceled(err) || once.LockTimeout(err) ||
+	return once.Unavailable(err) || once.Canceled(err) || once.LockTimeout(err) || errors.Is(err, once.ErrCommitUnknown) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -43,7 +43,7 @@ func open(t *testing.T) *shop {
 	s := &shop{t: t, db: devtest.Postgres(t), world: w, books: simulated.New(simulated.Config{URL: w.URL}), merchant: uuid.New()}
 	s.Service = checkout.New(checkout.Config{
 		DB:       s.db,
-		Keys:     idempotency.New(idempotency.Config{DB: s.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
+		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: s.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
 		Provider: s.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Hour},
 	})
 	require.NoError(t, postgres.InTx(t.Context(), s.db, func(tx postgres.Tx) error {

@@ -78,7 +78,7 @@ func (h *house) exec(query string, args ...any) {
 func (h *house) checkout(deadline time.Duration) *checkout.Service {
 	return checkout.New(checkout.Config{
 		DB:       h.db,
-		Keys:     idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("s"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
+		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("s"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
 		Provider: simulated.New(simulated.Config{URL: h.world.URL}), Render: wire.Renderer{}, ProviderDeadline: deadline,
 	})
 }

@@ -39,6 +39,20 @@ var ofPersons = []mutant{
 		pkg:  "./internal/edge/delivery", test: "TestAConsumersLostEventsAreSentAgainToItAloneUnderTheirOwnIds",
 	},
 	{
+		name: "an-alert-of-the-past-refuses", breaks: "no lost event is sent again to a queue once an alert about it was left open",
+		file: "internal/pattern/outbox/replay.go",
+		old:  "            AND EXISTS (SELECT FROM outbox_events WHERE published_at IS NULL AND destination = $1::text))",
+		new:  "            )",
+		pkg:  "./internal/pattern/outbox", test: "TestAnAlertAboutAQueueForWhichNothingWaitsRefusesNoReplayAndEnds",
+	},
+	{
+		name: "an-alert-of-the-past-stays", breaks: "an alert about a queue is open although nothing waits for it",
+		file: "internal/pattern/outbox/alert.go",
+		old:  "o.published_at IS NULL AND o.destination = substr(subject, 2))`",
+		new:  "o.destination = substr(subject, 2))`",
+		pkg:  "./internal/pattern/outbox", test: "TestAnAlertAboutAQueueForWhichNothingWaitsRefusesNoReplayAndEnds",
+	},
+	{
 		name: "sent-again-for-ever", breaks: "what an operator takes back is sent all the same",
 		file: "internal/pattern/outbox/replay.go",
 		old:  "DELETE FROM outbox_events WHERE row_id = ANY ($1::uuid[]) AND destination = $2 AND published_at IS NULL",

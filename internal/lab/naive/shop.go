@@ -48,10 +48,13 @@ func newShop(ctx context.Context, o Options) (*Shop, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := idempotency.New(idempotency.Config{DB: db.Once(), Table: keyTable, Secret: o.Secret, TTL: keyLife, Lease: lease})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return &Shop{
-		db: db, gateway: o.Gateway, log: o.Log,
-		keys: idempotency.New(idempotency.Config{DB: db.Once(), Table: keyTable, Secret: o.Secret, TTL: keyLife, Lease: lease}),
-		out:  outlet{db: db, publisher: &lazily{urls: o.AMQPURL, schedule: o.Schedule, log: o.Log}},
+		db: db, gateway: o.Gateway, log: o.Log, keys: keys,
+		out: outlet{db: db, publisher: &lazily{urls: o.AMQPURL, schedule: o.Schedule, log: o.Log}},
 	}, nil
 }
 

@@ -157,7 +157,7 @@ func (r *Runner) process(ctx context.Context, items []item) {
 // the deadline, and only the first is worth waiting for.
 func (r *Runner) away(ctx context.Context, err error) bool {
 	if !errors.Is(err, context.DeadlineExceeded) {
-		return once.Unavailable(err)
+		return once.Unavailable(err) || errors.Is(err, once.ErrCommitUnknown)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

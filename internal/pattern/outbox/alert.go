@@ -42,3 +42,21 @@ func subject(r row) string {
 	exchange, key := r.route()
 	return exchange + "/" + key
 }
+
+// idleRoute is a queue to which replays were sent, of which none waits any more.
+const idleRoute = `subject LIKE '/%' AND NOT EXISTS (
+  SELECT FROM outbox_events o WHERE o.published_at IS NULL AND o.destination = substr(subject, 2))`
+
+// endOver ends the alerts about queues for which nothing waits. Another relay may have
+// published the last one before it knew of the alert, and no next event comes to a queue
+// to which only a person sends.
+func endOver(ctx context.Context, db *postgres.DB) error {
+	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+		for _, kind := range []alert.Kind{AlertUnroutable, AlertRefused} {
+			if err := kind.ResolveWhere(ctx, tx, idleRoute); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -135,7 +135,11 @@ func (e *engine) clerkLoop(ctx context.Context) {
 // look tells the loop which routes have an open alert. What it has not taken yet
 // is older and is replaced.
 func (e *engine) look(ctx context.Context) {
-	failing, err := knownFailing(ctx, e.cfg.DB)
+	err := endOver(ctx, e.cfg.DB)
+	failing := map[string]bool{}
+	if err == nil {
+		failing, err = knownFailing(ctx, e.cfg.DB)
+	}
 	if err != nil {
 		e.cfg.Log.Warn("the open alerts cannot be read", "error", err)
 		return // The next look is soon.

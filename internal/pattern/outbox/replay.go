@@ -17,11 +17,13 @@ var ErrQueue = errors.New("the queue is gone, or takes no messages at the moment
 
 // The sampler forgets a queue that is gone, so one without a sample while others
 // have fresh ones is not there. When all are old it is not known, and what is sent
-// waits in the outbox for the broker to come back.
+// waits in the outbox for the broker to come back. An alert about a queue for which
+// nothing waits is of the past: what is sent now tells anew.
 const takesSQL = `
 SELECT (EXISTS (SELECT FROM queue_samples WHERE queue = $1)
         OR NOT EXISTS (SELECT FROM queue_samples WHERE sampled_at > clock_timestamp() - interval '30 seconds'))
-   AND NOT EXISTS (SELECT FROM alerts WHERE state = 'open' AND kind IN ($2, $3) AND subject = '/' || $1::text)`
+   AND NOT (EXISTS (SELECT FROM alerts WHERE state = 'open' AND kind IN ($2, $3) AND subject = '/' || $1::text)
+            AND EXISTS (SELECT FROM outbox_events WHERE published_at IS NULL AND destination = $1::text))`
 
 // Takes says with [ErrQueue] that a replay to a queue would wait, as far as is known
 // here: the broker is not asked.

@@ -5,7 +5,8 @@
 //
 //   - A write stands in a transaction opened by [InTx], or is a single
 //     statement that is idempotent by construction and registered as such with
-//     [Guarded]. [DB] has no Exec, and its reads refuse statements that write.
+//     [Guarded]. [DB] has no Exec, and its reads refuse statements that write; what
+//     [DB.Once] lends to the patterns of once does not.
 //   - [Tx] is sealed: it can query, it cannot commit, and nobody outside this
 //     package can make one. A function that takes a Tx is therefore only
 //     callable inside a transaction; handing it the pool does not compile.

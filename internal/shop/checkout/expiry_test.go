@@ -3,6 +3,7 @@ package checkout_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestAnExpiredRefusalIsJudgedAnewAtOnce(t *testing.T) {
 			return s.Capture(t.Context(), c)
 		}},
 	} {
-		key := "K " + name
+		key := "K-" + strings.ReplaceAll(name, " ", "-")
 		for round := range 3 {
 			s.expire()
 			for delivery := range 2 {

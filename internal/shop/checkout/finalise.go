@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -173,7 +174,7 @@ func (s *Service) insist(ctx context.Context, run func() error) error {
 	pause := 50 * time.Millisecond
 	for {
 		err := run()
-		if err == nil || !(once.Unavailable(err) || once.LockTimeout(err) || once.Retriable(err)) {
+		if err == nil || !(once.Unavailable(err) || once.LockTimeout(err) || once.Retriable(err) || errors.Is(err, once.ErrCommitUnknown)) {
 			return err
 		}
 		select {

@@ -11,6 +11,7 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
+	"payonce/once/idempotency"
 )
 
 // died is a charge whose caller did not live to hear the answer: the provider
@@ -169,6 +170,30 @@ func TestASleeperThatWakesAfterItsLeaseWasTakenFinishesNothing(t *testing.T) {
 	wake()
 	require.NoError(t, <-slept)
 	require.Equal(t, checkout.Captured, s.state(payment), "the sleeper's doubt does not overwrite the truth")
+	require.Equal(t, 1, s.charges(payment, "succeeded"))
+}
+
+// Seen by reading: the sleeper's request was certainly not sent, and its client was answered
+// that the card was not charged, which another holder had done meanwhile.
+func TestASleeperWhoseRequestWasNotSentDoesNotSayThatNothingWasCharged(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	payment := s.payment()
+	real := s.Provider
+	asleep, wake := s.hold(func(context.Context, provider.Request, provider.Charger) (provider.Charge, error) {
+		return provider.Charge{}, provider.ErrNotSent
+	})
+	slept := make(chan error, 1)
+	go func() { _, err := s.capture(payment, "K", "tok_ok"); slept <- err }()
+	<-asleep
+	s.Provider = real
+	s.leaseEnds(payment)
+	require.Equal(t, 1, s.sweep())
+	wake()
+	require.ErrorIs(t, <-slept, idempotency.ErrInProgress)
+	r, err := s.capture(payment, "K", "tok_ok")
+	require.NoError(t, err)
+	require.Equal(t, 200, r.Answer.Status)
 	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
 

@@ -7,6 +7,7 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/once"
+	"payonce/once/idempotency"
 )
 
 // parkSQL puts an attempt in doubt: nothing final is stored, and the lease ends
@@ -63,9 +64,9 @@ SELECT count(*) FROM cur`)
 func (s *Service) release(ctx context.Context, a attempt, status string, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
+	var n int
 	err := s.insist(ctx, func() error {
 		return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-			var n int
 			if err := tx.Get(ctx, &n, releaseSQL.Text(), releaseSQL.Values(a.held().With(once.Args{"status": status}))...); err != nil {
 				return err
 			}
@@ -80,5 +81,22 @@ func (s *Service) release(ctx context.Context, a attempt, status string, why err
 	if err != nil {
 		return maybeExecuted(err)
 	}
+	if n == 0 {
+		return s.notReleased(ctx, a, status, why)
+	}
 	return &UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: why}
+}
+
+// notReleased finds out why nothing was there to release: a first run of the statement,
+// whose reply was lost, has done it; or another holder has taken the attempt over while
+// this one slept, and may have charged.
+func (s *Service) notReleased(ctx context.Context, a attempt, status string, why error) error {
+	now, err := s.attempt(ctx, a.PaymentID, a.No)
+	switch {
+	case err != nil:
+		return maybeExecuted(err)
+	case now.Status == status && now.Fence == a.Fence:
+		return &UnavailableError{Executed: "no", RetryAfter: time.Second, Cause: why}
+	}
+	return idempotency.ErrInProgress // asked again, the client gets what became of it
 }

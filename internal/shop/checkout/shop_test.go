@@ -83,7 +83,7 @@ func openIn(t *testing.T, db *postgres.DB, w *worldtest.World, options ...option
 	t.Helper()
 	cfg := checkout.Config{
 		DB:       db,
-		Keys:     idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}),
+		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
 		Provider: simulated.New(simulated.Config{URL: w.URL}),
 		Render:   plain{},
 		Doubt:    []time.Duration{time.Millisecond},

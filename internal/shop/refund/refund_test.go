@@ -84,7 +84,7 @@ func open(t *testing.T) *office {
 	t.Helper()
 	db := devtest.Postgres(t)
 	o := &office{t: t, db: db, merchant: uuid.New(), Service: refund.New(refund.Config{
-		DB: db, Keys: idempotency.New(idempotency.Config{DB: db.Once(), Table: idempotency.Table{Scope: "merchant_id"}, Secret: []byte("s"), TTL: time.Hour, Lease: time.Minute}),
+		DB: db, Keys: devtest.Must(idempotency.New(idempotency.Config{DB: db.Once(), Table: idempotency.Table{Scope: "merchant_id"}, Secret: []byte("s"), TTL: time.Hour, Lease: time.Minute})),
 		Payments: purse{}, Story: refund.Story(time.Minute, purse{}), Render: plain{},
 	})}
 	o.exec(`INSERT INTO merchants (id, api_key_hash) VALUES ($1, $2)`, o.merchant, o.merchant[:])

@@ -35,6 +35,27 @@ func panicked(t *testing.T, w world) {
 	require.NoError(t, db.InTx(t.Context(), clicked(t.Context(), 1)), "its connection is free again")
 }
 
+func fiveAttempts(t *testing.T, w world) {
+	db := w.Open(t, w.dsn, 1)
+	runs := 0
+	fails := func(until int) func(once.Tx) error {
+		runs = 0
+		return func(tx once.Tx) error {
+			if runs++; runs >= until {
+				return clicked(t.Context(), 1)(tx)
+			}
+			_, err := tx.Exec(t.Context(), `DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$`)
+			return err
+		}
+	}
+	require.NoError(t, db.InTx(t.Context(), fails(5)))
+	require.Equal(t, 5, runs)
+	err := db.InTx(t.Context(), fails(6))
+	require.True(t, once.Retriable(err), "%v", err)
+	require.Equal(t, 5, runs)
+	require.Equal(t, 1, w.clicks(t))
+}
+
 func deadlocked(t *testing.T, w world) {
 	db := w.Open(t, w.dsn, 2)
 	w.exec(t, `INSERT INTO clicks VALUES (1), (2)`)

@@ -53,6 +53,33 @@ func states(t *testing.T, w world) {
 	require.True(t, once.Unavailable(err), "%v", err)
 }
 
+// A caller that reads to the end and returns what Close says has read everything, or has
+// an error.
+func brokenOff(t *testing.T, w world) {
+	const breaks = `SELECT 1 / (3 - x) FROM generate_series(1, 5) AS x`
+	read := func(rows once.Rows, err error) (n int, _ error) {
+		require.NoError(t, err)
+		for rows.Next() {
+			n++
+		}
+		return n, rows.Close()
+	}
+	db := w.Open(t, w.dsn, 1)
+	n, err := read(db.Read(t.Context(), breaks))
+	require.Equal(t, 2, n)
+	require.Equal(t, "22012", once.SQLState(err))
+	require.Error(t, db.InTx(t.Context(), func(tx once.Tx) error { _, err := read(tx.Query(t.Context(), breaks)); return err }))
+	tx, _, rollback := w.Begin(t, w.dsn)
+	_, err = read(tx.Query(t.Context(), breaks))
+	require.Equal(t, "22012", once.SQLState(err))
+	require.NoError(t, rollback())
+	s, err := db.Session(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }()
+	_, err = read(s.Read(t.Context(), breaks))
+	require.Equal(t, "22012", once.SQLState(err))
+}
+
 func ids(t *testing.T, w world) {
 	db := w.Open(t, w.dsn, 1)
 	const id = "0198c2f0-5e6b-7cc3-8f01-9d2b40a31c55"

@@ -75,6 +75,14 @@ func Broker(t testing.TB) string {
 	return oncetest.VirtualHost(t, broker.amqp, broker.api)
 }
 
+// Must returns what was made, and panics when it could not be.
+func Must[T any](made T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return made
+}
+
 // startLimit bounds the start of a private service on a busy machine.
 const startLimit = 3 * time.Minute
 

@@ -11,6 +11,7 @@ var programWords = map[string][]string{
 
 // ownPrograms are the files that start processes of another kind, and why.
 var ownPrograms = map[string]string{
+	"once/take_test.go":              "builds and runs a program that has taken the module, with the go command",
 	"bench/frames.go":                "runs the browser that counts frames",
 	"bench/machine.go":               "asks tools for their version",
 	"internal/lab/mutants/mutant.go": "runs go test, and a campaign, on a planted bug",

@@ -83,10 +83,13 @@ func TestAReplayToAQueueThatIsGoneIsRefusedAndOneThatWaitsIsTakenBack(t *testing
 	// There, and takes nothing.
 	e.exec(`INSERT INTO queue_samples (queue, ready, consumers, sampled_at) VALUES ('ledger', 0, 1, clock_timestamp())`)
 	e.exec(`INSERT INTO alerts (id, kind, subject, facts) VALUES (uuid_v7(), 'refused', '/ledger', '{}')`)
+	e.exec(`INSERT INTO outbox_events (row_id, event_id, destination, aggregate_type, aggregate_id, aggregate_version, type, payload, traceparent, partition_no)
+	        VALUES (uuid_v7(), uuid_v7(), 'ledger', 'payment', uuid_v7(), 1, 'payment.captured', '{}', '', 0)`)
 	e.problem(e.post(path+"/replay", "", because), 409, "queue-unavailable")
-	if open("dead_letter") != 1 || waiting() != 0 {
+	if open("dead_letter") != 1 || waiting() != 1 {
 		t.Error("a refused replay has changed something")
 	}
+	e.exec(`DELETE FROM outbox_events WHERE destination = 'ledger'`)
 	e.exec(`UPDATE alerts SET state = 'resolved' WHERE kind = 'refused'`)
 	var letter wire.DeadLetter
 	e.decode(e.post(path+"/replay", "", because), 202, &letter)

@@ -1,15 +1,19 @@
 package oncepq
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/lib/pq"
+
+	"payonce/once"
 )
 
 // Config says which database, and how much of it this process may use.
@@ -42,7 +46,7 @@ func Open(cfg Config) (*DB, error) {
 	if size == 0 {
 		size = 16
 	}
-	var driven driver.Connector = connector
+	driven := connector
 	if cfg.Wrap != nil {
 		driven = cfg.Wrap(driven)
 	}
@@ -55,7 +59,7 @@ func Open(cfg Config) (*DB, error) {
 
 // Connector parses the DSN and adds the session's timeouts to it, and that it
 // compiles no plan. What opens a connection of its own beside the pool starts here.
-func Connector(cfg Config) (*pq.Connector, error) {
+func Connector(cfg Config) (driver.Connector, error) {
 	c, err := parse(cfg.DSN)
 	if err != nil {
 		return nil, err
@@ -95,7 +99,24 @@ func Connector(cfg Config) (*pq.Connector, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 3 * time.Second
 	}
-	return pq.NewConnectorConfig(c)
+	connector, err := pq.NewConnectorConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	return said{connector}, nil
+}
+
+// said gives an error of a connection that did not come about, and that the server gave
+// no reason for, the form that [once.Unavailable] knows: the driver hides the network's
+// behind a type of its own, and of a standby it says so in words.
+type said struct{ driver.Connector }
+
+func (s said) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil && ctx.Err() == nil && once.SQLState(err) == "" && !once.Unavailable(err) {
+		err = fmt.Errorf("%w: %w", net.ErrClosed, err)
+	}
+	return conn, err
 }
 
 func parse(dsn string) (pq.Config, error) {

@@ -42,16 +42,7 @@ func toy(s store) idempotencytest.Operation {
 				}
 				return idempotency.Answer{Status: 201, ContentType: "text/plain", Location: "/toys/1", Body: []byte(id)}, id, nil
 			})
-			d := idempotencytest.Delivered{Status: out.Answer.Status, Body: string(out.Answer.Body), Replayed: out.Replayed}
-			var mismatch *idempotency.MismatchError
-			if errors.As(err, &mismatch) {
-				d.Differs = mismatch.Pointers
-				return d
-			}
-			if d.Again = errors.Is(err, idempotency.ErrInProgress); !d.Again {
-				d.Err = err
-			}
-			return d
+			return idempotencytest.Of(out.Answer, out.Replayed, err)
 		},
 		Expire: func() {
 			_, err := s.exec(`UPDATE {idempotency_keys} SET expires_at = clock_timestamp()`)

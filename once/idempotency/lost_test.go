@@ -19,6 +19,7 @@ type losing struct {
 	durable bool
 	away    bool
 	lost    bool
+	hangUp  func() // the client's, which is what often cuts a COMMIT short
 }
 
 var errAway = errors.New("connection refused")
@@ -35,6 +36,7 @@ func (l *losing) InTx(ctx context.Context, fn func(tx once.Tx) error) error {
 		return err
 	}
 	l.lost = true
+	l.hangUp()
 	return once.ErrCommitUnknown
 }
 
@@ -70,13 +72,12 @@ func TestAfterALostCommitTheKeySaysWhatIsDurableAndASilentOneLeavesItUnknown(t *
 			t.Run(name+", "+c.name, func(t *testing.T) {
 				t.Parallel()
 				s := kinds["pq"](t)
-				l := &losing{DB: s.DB, durable: c.durable, away: c.away}
+				ctx, hangUp := context.WithCancel(t.Context())
+				l := &losing{DB: s.DB, durable: c.durable, away: c.away, hangUp: hangUp}
 				cfg := s.Config
 				cfg.DB = l
 				keys, err := idempotency.New(cfg)
 				require.NoError(t, err)
-				ctx, hangUp := context.WithCancel(t.Context())
-				defer hangUp()
 				out, err := operation(ctx, keys, request("K"))
 				if !c.known {
 					require.ErrorIs(t, err, once.ErrCommitUnknown)

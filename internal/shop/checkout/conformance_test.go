@@ -2,7 +2,6 @@ package checkout_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/google/uuid"
@@ -12,21 +11,11 @@ import (
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/money"
-	"payonce/once/idempotency"
 	"payonce/once/idempotency/idempotencytest"
 )
 
 func delivered(r checkout.Result, err error) idempotencytest.Delivered {
-	d := idempotencytest.Delivered{Status: r.Answer.Status, Body: string(r.Answer.Body), Replayed: r.Replayed}
-	var mismatch *idempotency.MismatchError
-	if errors.As(err, &mismatch) {
-		d.Differs = mismatch.Pointers
-		return d
-	}
-	if d.Again = errors.Is(err, idempotency.ErrInProgress); !d.Again {
-		d.Err = err
-	}
-	return d
+	return idempotencytest.Of(r.Answer, r.Replayed, err)
 }
 
 func tenants(t *testing.T) [2]*shop {

@@ -153,22 +153,37 @@ func TestTwoRecoveriesAtOnceAskOnceAndFinishOnce(t *testing.T) {
 	require.Equal(t, 1, s.events(payment, "payment.captured"))
 }
 
+// sleeps captures with K, and sleeps before its charge while its lease ends and the sweeper
+// takes the attempt over and finishes it. Charge is what the sleeper makes of the provider's
+// answer when it wakes; what its own client gets is returned.
+func (s *shop) sleeps(payment uuid.UUID, token string, charge func(provider.Request) (provider.Charge, error)) (r checkout.Result, err error) {
+	s.t.Helper()
+	real := s.Provider
+	asleep, wake := s.hold(func(_ context.Context, r provider.Request, _ provider.Charger) (provider.Charge, error) {
+		return charge(r)
+	})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		r, err = s.capture(payment, "K", token)
+	}()
+	<-asleep
+	s.Provider = real
+	s.leaseEnds(payment)
+	require.Equal(s.t, 1, s.sweep())
+	wake()
+	<-over
+	return r, err
+}
+
 func TestASleeperThatWakesAfterItsLeaseWasTakenFinishesNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	payment := s.payment()
-	real := s.Provider
-	asleep, wake := s.hold(func(context.Context, provider.Request, provider.Charger) (provider.Charge, error) {
+	_, err := s.sleeps(payment, "tok_ok", func(provider.Request) (provider.Charge, error) {
 		return provider.Charge{}, provider.ErrInDoubt // it slept through the answer
 	})
-	slept := make(chan error, 1)
-	go func() { _, err := s.capture(payment, "K", "tok_ok"); slept <- err }()
-	<-asleep
-	s.Provider = real
-	s.leaseEnds(payment)
-	require.Equal(t, 1, s.sweep())
-	wake()
-	require.NoError(t, <-slept)
+	require.NoError(t, err)
 	require.Equal(t, checkout.Captured, s.state(payment), "the sleeper's doubt does not overwrite the truth")
 	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
@@ -179,18 +194,10 @@ func TestASleeperWhoseRequestWasNotSentDoesNotSayThatNothingWasCharged(t *testin
 	t.Parallel()
 	s := open(t)
 	payment := s.payment()
-	real := s.Provider
-	asleep, wake := s.hold(func(context.Context, provider.Request, provider.Charger) (provider.Charge, error) {
+	_, err := s.sleeps(payment, "tok_ok", func(provider.Request) (provider.Charge, error) {
 		return provider.Charge{}, provider.ErrNotSent
 	})
-	slept := make(chan error, 1)
-	go func() { _, err := s.capture(payment, "K", "tok_ok"); slept <- err }()
-	<-asleep
-	s.Provider = real
-	s.leaseEnds(payment)
-	require.Equal(t, 1, s.sweep())
-	wake()
-	require.ErrorIs(t, <-slept, idempotency.ErrInProgress)
+	require.ErrorIs(t, err, idempotency.ErrInProgress)
 	r, err := s.capture(payment, "K", "tok_ok")
 	require.NoError(t, err)
 	require.Equal(t, 200, r.Answer.Status)
@@ -218,18 +225,9 @@ func TestASuccessAfterAStoredDeclineAlertsWithBothFactsAndOverwritesNothing(t *t
 	t.Parallel()
 	s := open(t)
 	payment := s.payment()
-	real := s.Provider
-	asleep, wake := s.hold(func(_ context.Context, r provider.Request, _ provider.Charger) (provider.Charge, error) {
+	r, _ := s.sleeps(payment, "tok_declined", func(r provider.Request) (provider.Charge, error) { // recovery sends it and the provider declines
 		return provider.Charge{ID: "ch_late", Amount: r.Amount, Status: provider.Succeeded}, nil
 	})
-	slept := make(chan checkout.Result, 1)
-	go func() { r, _ := s.capture(payment, "K", "tok_declined"); slept <- r }()
-	<-asleep
-	s.Provider = real
-	s.leaseEnds(payment)
-	require.Equal(t, 1, s.sweep(), "recovery sends it and the provider declines")
-	wake()
-	r := <-slept
 	require.Equal(t, 402, r.Answer.Status, "the stored outcome stays")
 	require.Equal(t, checkout.Declined, s.state(payment))
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'provider_contradiction'

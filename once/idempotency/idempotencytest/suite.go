@@ -3,10 +3,13 @@
 package idempotencytest
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"payonce/once/idempotency"
 )
 
 // Delivered is what one delivery came back with.
@@ -20,6 +23,21 @@ type Delivered struct {
 	// Again says that a twin was still running: a client asks again.
 	Again bool
 	Err   error
+}
+
+// Of is what a delivery came back with when the operation answers with the package's own
+// answer and errors.
+func Of(a idempotency.Answer, replayed bool, err error) Delivered {
+	d := Delivered{Status: a.Status, Body: string(a.Body), Replayed: replayed}
+	var mismatch *idempotency.MismatchError
+	if errors.As(err, &mismatch) {
+		d.Differs = mismatch.Pointers
+		return d
+	}
+	if d.Again = errors.Is(err, idempotency.ErrInProgress); !d.Again {
+		d.Err = err
+	}
+	return d
 }
 
 // Operation is a keyed operation as its clients see it.

@@ -9,7 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/once/envelope"
 )
 
 // window is how many messages the relay keeps unconfirmed by default.
@@ -59,7 +59,7 @@ func (r *relays) messages(ctx context.Context, merchant uuid.UUID, n int) ([]amq
 	defer func() { _ = rows.Close() }()
 	messages := make([]amqp.Publishing, 0, n)
 	for rows.Next() {
-		e := envelope.Envelope{Type: r.traffic.eventType, Source: "/payonce/shop", Scope: merchant, Attempt: 1}
+		e := envelope.Envelope{Type: r.traffic.eventType, Source: "/payonce/shop", Scope: merchant.String(), Attempt: 1}
 		if err := rows.Scan(&e.EventID, &e.AggregateID, &e.AggregateVersion, &e.Correlation, &e.Payload, &e.Traceparent, &e.Time); err != nil {
 			return nil, err
 		}

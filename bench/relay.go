@@ -12,8 +12,9 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
+	"payonce/once/envelope"
 )
 
 // traffic is a kind of event and the queues that it reaches.
@@ -289,7 +290,7 @@ func (r *relays) purge() error {
 
 // messageOf is what the relay makes of a row.
 func messageOf(e envelope.Envelope) amqp.Publishing {
-	m := e.Message("", "")
+	m := patterns.Format.Message(e, "", "")
 	return amqp.Publishing{
 		DeliveryMode: amqp.Persistent, ContentType: m.ContentType, MessageId: m.ID, Type: m.Type,
 		Timestamp: m.Time, Headers: amqp.Table(m.Headers), Body: m.Body,

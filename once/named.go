@@ -90,3 +90,13 @@ func (s Statement) Values(args Args) []any {
 func (s Statement) Exec(ctx context.Context, tx Tx, args Args) (int64, error) {
 	return tx.Exec(ctx, s.text, s.Values(args)...)
 }
+
+// Query runs the statement and returns its rows.
+func (s Statement) Query(ctx context.Context, tx Tx, args Args) (Rows, error) {
+	return tx.Query(ctx, s.text, s.Values(args)...)
+}
+
+// Read runs the statement, which only reads, outside of a transaction.
+func (s Statement) Read(ctx context.Context, db DB, args Args) (Rows, error) {
+	return db.Read(ctx, s.text, s.Values(args)...)
+}

@@ -42,6 +42,22 @@ func One(rows Rows, err error, dest ...any) (found bool, _ error) {
 	return true, rows.Close()
 }
 
+// All reads each row into a value; into says where its columns go.
+func All[T any](rows Rows, err error, into func(*T) []any) (all []T, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(into(&one)...); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Close()
+}
+
 // databaseTx is what *sql.Tx and *sqlx.Tx have. Rollback keeps others out: *sql.DB,
 // *sql.Conn and their sqlx twins run statements too, but each by itself.
 type databaseTx interface {

@@ -17,7 +17,6 @@ import (
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/httpserver"
 	"payonce/internal/platform/postgres"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
 	"payonce/once/idempotency"
+	"payonce/once/retry"
 	"payonce/once/webhook"
 	"payonce/web"
 )
@@ -97,7 +97,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		DB: db, Checkout: checkouts, Keys: keys, Journal: a.journal, Tail: a.tail,
 		Audit: audit.New(audit.Options{DB: db, Books: gateway, Mailbox: mailbox}),
 		Books: gateway, Mailbox: mailbox, Webhooks: webhooks, ReadNotice: simulated.ReadNotice,
-		Letters: retry.DeadLetters{DB: db, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: cfg.ReplayLimit, ByBusinessKey: event.ByBusinessKey}, Wake: waker.Wake,
+		Letters: event.DeadLetters(db, cfg.ReplayLimit), Wake: waker.Wake,
 		Secret: []byte(cfg.Secret), OperatorToken: cfg.OperatorToken, PublicURL: cfg.PublicURL, RecordingTTL: cfg.RecordingTTL, Production: cfg.Mode == config.Production,
 		Limits: limits(cfg), Hosts: cfg.Hosts,
 		Pages: web.FS(), Lab: lab, Registry: a.admin.Registry, PublicMetrics: publicMetrics, Log: log, Ready: a.admin.Checks,

@@ -16,11 +16,11 @@ import (
 	"payonce/internal/lab/lesson"
 	"payonce/internal/lab/naive"
 	"payonce/internal/lab/parts"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/retry"
 )
 
 // publicMetrics is on: lessons and campaigns read them where they read the rest.

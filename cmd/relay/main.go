@@ -16,13 +16,13 @@ import (
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/retention"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/process"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 const about = "Moves events from the outbox to RabbitMQ, each at least once. Any number may run: they share the work evenly and take over from one that dies."

@@ -15,11 +15,11 @@ import (
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // asRelay makes the test binary be the relay: a real process that can be
@@ -65,11 +65,11 @@ func newShop(t *testing.T) *shop {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			for _, d := range batch {
-				e, err := envelope.Parse(d.Message)
+				e, err := patterns.Format.Parse(d.Message)
 				if err != nil {
 					t.Error(err)
 				}
-				s.arrived[e.EventID]++
+				s.arrived[patterns.ID(e.EventID)]++
 			}
 			_ = rabbit.Ack(batch...)
 		})

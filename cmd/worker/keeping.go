@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"payonce/internal/pattern/retry"
+	"payonce/once/retry"
 )
 
 type (

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 
-	"payonce/internal/pattern/inbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
 )
 
 // providerMessages deals out what the provider sent by itself: refunds to those who know
 // refunds, the rest to the checkout, which refuses what it does not know.
-func providerMessages(charges, refunds inbox.Handler) inbox.Handler {
+func providerMessages(charges, refunds patterns.Handler) patterns.Handler {
 	return func(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 		var ofCharges, ofRefunds []inbox.Message
 		for _, m := range batch {

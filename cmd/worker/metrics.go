@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/platform/telemetry"
+	"payonce/once/inbox"
 )
 
 // metrics shows what the parts count of themselves.

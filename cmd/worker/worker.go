@@ -12,12 +12,11 @@ import (
 	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
@@ -28,7 +27,9 @@ import (
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once/idempotency"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // worker is every part of the process, wired.
@@ -184,14 +185,15 @@ func (w *worker) wireConsumers(context.Context) error {
 	w.books = reconciliation.New(reconciliation.Config{
 		DB: w.db, Provider: w.gateway, Charges: charges, Refunds: refunds, Every: w.cfg.Reconcile, Wake: w.waker.Wake, Log: w.log,
 	})
+	of := func(h patterns.Handler) inbox.Handler { return h.Inbox() }
 	for _, c := range []inbox.Config{
-		{Consumer: ledger.Name, Handler: ledger.Consumer{}.Handle},
-		{Consumer: tickets.Name, Handler: tickets.Consumer{}.Handle},
-		{Consumer: email.Name, Handler: email.Consumer{PublicURL: w.cfg.PublicURL}.Handle},
-		{Consumer: event.ConsumerSaga, Handler: director.Handle},
+		{Consumer: ledger.Name, Handler: of(ledger.Consumer{}.Handle)},
+		{Consumer: tickets.Name, Handler: of(tickets.Consumer{}.Handle)},
+		{Consumer: email.Name, Handler: of(email.Consumer{PublicURL: w.cfg.PublicURL}.Handle)},
+		{Consumer: event.ConsumerSaga, Handler: of(director.Handle)},
 		// What the provider tells is applied, what it is asked is asked: one queue.
-		{Consumer: event.ConsumerProvider, Handler: providerMessages(charges.Handle, refunds.Handle), Around: w.refunder().Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
-		{Consumer: checkout.RefundsName, Handler: checkout.Refunds{}.Handle},
+		{Consumer: event.ConsumerProvider, Handler: of(providerMessages(charges.Handle, refunds.Handle)), Around: w.refunder().Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
+		{Consumer: checkout.RefundsName, Handler: of(checkout.Refunds{}.Handle)},
 	} {
 		c.Publisher = publisher
 		if err := w.consume(c); err != nil {
@@ -199,18 +201,15 @@ func (w *worker) wireConsumers(context.Context) error {
 		}
 	}
 	var err error
-	w.collector, err = retry.NewCollector(retry.CollectorConfig{
-		DB: w.db, Broker: w.reading, Applied: inbox.Applied, Observer: w.observer, Log: w.log, Now: time.Now,
-	})
+	w.collector, err = retry.NewCollector(patterns.Collector(retry.CollectorConfig{DB: w.db.Once(), Broker: w.reading, Log: w.log}, w.observer))
 	return err
 }
 
 // consume adds a consumer; what all have in common is filled in here.
 func (w *worker) consume(c inbox.Config) error {
-	c.Types, c.DB, c.Broker, c.Schedule = event.TypesOf(c.Consumer), w.db, w.reading, w.schedule
-	c.Observer, c.Log, c.Now = w.observer, w.log, time.Now
+	c.Types, c.DB, c.Broker, c.Schedule, c.Log = event.TypesOf(c.Consumer), w.db.Once(), w.reading, w.schedule, w.log
 	c.ByBusinessKey = event.ByBusinessKey(c.Consumer)
-	runner, err := inbox.New(c)
+	runner, err := inbox.New(patterns.Consumer(c, w.observer))
 	if err == nil {
 		w.consumers = append(w.consumers, consumer{c.Consumer, runner})
 	}
@@ -302,7 +301,7 @@ func (w *worker) checks() []telemetry.Check {
 
 // queues are all that this worker reads.
 func (w *worker) queues() []string {
-	names := []string{retry.DeadQueue}
+	names := []string{patterns.Places.Dead}
 	for _, c := range w.consumers {
 		names = append(names, c.name)
 	}

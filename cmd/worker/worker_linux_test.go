@@ -17,13 +17,14 @@ import (
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/migrations"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // asWorker makes this test binary the worker, so that the worker that is killed
@@ -117,10 +118,10 @@ func (s *shop) message(e event.PaymentCaptured) rabbit.Message {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return envelope.Envelope{
-		EventID: newID(s.t), Type: event.TypePaymentCaptured, Source: "/test", AggregateID: e.PaymentID, AggregateVersion: 1,
-		Scope: e.MerchantID, Correlation: e.PaymentID, Time: time.Now(), Attempt: 1, Payload: payload,
-	}.Message(outbox.Exchange, event.TypePaymentCaptured)
+	return patterns.Format.Message(envelope.Envelope{
+		EventID: newID(s.t).String(), Type: event.TypePaymentCaptured, Source: "/test", AggregateID: e.PaymentID.String(), AggregateVersion: 1,
+		Scope: e.MerchantID.String(), Correlation: e.PaymentID.String(), Time: time.Now(), Attempt: 1, Payload: payload,
+	}, outbox.Exchange, event.TypePaymentCaptured)
 }
 
 func (s *shop) publish(messages ...rabbit.Message) {

@@ -71,7 +71,7 @@ func floorOf(dir string) floor {
 func byHand(f *File) bool { return floorOf(f.Dir()) == measure }
 
 // unitOf names the pattern or the part of the shop a folder belongs to:
-// "inbox" for internal/pattern/inbox/inboxtest, "webhook" for once/webhook.
+// "outbox" for internal/pattern/outbox/outboxtest, "inbox" for once/inbox/inboxtest.
 func unitOf(dir string) string {
 	parts := strings.Split(dir, "/")
 	if floorOf(dir) == library && len(parts) > 1 {
@@ -90,8 +90,9 @@ func isOnceAdapter(dir string) bool {
 	return floorOf(dir) == library && slices.Contains(onceAdapters, unitOf(dir))
 }
 
-// notPatterns are the other folders of once: the transport, the tables, and what tests need.
-var notPatterns = []string{"rabbit", "schema", "oncetest"}
+// notPatterns are the other folders of once: the transport and the form of its messages,
+// the tables, where trouble is written, and what tests need.
+var notPatterns = []string{"rabbit", "envelope", "schema", "trouble", "oncetest"}
 
 // patternOf returns the folder of the pattern that dir belongs to, in the house or in
 // once.

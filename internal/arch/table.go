@@ -115,6 +115,10 @@ func asTheShopHasIt(brought, migrated map[string]string) map[string]string {
 	return shops
 }
 
+// notTheShops are the tables of once/schema that the shop does without: it has alerts, and
+// the ids of its events are UUIDv7.
+var notTheShops = []string{"troubles", "consumer_inbox_any"}
+
 func differences(schema *File, migrated map[string]string) []Violation {
 	brought := map[string]string{}
 	columns(schema.Src, brought)
@@ -125,6 +129,9 @@ func differences(schema *File, migrated map[string]string) []Violation {
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(brought)) {
 		table, _, _ := strings.Cut(name, ".")
+		if slices.Contains(notTheShops, table) {
+			continue
+		}
 		tables[table] = true
 		if migrated[name] != brought[name] {
 			found = append(found, Violation{Path: schema.Path,

@@ -6,14 +6,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"payonce/once"
 	"payonce/once/idempotency"
-	"payonce/once/oncetest"
-	oncepgx "payonce/once/pgx"
-	oncepq "payonce/once/pq"
+	"payonce/once/oncetest/dbtest"
 	"payonce/once/schema"
 )
 
@@ -26,10 +23,10 @@ type store struct {
 // kinds are the databases on which each claim is made: both adapters, and a table of the
 // program's own beside the one that the schema brings.
 var kinds = map[string]func(t testing.TB) store{
-	"pq":                         func(t testing.TB) store { return open(t, overPq, idempotency.Table{Schema: "toys"}) },
-	"pgx":                        func(t testing.TB) store { return open(t, overPgx, idempotency.Table{Schema: "toys"}) },
-	"pq, a table with uuid ids":  func(t testing.TB) store { return open(t, overPq, idempotency.Table{Scope: "tenant_id"}) },
-	"pgx, a table with uuid ids": func(t testing.TB) store { return open(t, overPgx, idempotency.Table{Scope: "tenant_id"}) },
+	"pq":                         func(t testing.TB) store { return open(t, dbtest.Pq, idempotency.Table{Schema: "toys"}) },
+	"pgx":                        func(t testing.TB) store { return open(t, dbtest.Pgx, idempotency.Table{Schema: "toys"}) },
+	"pq, a table with uuid ids":  func(t testing.TB) store { return open(t, dbtest.Pq, idempotency.Table{Scope: "tenant_id"}) },
+	"pgx, a table with uuid ids": func(t testing.TB) store { return open(t, dbtest.Pgx, idempotency.Table{Scope: "tenant_id"}) },
 }
 
 func everywhere(t *testing.T, claim func(t *testing.T, s store)) {
@@ -42,33 +39,14 @@ func everywhere(t *testing.T, claim func(t *testing.T, s store)) {
 	}
 }
 
-func overPq(t testing.TB, dsn string) once.DB {
+func open(t testing.TB, adapter func(testing.TB, once.Name) once.DB, table idempotency.Table) store {
 	t.Helper()
-	db, err := oncepq.Open(oncepq.Config{DSN: dsn})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-func overPgx(t testing.TB, dsn string) once.DB {
-	t.Helper()
-	pool, err := pgxpool.New(t.Context(), dsn)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return oncepgx.New(pool)
-}
-
-func open(t testing.TB, adapter func(testing.TB, string) once.DB, table idempotency.Table) store {
-	t.Helper()
-	db := adapter(t, oncetest.Postgres(t))
+	db := adapter(t, once.Name(table.Schema))
 	keys, err := idempotency.New(idempotency.Config{DB: db, Table: table, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})
 	require.NoError(t, err)
 	s := store{t: t, Keys: keys}
 	statements := []string{`CREATE TABLE effects (scope text NOT NULL, toy text NOT NULL)`}
-	if table.Schema != "" {
-		_, err := schema.Apply(t.Context(), db, once.Name(table.Schema))
-		require.NoError(t, err)
-	} else {
+	if table.Schema == "" {
 		statements = append(statements, ownTable(t)...)
 	}
 	for _, statement := range statements {

@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once"
 )
 
 // Config says where the broker is and what this process needs it to have.
@@ -125,8 +126,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 
 func (c *Conn) heal() {
 	defer close(c.ended)
-	pause := &backoff.ExponentialBackOff{InitialInterval: c.cfg.BackoffMin, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: c.cfg.BackoffMax}
-	pause.Reset()
+	pause := &once.Pause{First: c.cfg.BackoffMin, Most: c.cfg.BackoffMax}
 	for node := 0; c.ctx.Err() == nil; node++ {
 		l, err := c.connect(c.cfg.URLs[node%len(c.cfg.URLs)])
 		if err != nil {
@@ -138,10 +138,7 @@ func (c *Conn) heal() {
 			c.watch(l, pause.Reset)
 			l.close()
 		}
-		select {
-		case <-c.ctx.Done():
-		case <-time.After(pause.NextBackOff()):
-		}
+		pause.Wait(c.ctx)
 	}
 	c.set(nil, ErrClosed)
 }

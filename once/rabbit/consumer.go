@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once"
 )
 
 // ConsumerConfig says how a queue is read.
@@ -74,8 +75,7 @@ func (c *Conn) Consume(ctx context.Context, cfg ConsumerConfig, handle func(ctx 
 	if err := cfg.setDefaults(); err != nil {
 		return err
 	}
-	pause := &backoff.ExponentialBackOff{InitialInterval: c.cfg.BackoffMin, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: c.cfg.BackoffMax}
-	pause.Reset()
+	pause := &once.Pause{First: c.cfg.BackoffMin, Most: c.cfg.BackoffMax}
 	for ctx.Err() == nil {
 		handed, err := c.consume(ctx, cfg, handle)
 		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
@@ -85,10 +85,7 @@ func (c *Conn) Consume(ctx context.Context, cfg ConsumerConfig, handle func(ctx 
 			pause.Reset()
 		}
 		c.cfg.Log.Warn("a consumer starts anew", "queue", cfg.Queue, "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause.NextBackOff()):
-		}
+		pause.Wait(ctx)
 	}
 	return nil
 }

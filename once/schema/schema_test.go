@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"payonce/once"
 	"payonce/once/oncetest"
+	"payonce/once/oncetest/dbtest"
 	oncepgx "payonce/once/pgx"
 	oncepq "payonce/once/pq"
 	"payonce/once/schema"
@@ -74,4 +76,35 @@ func TestANameThatCouldNotBePartOfAnotherIsRefused(t *testing.T) {
 		_, err := schema.Apply(t.Context(), nil, name)
 		require.ErrorContains(t, err, "a-z", "%q", name)
 	}
+}
+
+func TestTheDaysOfANameAreMadeAheadByAnyNumberOfProcessesAtOnceAndOfNoOtherName(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Pq(t, "order") // a word of SQL
+	_, err := schema.Apply(t.Context(), db, "billing")
+	require.NoError(t, err)
+	days := func(name string) int {
+		return dbtest.Int(t, db, `SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass($1)`, name)
+	}
+	before := days(`"order".consumer_inbox`)
+	made := make(chan int, 4)
+	for range cap(made) {
+		go func() {
+			var n int
+			assert.NoError(t, db.InTx(t.Context(), func(tx once.Tx) error {
+				rows, err := tx.Query(t.Context(), once.Schema("order").In(
+					`SELECT {ensure_days}('{consumer_inbox}', (now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + 40)`))
+				_, err = once.One(rows, err, &n)
+				return err
+			}))
+			made <- n
+		}()
+	}
+	all := 0
+	for range cap(made) {
+		all += <-made
+	}
+	require.Equal(t, 9, all, "from the 32nd day on")
+	require.Equal(t, before+9, days(`"order".consumer_inbox`))
+	require.Equal(t, before, days(`billing.consumer_inbox`))
 }

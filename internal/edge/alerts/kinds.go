@@ -6,7 +6,6 @@ import (
 	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/retention"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/alert"
 	"payonce/internal/shop/checkout"
@@ -14,6 +13,7 @@ import (
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once/retry"
 )
 
 // Kinds are all that exist, as the table of docs/production.md lists them.
@@ -22,7 +22,7 @@ func Kinds() []alert.Kind {
 		provider.AlertContradiction, checkout.AlertAmount, checkout.AlertInDoubt, checkout.AlertUnlisted, checkout.AlertRefused,
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
 		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
-		retry.AlertDead, retry.AlertReturned, outbox.AlertUnroutable, outbox.AlertRefused,
+		alert.Of(retry.TroubleDead), alert.Of(retry.TroubleReturned), outbox.AlertUnroutable, outbox.AlertRefused,
 		delivery.AlertNotApplied,
 		retention.AlertOutbox, retention.AlertKept, retention.AlertMissing,
 		email.AlertAway, email.AlertLate, email.AlertFailed,

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kindsIn finds the names in all literals of alert.Kind below a folder.
+// kindsIn finds the names in all literals of alert.Kind and of once.TroubleKind below a
+// folder.
 func kindsIn(t *testing.T, dir string) (declared []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -36,17 +37,18 @@ func kindsIn(t *testing.T, dir string) (declared []string) {
 	return declared
 }
 
-// nameOfKind is the Name of a literal alert.Kind{…}.
+// nameOfKind is the Name of a literal alert.Kind{…} or once.TroubleKind{…}.
 func nameOfKind(n ast.Node) (string, bool) {
 	literal, ok := n.(*ast.CompositeLit)
 	if !ok {
 		return "", false
 	}
 	of, ok := literal.Type.(*ast.SelectorExpr)
-	if !ok || of.Sel.Name != "Kind" {
+	if !ok {
 		return "", false
 	}
-	if pkg, ok := of.X.(*ast.Ident); !ok || pkg.Name != "alert" {
+	pkg, ok := of.X.(*ast.Ident)
+	if name := of.Sel.Name; !ok || (pkg.Name != "alert" || name != "Kind") && (pkg.Name != "once" || name != "TroubleKind") {
 		return "", false
 	}
 	for _, element := range literal.Elts {

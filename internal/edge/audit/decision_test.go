@@ -9,12 +9,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
+	"payonce/once/inbox"
 )
 
 // silent is a provider that is away, or whose answer is lost on its way back.
@@ -38,7 +38,7 @@ func (p silent) RefundByKey(context.Context, string) (provider.Refund, bool, err
 // command is the refund's newest command to the provider.
 func (h *house) command(s sale) inbox.Message {
 	h.t.Helper()
-	m := inbox.Message{EventID: h.newest(s, event.CommandRefund), Type: event.CommandRefund, Scope: s.merchant, Correlation: s.payment}
+	m := inbox.Message{EventID: h.newest(s, event.CommandRefund).String(), Type: event.CommandRefund, Scope: s.merchant.String(), Correlation: s.payment.String()}
 	require.NoError(h.t, h.db.Get(context.Background(), &m.Payload, `SELECT payload FROM outbox_events WHERE event_id = $1`, m.EventID))
 	return m
 }
@@ -92,7 +92,7 @@ var wheres = map[string]struct {
 		}
 		return func() {
 			h.ask(m)
-			m.EventID = uuid.Must(uuid.NewV7()) // the inbox has forgotten it
+			m.EventID = uuid.Must(uuid.NewV7()).String() // the inbox has forgotten it
 			h.ask(m)
 		}
 	}},

@@ -20,9 +20,8 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/email"
@@ -33,6 +32,8 @@ import (
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once/idempotency"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 const buyer = "ada@example.org"
@@ -151,7 +152,7 @@ func (h *house) sell(merchant uuid.UUID) sale {
 
 var (
 	story    = refund.Story(time.Minute, checkout.Refunds{})
-	handlers = map[string]inbox.Handler{
+	handlers = map[string]patterns.Handler{
 		ledger.Name:          ledger.Consumer{}.Handle,
 		tickets.Name:         tickets.Consumer{}.Handle,
 		email.Name:           email.Consumer{PublicURL: "http://shop.example"}.Handle,
@@ -198,7 +199,7 @@ func (h *house) ask(m inbox.Message) {
 	}
 	require.NoError(h.t, err)
 	require.NoError(h.t, postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
-		if _, err := inbox.Admit(ctx, tx, event.ConsumerProvider, []uuid.UUID{m.EventID}); err != nil {
+		if _, err := patterns.Inbox.Admit(ctx, tx, event.ConsumerProvider, []string{m.EventID}); err != nil {
 			return err
 		}
 		return record(ctx, tx)
@@ -235,7 +236,7 @@ type unpublished struct {
 const unpublishedSQL = `SELECT event_id, type, payload, merchant_id, correlation_id, aggregate_id FROM outbox_events WHERE published_at IS NULL`
 
 func (u unpublished) message() inbox.Message {
-	return inbox.Message{EventID: u.ID, Type: u.Type, Payload: u.Payload, Scope: u.Merchant, Correlation: u.Story, AggregateID: u.Of}
+	return inbox.Message{EventID: u.ID.String(), Type: u.Type, Payload: u.Payload, Scope: u.Merchant.String(), Correlation: u.Story.String(), AggregateID: u.Of.String()}
 }
 
 func (h *house) relay() (published int) {
@@ -268,7 +269,7 @@ func (h *house) hand(consumer string, m inbox.Message) {
 		if !h.twice {
 			return
 		}
-		m.EventID = uuid.Must(uuid.NewV7())
+		m.EventID = uuid.Must(uuid.NewV7()).String()
 	}
 }
 
@@ -280,7 +281,7 @@ func (h *house) apply(consumer string, m inbox.Message) {
 func (h *house) applied(consumer string, m inbox.Message) error {
 	ctx := context.Background()
 	return postgres.InTx(ctx, h.db, func(tx postgres.Tx) error {
-		fresh, err := inbox.Admit(ctx, tx, consumer, []uuid.UUID{m.EventID})
+		fresh, err := patterns.Inbox.Admit(ctx, tx, consumer, []string{m.EventID})
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
@@ -289,7 +290,7 @@ func (h *house) applied(consumer string, m inbox.Message) error {
 }
 
 // handler is what a consumer does with messages of a type.
-func (h *house) handler(consumer, kind string) inbox.Handler {
+func (h *house) handler(consumer, kind string) patterns.Handler {
 	switch {
 	case consumer != event.ConsumerProvider:
 		return handlers[consumer]

@@ -8,11 +8,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
 )
 
 // sold is one captured payment of 84.00 with two tickets, paid with a card.
@@ -135,7 +135,7 @@ func (h *house) holdElsewhere(s sale) {
 	require.NoError(h.t, err)
 	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: "hold_funds", Direction: saga.Do, Attempt: 1, Data: data})
 	require.NoError(h.t, err)
-	h.apply(ledger.Name, inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: event.CommandHoldRefund, Payload: payload, Scope: s.merchant, Correlation: s.payment})
+	h.apply(ledger.Name, inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandHoldRefund, Payload: payload, Scope: s.merchant.String(), Correlation: s.payment.String()})
 	h.exec(`DELETE FROM outbox_events WHERE published_at IS NULL`) // its reply is for no saga of ours
 }
 

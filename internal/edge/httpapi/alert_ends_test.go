@@ -13,12 +13,12 @@ import (
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // ends has what ends each kind that a person does not end, run with the code that
@@ -52,7 +52,7 @@ var ends = map[string]func(e *edge, k alert.Kind){
 	},
 	"retry_unroutable": func(e *edge, k alert.Kind) {
 		e.raise(k, "payonce.dead/ledger")
-		if err := retry.ResolveReturned(e.t.Context(), e.db, "payonce.dead/ledger"); err != nil {
+		if err := retry.EndReturned(e.t.Context(), e.db.Once(), alert.Troubles{}, "payonce.dead/ledger"); err != nil {
 			e.t.Fatal(err)
 		}
 	},
@@ -193,7 +193,7 @@ func TestEachKindOfAlertHasWhatEndsIt(t *testing.T) {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t, func(o *httpapi.Options) {
-				o.Letters = retry.DeadLetters{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+				o.Letters = event.DeadLetters(o.DB, 14*24*time.Hour)
 			})
 			end, known := ends[k.Name]
 			switch {

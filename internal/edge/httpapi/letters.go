@@ -10,11 +10,12 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
+	"payonce/once/retry"
 )
 
 func whose(who caller.Caller) retry.Whose {
-	return retry.Whose{Scope: who.Merchant, All: who.Operator}
+	return retry.Whose{Scope: patterns.Text(who.Merchant), All: who.Operator}
 }
 
 // ListDeadLetters is GET /v1/ops/dead-letters.
@@ -29,7 +30,11 @@ func (s *server) ListDeadLetters(ctx context.Context, r gen.ListDeadLettersReque
 	if r.Params.State != nil {
 		state = retry.State(*r.Params.State)
 	}
-	letters, err := s.Letters.List(ctx, mine, state, p.before, p.limit+1)
+	before := ""
+	if p.before.Valid {
+		before = p.before.UUID.String()
+	}
+	letters, err := s.Letters.List(ctx, mine, state, before, p.limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +42,7 @@ func (s *server) ListDeadLetters(ctx context.Context, r gen.ListDeadLettersReque
 	if list.ForeignOpen, err = s.Letters.ForeignOpen(ctx, mine); err != nil {
 		return nil, err
 	}
-	letters, list.NextCursor = cut(p, letters, func(l retry.Letter) uuid.UUID { return l.ID })
+	letters, list.NextCursor = cut(p, letters, func(l retry.Letter) uuid.UUID { return patterns.ID(l.ID) })
 	list.Data, err = s.letterViews(ctx, letters...)
 	return list, err
 }
@@ -49,11 +54,11 @@ func (s *server) GetDeadLetter(ctx context.Context, r gen.GetDeadLetterRequestOb
 	if !ok {
 		return nil, errNotFound
 	}
-	l, err := s.Letters.Letter(ctx, whose(caller.From(ctx)), id)
+	l, err := s.Letters.Letter(ctx, whose(caller.From(ctx)), id.String())
 	if err != nil {
 		return nil, err
 	}
-	past, err := s.Letters.Decisions(ctx, id)
+	past, err := s.Letters.Decisions(ctx, id.String())
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +114,9 @@ func (s *server) decide(ctx context.Context, letter string, action retry.Action,
 	var l retry.Letter
 	var err error
 	if action == retry.TakeBack {
-		l, err = s.Letters.TakeBack(ctx, whose(who), id, why)
+		l, err = s.Letters.TakeBack(ctx, whose(who), id.String(), why)
 	} else {
-		l, err = s.Letters.Decide(ctx, whose(who), id, action, why)
+		l, err = s.Letters.Decide(ctx, whose(who), id.String(), action, why)
 	}
 	if err != nil {
 		return wire.DeadLetter{}, err
@@ -135,11 +140,11 @@ func (s *server) letterViews(ctx context.Context, letters ...retry.Letter) ([]wi
 
 func (s *server) letterView(l retry.Letter, waits bool) wire.DeadLetter {
 	v := wire.DeadLetter{
-		ID: wire.PrefixLetter.ID(l.ID), State: wire.DeadLetterState(l.State), Consumer: l.Consumer, EventID: eventName(l.EventID),
+		ID: wire.PrefixLetter.ID(patterns.ID(l.ID)), State: wire.DeadLetterState(l.State), Consumer: l.Consumer, EventID: eventName(l.EventID),
 		Type: l.Type, Class: l.Class, Reason: l.Reason, Attempts: l.Attempts, ReplayNo: l.ReplayNo,
 		FirstFailedAt: wire.At(l.FirstFailed), LastFailedAt: wire.At(l.LastFailed), Actions: []wire.DeadLetterAction{},
 	}
-	if payment := l.Correlation(); payment != uuid.Nil {
+	if payment := patterns.ID(l.Correlation()); payment != uuid.Nil {
 		name := wire.PrefixPayment.ID(payment)
 		v.PaymentID = &name
 	}

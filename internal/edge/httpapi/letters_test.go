@@ -10,9 +10,8 @@ import (
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/shop/event"
+	"payonce/once/retry"
 )
 
 // withLetters gives the edge dead letters and counts the wake-ups.
@@ -20,7 +19,7 @@ func withLetters(t *testing.T) (*edge, *int) {
 	t.Helper()
 	woken := 0
 	e := newEdge(t, func(o *httpapi.Options) {
-		o.Letters = retry.DeadLetters{DB: o.DB, Resend: event.Resend, Withdraw: event.Withdraw, Waiting: event.Waiting, Takes: outbox.Takes, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey}
+		o.Letters = event.DeadLetters(o.DB, 14*24*time.Hour)
 		o.Wake = func() { woken++ }
 	})
 	return e, &woken

@@ -18,7 +18,6 @@ import (
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
@@ -27,6 +26,7 @@ import (
 	"payonce/internal/shop/tickets"
 	"payonce/once"
 	"payonce/once/idempotency"
+	"payonce/once/retry"
 )
 
 // refusal is a problem on its way to the client. Unlike an internal error it

@@ -17,13 +17,13 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/journal"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
 	"payonce/once/idempotency"
+	"payonce/once/retry"
 	"payonce/once/webhook"
 )
 

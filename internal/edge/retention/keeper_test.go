@@ -14,8 +14,8 @@ import (
 
 	"payonce/internal/edge/retention"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 )
 
@@ -172,7 +172,7 @@ func TestDroppingWhileEventsAreWrittenFailsNobody(t *testing.T) {
 					if err := outbox.Append(context.Background(), tx, e); err != nil {
 						return err
 					}
-					_, err := inbox.Admit(context.Background(), tx, "ledger", []uuid.UUID{e.ID})
+					_, err := patterns.Inbox.Admit(context.Background(), tx, "ledger", []string{e.ID.String()})
 					return err
 				}); err != nil {
 					errs <- err

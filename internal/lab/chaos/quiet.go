@@ -10,9 +10,9 @@ import (
 
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/retry"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // restlessSQL counts what is still under way. Its $1 leaves out the provider's hints:

@@ -10,8 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -62,15 +63,16 @@ func (t *tap) hear(_ context.Context, batch []rabbit.Delivery) {
 	t.mu.Lock()
 	for _, d := range batch {
 		t.scan.text("message "+d.Type, string(d.Body))
-		e, err := envelope.Parse(d.Message)
+		e, err := patterns.Format.Parse(d.Message)
 		if err != nil {
 			t.scan.found("a message without a usable envelope: " + err.Error())
 			continue
 		}
-		if !d.Redelivered || t.copies[e.EventID] == 0 { // its first delivery may have died on its way here
-			t.copies[e.EventID]++
+		id := patterns.ID(e.EventID)
+		if !d.Redelivered || t.copies[id] == 0 { // its first delivery may have died on its way here
+			t.copies[id]++
 		}
-		if e.Type == event.TypePaymentCaptured && !t.poison[e.EventID] {
+		if e.Type == event.TypePaymentCaptured && !t.poison[id] {
 			t.sample = e
 		}
 	}
@@ -86,7 +88,7 @@ func (t *tap) poisonous(ctx context.Context) (uuid.UUID, error) {
 		return id, err
 	}
 	return id, t.publish(ctx, envelope.Envelope{
-		EventID: id, Type: event.TypePaymentCaptured, Source: "chaos", AggregateID: id, AggregateVersion: 1,
+		EventID: id.String(), Type: event.TypePaymentCaptured, Source: "chaos", AggregateID: id.String(), AggregateVersion: 1,
 		Time: time.Now(), Attempt: 1, Payload: []byte(`{"schema":99}`),
 	})
 }
@@ -110,10 +112,10 @@ func (t *tap) ancient(ctx context.Context) (uuid.UUID, error) {
 	t.mu.Lock()
 	e := t.sample
 	t.mu.Unlock()
-	if e.EventID == uuid.Nil {
+	if e.EventID == "" {
 		return id, errNoSample
 	}
-	e.EventID, e.Attempt = id, 1
+	e.EventID, e.Attempt = id.String(), 1
 	return id, t.publish(ctx, e)
 }
 
@@ -123,13 +125,14 @@ func (t *tap) publish(ctx context.Context, e envelope.Envelope) error {
 	defer t.calm.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	id := patterns.ID(e.EventID)
 	t.mu.Lock()
-	t.poison[e.EventID] = true
+	t.poison[id] = true
 	t.mu.Unlock()
-	err := t.publisher.Publish(ctx, e.Message(outbox.Exchange, e.Type))
+	err := t.publisher.Publish(ctx, patterns.Format.Message(e, outbox.Exchange, e.Type))
 	if err == nil {
 		t.mu.Lock()
-		t.taken[e.EventID] = true
+		t.taken[id] = true
 		t.mu.Unlock()
 	}
 	return err

@@ -16,14 +16,15 @@ import (
 
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/program"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/envelope"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // badMessage is one line of testdata/bad_input/amqp.jsonl: what is wrong with an
@@ -77,10 +78,10 @@ func (b badMessage) on(t *testing.T, merchant, payment uuid.UUID) rabbit.Message
 			id[i] = byte(at >> (8 * (5 - i)))
 		}
 	}
-	m := envelope.Envelope{
-		EventID: id, Type: event.TypePaymentCaptured, Source: "/test", AggregateID: payment, AggregateVersion: 1, Scope: merchant, Correlation: payment,
-		Time: time.Now(), Attempt: 1, Payload: b.payload(t, merchant, payment),
-	}.Message("", ledger.Name)
+	m := patterns.Format.Message(envelope.Envelope{
+		EventID: id.String(), Type: event.TypePaymentCaptured, Source: "/test", AggregateID: payment.String(), AggregateVersion: 1,
+		Scope: merchant.String(), Correlation: payment.String(), Time: time.Now(), Attempt: 1, Payload: b.payload(t, merchant, payment),
+	}, "", ledger.Name)
 	for name, value := range b.Headers {
 		switch v := value.(type) {
 		case nil:
@@ -152,12 +153,12 @@ func ledgerAt(t *testing.T) (*postgres.DB, *rabbit.Publisher, *inbox.Runner) {
 		return conn
 	}
 	reading, publisher := open(), open().Publisher(rabbit.PublisherConfig{})
-	runner, err := inbox.New(inbox.Config{
-		Consumer: ledger.Name, Types: ledger.Types, Handler: ledger.Consumer{}.Handle, DB: db, Broker: reading, Publisher: publisher,
-		Schedule: retry.Demo, Now: time.Now,
-	})
+	runner, err := inbox.New(patterns.Consumer(inbox.Config{
+		Consumer: ledger.Name, Types: ledger.Types, Handler: patterns.Handler(ledger.Consumer{}.Handle).Inbox(), DB: db.Once(),
+		Broker: reading, Publisher: publisher, Schedule: retry.Demo,
+	}, nil))
 	require.NoError(t, err)
-	collector, err := retry.NewCollector(retry.CollectorConfig{DB: db, Broker: reading, Applied: inbox.Applied, Now: time.Now})
+	collector, err := retry.NewCollector(patterns.Collector(retry.CollectorConfig{DB: db.Once(), Broker: reading}, nil))
 	require.NoError(t, err)
 	go func() { _ = runner.Run(t.Context()) }()
 	go func() { _ = collector.Run(t.Context()) }()

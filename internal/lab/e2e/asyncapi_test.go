@@ -17,9 +17,10 @@ import (
 	"payonce/api"
 	"payonce/internal/lab/stage"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // asyncapi is what these tests read of api/asyncapi.yaml.
@@ -92,7 +93,7 @@ func TestPublishedMessagesFitTheirDescription(t *testing.T) {
 	doc, schemas := described(t)
 	house := stage.Start(t, stage.Options{Without: []string{"relay"}})
 	types := slices.Collect(maps.Keys(doc.Components.Messages))
-	eye := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("eye", retry.DeadExchange)}}
+	eye := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("eye", patterns.Places.Dead)}}
 	for _, kind := range types {
 		eye.Bindings = append(eye.Bindings, rabbit.Binding{Queue: "eye", Exchange: outbox.Exchange, Key: kind})
 	}

@@ -25,7 +25,7 @@ func TestDefaultBinariesHoldNoLabCode(t *testing.T) {
 	// these are names that only code has.
 	traces := map[string]string{ // and a program whose lab build holds it
 		"capture.before_finalise": "api", "webhook.before_receipt": "api", "no crash point is called so": "api", "payonce/internal/lab/": "api",
-		"lab.fault_watchers": "worker", "naive.checkouts": "api", "naive.tickets": "worker", "payonce.naive": "worker", "before_effect": "worker", "recovery.after_fetch": "worker", "mailer.after_lease": "worker",
+		"lab.fault_watchers": "worker", "naive.checkouts": "api", "naive.tickets": "worker", "payonce.naive": "worker", "ledger.before_effect": "worker", "recovery.after_fetch": "worker", "mailer.after_lease": "worker",
 		"relay.after_publish": "relay", "crash point fires": "relay", "injected by an armed crash point": "relay",
 	}
 	holds := func(dir, name, trace string) bool {

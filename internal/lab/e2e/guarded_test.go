@@ -15,9 +15,8 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
@@ -26,7 +25,9 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/once/idempotency"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // TestEveryGuardedStatementRunTwiceEqualsOnce goes through the shop on a driver
@@ -141,7 +142,7 @@ func (h *house) mails() {
 }
 
 // consume applies every event of the outbox that a consumer is bound for.
-func (h *house) consume(name string, handle inbox.Handler) {
+func (h *house) consume(name string, handle patterns.Handler) {
 	h.t.Helper()
 	var rows []struct {
 		ID      uuid.UUID `db:"event_id"`
@@ -153,11 +154,11 @@ func (h *house) consume(name string, handle inbox.Handler) {
 		`SELECT event_id, merchant_id, type, payload FROM outbox_events WHERE type LIKE 'payment.%' ORDER BY seq`))
 	for _, r := range rows {
 		require.NoError(h.t, postgres.InTx(context.Background(), h.db, func(tx postgres.Tx) error {
-			fresh, err := inbox.Admit(context.Background(), tx, name, []uuid.UUID{r.ID})
+			fresh, err := patterns.Inbox.Admit(context.Background(), tx, name, []string{r.ID.String()})
 			if err != nil || len(fresh) == 0 {
 				return err
 			}
-			return handle(context.Background(), tx, []inbox.Message{{EventID: r.ID, Scope: r.Scope, Type: r.Type, Payload: r.Payload}})
+			return handle(context.Background(), tx, []inbox.Message{{EventID: r.ID.String(), Scope: r.Scope.String(), Type: r.Type, Payload: r.Payload}})
 		}))
 	}
 }

@@ -14,15 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/envelope"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // postOffice is the way of a message, on real parts: outbox, relay, broker,
@@ -48,9 +49,8 @@ func openPostOffice(t *testing.T) *postOffice {
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	p := &postOffice{t: t, db: db, broken: map[uuid.UUID]bool{}, letters: retry.DeadLetters{
-		DB: db, Resend: event.Resend, Limit: 14 * 24 * time.Hour, ByBusinessKey: event.ByBusinessKey,
-	}}
+	p := &postOffice{t: t, db: db, broken: map[uuid.UUID]bool{}, letters: event.DeadLetters(db, 14*24*time.Hour)}
+	p.letters.Takes = nil // nothing samples the queues here
 	connect := func() *rabbit.Conn {
 		conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Topology: event.Topology(quick), BackoffMin: 10 * time.Millisecond})
 		require.NoError(t, err)
@@ -63,14 +63,14 @@ func openPostOffice(t *testing.T) *postOffice {
 		Source: "/test", Log: slog.New(slog.DiscardHandler), Poll: 20 * time.Millisecond,
 	})
 	require.NoError(t, err)
-	p.ledger, err = inbox.New(inbox.Config{
-		Consumer: ledger.Name, Types: ledger.Types, Handler: p.book, ByBusinessKey: event.ByBusinessKey(ledger.Name), DB: db,
-		Broker: p.broker, Publisher: connect().Publisher(rabbit.PublisherConfig{}), Schedule: quick, Now: time.Now,
-	})
+	p.ledger, err = inbox.New(patterns.Consumer(inbox.Config{
+		Consumer: ledger.Name, Types: ledger.Types, Handler: patterns.Handler(p.book).Inbox(), ByBusinessKey: event.ByBusinessKey(ledger.Name),
+		DB: db.Once(), Broker: p.broker, Publisher: connect().Publisher(rabbit.PublisherConfig{}), Schedule: quick,
+	}, nil))
 	require.NoError(t, err)
-	collector, err := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Broker: connect(), Applied: inbox.Applied, Now: time.Now, Recount: 50 * time.Millisecond,
-	})
+	collector, err := retry.NewCollector(patterns.Collector(retry.CollectorConfig{
+		DB: db.Once(), Broker: connect(), Recount: 50 * time.Millisecond,
+	}, nil))
 	require.NoError(t, err)
 	for _, work := range []func(context.Context) error{relay.Run, p.ledger.Run, collector.Run} {
 		p.background(work)
@@ -90,7 +90,7 @@ func (p *postOffice) book(ctx context.Context, tx postgres.Tx, batch []inbox.Mes
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range batch {
-		if p.broken[m.AggregateID] {
+		if p.broken[patterns.ID(m.AggregateID)] {
 			return errBug
 		}
 	}
@@ -146,7 +146,7 @@ func (p *postOffice) eventually(what string, holds func() bool) {
 func (p *postOffice) letter(id uuid.UUID, state retry.State) (found retry.Letter) {
 	p.t.Helper()
 	p.eventually("the letter is "+string(state), func() bool {
-		all, err := p.letters.List(p.t.Context(), retry.Whose{All: true}, state, uuid.NullUUID{}, 100)
+		all, err := p.letters.List(p.t.Context(), retry.Whose{All: true}, state, "", 100)
 		require.NoError(p.t, err)
 		for _, l := range all {
 			if l.EventID == id.String() {
@@ -198,8 +198,8 @@ func TestAPoisonMessageReachesTheDeadLettersWithItsReasonWithinTheScheduleWhileL
 	absorbed := p.ledger.Counts().Absorbed
 	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error {
 		return event.Resend(t.Context(), tx, retry.Resend{
-			EventID: poison.ID, Consumer: ledger.Name, ReplayNo: 3, Scope: poison.Scope, Correlation: poison.Correlation,
-			AggregateID: poison.AggregateID, AggregateVersion: 1, Type: poison.Type, Payload: poison.Payload,
+			EventID: poison.ID.String(), Consumer: ledger.Name, ReplayNo: 3, Scope: poison.Scope.String(), Correlation: poison.Correlation.String(),
+			AggregateID: poison.AggregateID.String(), AggregateVersion: 1, Type: poison.Type, Payload: poison.Payload,
 		})
 	}))
 	p.eventually("the second replay is absorbed", func() bool { return p.ledger.Counts().Absorbed == absorbed+1 })
@@ -213,8 +213,8 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 	// Tickets and email are bound for the type too, and nobody reads their queues.
 	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error {
 		return event.Resend(t.Context(), tx, retry.Resend{
-			EventID: e.ID, Consumer: event.ConsumerTickets, ReplayNo: 4, PastWindow: true, Scope: e.Scope, Correlation: e.Correlation,
-			AggregateID: e.AggregateID, AggregateVersion: 1, Type: e.Type, Payload: e.Payload,
+			EventID: e.ID.String(), Consumer: event.ConsumerTickets, ReplayNo: 4, PastWindow: true, Scope: e.Scope.String(), Correlation: e.Correlation.String(),
+			AggregateID: e.AggregateID.String(), AggregateVersion: 1, Type: e.Type, Payload: e.Payload,
 		})
 	}))
 	got := make(chan rabbit.Delivery, 1)
@@ -229,10 +229,10 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 	})
 	select {
 	case d := <-got:
-		sent, err := envelope.Parse(d.Message)
+		sent, err := patterns.Format.Parse(d.Message)
 		require.NoError(t, err)
 		require.Empty(t, d.Exchange, "the default exchange")
-		require.Equal(t, e.ID, sent.EventID)
+		require.Equal(t, e.ID.String(), sent.EventID)
 		require.Equal(t, 4, sent.Replay)
 		require.True(t, sent.PastWindow)
 		require.Equal(t, time.Unix(e.ID.Time().UnixTime()).UTC(), sent.Time.UTC(), "the event's time, not the replay's")
@@ -245,6 +245,14 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 		require.Zero(t, depth.Ready, other)
 	}
 	require.Zero(t, p.ledger.Counts().Delivered, "the ledger was not bothered")
+}
+
+// delivered is an event as the ledger's queue holds it.
+func delivered(e outbox.Event) rabbit.Message {
+	return patterns.Format.Message(envelope.Envelope{
+		EventID: e.ID.String(), Type: e.Type, Source: "/test", AggregateID: e.AggregateID.String(), AggregateVersion: 1,
+		Scope: e.Scope.String(), Correlation: e.Correlation.String(), Time: time.Now(), Attempt: 1, Payload: e.Payload,
+	}, "", ledger.Name)
 }
 
 // ofDay is an event id of another day.
@@ -261,10 +269,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 	t.Parallel()
 	p := openPostOffice(t)
 	old := p.event(ofDay(-60))
-	message := envelope.Envelope{
-		EventID: old.ID, Type: old.Type, Source: "/test", AggregateID: old.AggregateID, AggregateVersion: 1,
-		Scope: old.Scope, Correlation: old.Correlation, Time: time.Now(), Attempt: 1, Payload: old.Payload,
-	}.Message("", ledger.Name)
+	message := delivered(old)
 	publisher := p.broker.Publisher(rabbit.PublisherConfig{})
 	require.NoError(t, publisher.Publish(t.Context(), message))
 	l := p.letter(old.ID, retry.Open)
@@ -279,7 +284,7 @@ func TestALateReplayAfterTheDedupeWindowIsRefusedToAPersonAndAppliedByBusinessKe
 
 	// The same event late once more: a second delivery of what was asked for
 	// meets the business key.
-	message.Headers[envelope.HeaderPastWindow] = true
+	message.Headers[patterns.Format.PastWindow] = true
 	require.NoError(t, publisher.Publish(t.Context(), message))
 	p.eventually("it was handled again", func() bool { return p.ledger.Counts().Applied == 2 })
 	require.Equal(t, 1, p.booked(old.AggregateID))
@@ -291,10 +296,7 @@ func TestARedeliveryStormOfTwoHundredCopiesHasOneEffectAndOthersKeepFlowing(t *t
 	e := p.event(newEventID())
 	var copies []rabbit.Message
 	for range 200 {
-		copies = append(copies, envelope.Envelope{
-			EventID: e.ID, Type: e.Type, Source: "/test", AggregateID: e.AggregateID, AggregateVersion: 1,
-			Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
-		}.Message("", ledger.Name))
+		copies = append(copies, delivered(e))
 	}
 	var failed atomic.Int32
 	p.background(func(ctx context.Context) error {

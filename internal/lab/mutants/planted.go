@@ -3,13 +3,13 @@ package main
 var mutants = []mutant{
 	{
 		name: "no-inbox-insert", breaks: "a redelivered event is applied again",
-		file: "internal/pattern/inbox/inbox.go",
-		old: `INSERT INTO consumer_inbox (consumer, event_id)
-SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
+		file: "once/inbox/table.go",
+		old: `INSERT INTO {consumer_inbox} (consumer, event_id)
+SELECT $1, id FROM unnest(CAST($2 AS uuid[])) AS id ORDER BY id
 ON CONFLICT DO NOTHING
 RETURNING event_id`,
-		new: `SELECT id FROM unnest($2::uuid[]) AS id WHERE $1 <> '' ORDER BY id`,
-		pkg: "./internal/pattern/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
+		new: `SELECT id FROM unnest(CAST($2 AS uuid[])) AS id WHERE $1 <> '' ORDER BY id`,
+		pkg: "./once/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
 	},
 	{
 		name: "one-page-of-a-listing", breaks: "a charge behind the first page of the provider's list is taken for none, and a second is made",
@@ -153,10 +153,10 @@ RETURNING event_id`,
 	},
 	{
 		name: "ack-before-commit", breaks: "a consumer that dies in its transaction loses the message",
-		file: "internal/pattern/inbox/runner.go",
+		file: "once/inbox/runner.go",
 		old:  "	if len(together) > 0 {",
 		new:  "	_ = rabbit.Ack(batch...)\n	if len(together) > 0 {",
-		pkg:  "./internal/pattern/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
+		pkg:  "./once/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
 	},
 	{
 		name: "client-cancels-finalise", breaks: "a client that hangs up cancels the commit after the charge",
@@ -236,7 +236,7 @@ RETURNING event_id`,
 		file: "migrations/00002_patterns.sql",
 		old:  "  PRIMARY KEY (consumer, event_id)\n) PARTITION BY RANGE (event_id);",
 		new:  "  PRIMARY KEY (consumer, event_id, processed_at)\n) PARTITION BY RANGE (event_id);",
-		pkg:  "./internal/pattern/inbox", test: "TestTheSmallestConsumerKeepsThePromise",
+		pkg:  "./internal/shop/ledger", test: "TestLedgerBooksEachPaymentOnceWhateverTheBrokerDoes",
 	},
 	{
 		name: "short-retention", breaks: "a replay comes back after its inbox row has gone",
@@ -261,16 +261,16 @@ RETURNING event_id`,
 	},
 	{
 		name: "letter-closed-by-first-replay", breaks: "the second death of a replayed message is swallowed",
-		file: "internal/pattern/retry/write.go",
+		file: "once/retry/write.go",
 		old:  "  state = CASE WHEN l.state IN ('open', 'replayed') THEN",
 		new:  "  state = CASE WHEN l.state = 'open' THEN",
-		pkg:  "./internal/pattern/retry", test: "TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown",
+		pkg:  "./once/retry", test: "TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown",
 	},
 	{
 		name: "replay-without-count", breaks: "a replay's death looks like a late copy of the first life",
 		file: "internal/pattern/outbox/store.go",
-		old:  "		Replay: r.Replay, PastWindow: r.PastWindow,",
-		new:  "		PastWindow: r.PastWindow,",
+		old:  "		Payload: r.Payload, Replay: r.Replay, PastWindow: r.PastWindow,",
+		new:  "		Payload: r.Payload, PastWindow: r.PastWindow,",
 		pkg:  "./internal/lab/e2e", test: "TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEventsOwnTime",
 	},
 	{

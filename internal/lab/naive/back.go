@@ -7,14 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // BackConfig wires a [Back].
@@ -95,7 +96,7 @@ func (b *Back) connect(cfg BackConfig, name string) (*rabbit.Conn, error) {
 func topology(schedule retry.Schedule) rabbit.Topology {
 	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: Exchange, Kind: "topic"}}}
 	bind := func(queue string, keys ...string) {
-		t.Queues = append(t.Queues, rabbit.WorkQueue(queue, retry.DeadExchange))
+		t.Queues = append(t.Queues, rabbit.WorkQueue(queue, patterns.Places.Dead))
 		for _, key := range keys {
 			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: queue, Exchange: Exchange, Key: key})
 		}
@@ -112,7 +113,7 @@ func topology(schedule retry.Schedule) rabbit.Topology {
 	}
 	bind(sagaQueue, story.Types()...)
 	bind(refundsQueue, append(participant().Types(), askRefund)...)
-	return schedule.Topology().With(t)
+	return patterns.Places.Topology(schedule).With(t)
 }
 
 // guarded adds the consumers behind an inbox.
@@ -122,15 +123,16 @@ func (b *Back) guarded(cfg BackConfig, reading *rabbit.Conn, publisher *rabbit.P
 		return err
 	}
 	director := &saga.Orchestrator{Definition: story}
+	of := func(h patterns.Handler) inbox.Handler { return h.Inbox() }
 	for _, c := range []inbox.Config{
 		{Consumer: ledgerQueue, Handler: deduped(book), Types: []string{typeCaptured}},
 		{Consumer: ticketsQueue, Handler: deduped(issue), Types: []string{typeCaptured}},
 		{Consumer: emailQueue, Around: asking(sender), Calls: 1, Types: []string{typeCaptured, typeDeclined}, BatchMax: 1},
-		{Consumer: sagaQueue, Handler: director.Handle, Types: story.Types()},
-		{Consumer: refundsQueue, Handler: participant().Handle, Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},
+		{Consumer: sagaQueue, Handler: of(director.Handle), Types: story.Types()},
+		{Consumer: refundsQueue, Handler: of(participant().Handle), Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},
 	} {
-		c.DB, c.Broker, c.Publisher, c.Schedule, c.Log, c.Now = b.db, reading, publisher, cfg.Schedule, cfg.Log, time.Now
-		runner, err := inbox.New(c)
+		c.DB, c.Broker, c.Publisher, c.Schedule, c.Log = b.db.Once(), reading, publisher, cfg.Schedule, cfg.Log
+		runner, err := inbox.New(patterns.Consumer(c, nil))
 		if err != nil {
 			return err
 		}

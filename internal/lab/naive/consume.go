@@ -8,11 +8,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
+	"payonce/once"
+	"payonce/once/inbox"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // The consumers. Each has two queues: one that is read through an inbox, and one
@@ -52,7 +54,7 @@ func issue(ctx context.Context, tx postgres.Tx, f fact) error {
 
 // deduped lets the inbox decide: the effect commits with the inbox row.
 func deduped(do effect) inbox.Handler {
-	return func(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	return patterns.Handler(func(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 		for _, m := range batch {
 			f, err := readFact(m.Payload)
 			if err != nil {
@@ -63,7 +65,7 @@ func deduped(do effect) inbox.Handler {
 			}
 		}
 		return nil
-	}
+	}).Inbox()
 }
 
 // bare consumes as most consumers begin their lives: acknowledged first, so that
@@ -92,16 +94,16 @@ func (b *Back) inTx(do effect) func(ctx context.Context, f fact) error {
 // asking sends mails through the inbox: ask, then record. Its Message-ID is made
 // of the event's, so a mail that is sent again is one message at the mailbox.
 func asking(sender email.Sender) *inbox.Around {
-	return &inbox.Around{Types: []string{typeCaptured, typeDeclined}, Intend: func(_ context.Context, _ postgres.Tx, m inbox.Message) (inbox.Call, error) {
+	return &inbox.Around{Types: []string{typeCaptured, typeDeclined}, Intend: func(_ context.Context, _ once.Tx, m inbox.Message) (inbox.Call, error) {
 		f, err := readFact(m.Payload)
 		if err != nil {
 			return nil, retry.Permanent(err)
 		}
 		return func(ctx context.Context) (inbox.Record, error) {
-			if err := send(ctx, sender, f, m.EventID, m.Time); err != nil {
+			if err := send(ctx, sender, f, patterns.ID(m.EventID), m.Time); err != nil {
 				return nil, retry.Ambiguous(err)
 			}
-			return func(context.Context, postgres.Tx) error { return nil }, nil
+			return func(context.Context, once.Tx) error { return nil }, nil
 		}, nil
 	}}
 }

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 	"payonce/once"
+	"payonce/once/envelope"
 	"payonce/once/idempotency"
 )
 
@@ -91,10 +92,10 @@ const publishTries = 5
 // publish is the second half of the dual write. When it fails for good there is
 // nobody left to tell: the sale is committed.
 func (s *Shop) publish(ctx context.Context, e outbox.Event) {
-	m := envelope.Envelope{
-		EventID: e.ID, Type: e.Type, Source: source, AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion,
-		Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
-	}.Message(Exchange, e.Type)
+	m := patterns.Format.Message(envelope.Envelope{
+		EventID: e.ID.String(), Type: e.Type, Source: source, AggregateID: e.AggregateID.String(), AggregateVersion: e.AggregateVersion,
+		Scope: patterns.Text(e.Scope), Correlation: patterns.Text(e.Correlation), Time: time.Now(), Attempt: 1, Payload: e.Payload,
+	}, Exchange, e.Type)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var err error

@@ -111,8 +111,8 @@ var Guards = []About{
 		HarmName: "delivered twice, booked twice",
 		CaughtBy: "In the shop itself a business key under each effect (one transaction per payment, one ticket per seat) catches it as well; the naive tables have none.",
 		Code: []Link{
-			{"once per consumer", "internal/pattern/inbox/inbox.go", "Admit"},
-			{"the runner", "internal/pattern/inbox/runner.go", "Run"},
+			{"once per consumer", "once/inbox/table.go", "Admit"},
+			{"the runner", "once/inbox/runner.go", "Run"},
 			{"in the naive shop", "internal/lab/naive/consume.go", "bare"},
 		},
 	},

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/rabbit"
 )
@@ -88,6 +88,6 @@ func (o outlet) Send(ctx context.Context, m rabbit.Message, done func(error)) er
 }
 
 func (o outlet) strikes(ctx context.Context, m rabbit.Message, t Trouble) bool {
-	e, err := envelope.Parse(m)
-	return err == nil && strikes(ctx, o.db, e.Correlation, t)
+	e, err := patterns.Format.Parse(m)
+	return err == nil && strikes(ctx, o.db, patterns.ID(e.Correlation), t)
 }

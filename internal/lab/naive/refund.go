@@ -9,13 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // The refund's messages.

@@ -18,10 +18,10 @@ import (
 	"payonce/internal/lab/client"
 	"payonce/internal/lab/faults"
 	"payonce/internal/lab/reply"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/once/idempotency"
+	"payonce/once/retry"
 )
 
 // Mailbox counts mails where they arrive.

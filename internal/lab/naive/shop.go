@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 	"payonce/once/idempotency"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // Gateway is what the naive shop asks of the provider, and who counts for it.

@@ -10,8 +10,9 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -75,9 +76,9 @@ func (r Relaxed) batch(ctx context.Context, worker int) (n int, err error) {
 		var ids []string
 		for _, e := range rows {
 			ids = append(ids, e.RowID.String())
-			messages = append(messages, envelope.Envelope{
-				EventID: e.EventID, Type: e.Type, Source: "/payonce", AggregateID: e.Aggregate, AggregateVersion: e.Version, Attempt: 1, Payload: e.Payload,
-			}.Message(outbox.Exchange, e.Type))
+			messages = append(messages, patterns.Format.Message(envelope.Envelope{
+				EventID: e.EventID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.Aggregate.String(), AggregateVersion: e.Version, Attempt: 1, Payload: e.Payload,
+			}, outbox.Exchange, e.Type))
 		}
 		if err := errors.Join(r.Publisher.PublishAll(ctx, messages)...); err != nil {
 			return fmt.Errorf("publish: %w", err)

@@ -13,7 +13,7 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/ordering"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/rabbit"
 )
@@ -85,11 +85,11 @@ func (p *place) note(batch ...rabbit.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range batch {
-		e, err := envelope.Parse(d.Message)
+		e, err := patterns.Format.Parse(d.Message)
 		if err != nil {
 			p.t.Error(err)
 		}
-		p.seen = append(p.seen, ordering.Seen{Aggregate: e.AggregateID, Version: e.AggregateVersion})
+		p.seen = append(p.seen, ordering.Seen{Aggregate: patterns.ID(e.AggregateID), Version: e.AggregateVersion})
 	}
 }
 

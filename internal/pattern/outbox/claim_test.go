@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/platform/envelope"
 	"payonce/internal/platform/postgres"
+	"payonce/once/envelope"
 )
 
 // plan is what EXPLAIN tells of a query that was run.
@@ -145,7 +145,7 @@ func TestOneSlowOrFailedAggregateHoldsBackItselfOnlyEvenWithinItsPartition(t *te
 	s.append(events...)
 	s.start(s.relay(nil))
 	s.eventually("the other forty", func() bool { return len(s.distinct()) == 40 && s.unpublished() == 41 })
-	if slices.ContainsFunc(s.distinct(), func(e envelope.Envelope) bool { return e.AggregateID == bad }) {
+	if slices.ContainsFunc(s.distinct(), func(e envelope.Envelope) bool { return e.AggregateID == bad.String() }) {
 		t.Error("an event overtook the failed one of its aggregate")
 	}
 	s.inOrder()

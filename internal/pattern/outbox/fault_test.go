@@ -8,9 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -150,7 +151,7 @@ func TestOfOneAggregateTheSecondEventLeavesOnlyAfterTheFirstIsConfirmed(t *testi
 	s.eventually("the other is marked, nothing else has left", func() bool { return s.unpublished() == 2 && len(by.sent) == 0 })
 	confirmFirst(nil)
 	second := <-by.sent
-	if second.Headers[envelope.HeaderAggregateVersion] != int64(2) {
+	if second.Headers[patterns.Format.AggregateVersion] != int64(2) {
 		t.Errorf("left: %v", second.Headers)
 	}
 	(<-by.done)(nil)

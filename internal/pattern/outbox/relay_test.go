@@ -12,8 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/envelope"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
 )
@@ -90,7 +91,7 @@ func (s *stage) read(_ context.Context, batch []rabbit.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range batch {
-		e, err := envelope.Parse(d.Message)
+		e, err := patterns.Format.Parse(d.Message)
 		if err != nil {
 			s.t.Errorf("an envelope that cannot be read: %v", err)
 		}
@@ -107,7 +108,7 @@ func (s *stage) distinct() []envelope.Envelope {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var once []envelope.Envelope
-	seen := map[uuid.UUID]bool{}
+	seen := map[string]bool{}
 	for _, e := range s.arrived {
 		if !seen[e.EventID] {
 			seen[e.EventID] = true
@@ -222,7 +223,7 @@ func (s *stage) eventually(what string, condition func() bool) {
 // their versions.
 func (s *stage) inOrder() {
 	s.t.Helper()
-	last := map[uuid.UUID]int64{}
+	last := map[string]int64{}
 	for _, e := range s.distinct() {
 		if e.AggregateVersion != last[e.AggregateID]+1 {
 			s.t.Errorf("version %d of %s arrived after %d", e.AggregateVersion, e.AggregateID, last[e.AggregateID])
@@ -279,8 +280,8 @@ func TestTheEnvelopeCarriesEverythingAnEventSays(t *testing.T) {
 	got := s.distinct()[0]
 	got.Time = time.Time{}
 	want := envelope.Envelope{
-		EventID: e.ID, Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID, AggregateVersion: 1,
-		Scope: e.Scope, Correlation: e.Correlation, Traceparent: e.Traceparent, Attempt: 1, Payload: e.Payload,
+		EventID: e.ID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID.String(), AggregateVersion: 1,
+		Scope: e.Scope.String(), Correlation: e.Correlation.String(), Traceparent: e.Traceparent, Attempt: 1, Payload: e.Payload,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("arrived %+v\n wanted %+v", got, want)

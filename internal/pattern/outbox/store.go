@@ -9,8 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -58,11 +59,11 @@ func (r row) message(source string) rabbit.Message {
 	if r.isReplay() {
 		at = bornAt(r.EventID, at)
 	}
-	return envelope.Envelope{
-		EventID: r.EventID, Type: r.Type, Source: source, AggregateID: r.AggregateID, AggregateVersion: r.AggregateVersion,
-		Scope: r.Scope.UUID, Correlation: r.Correlation.UUID, Time: at, Traceparent: r.Traceparent, Attempt: 1, Payload: r.Payload,
-		Replay: r.Replay, PastWindow: r.PastWindow,
-	}.Message(exchange, key)
+	return patterns.Format.Message(envelope.Envelope{
+		EventID: r.EventID.String(), Type: r.Type, Source: source, AggregateID: r.AggregateID.String(), AggregateVersion: r.AggregateVersion,
+		Scope: patterns.Text(r.Scope.UUID), Correlation: patterns.Text(r.Correlation.UUID), Time: at, Traceparent: r.Traceparent, Attempt: 1,
+		Payload: r.Payload, Replay: r.Replay, PastWindow: r.PastWindow,
+	}, exchange, key)
 }
 
 // bornAt is an event's own time, which its UUIDv7 carries: a replay's row is

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
 )
 
 // roomIsDue is the condition of the trip's second step: what the table says of the

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
 )
 
 // lookable is a trip whose money is outside: it was sent when gone says so, and
@@ -178,7 +178,7 @@ func TestWhileTheOutsideCannotBeAskedADecisionIsPendingAndNothingElseMovesTheSag
 	if w.expire(s) != 0 {
 		t.Error("a deadline moved it")
 	}
-	yes := inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: "money.send.done", Scope: s.Scope, Correlation: s.Correlation,
+	yes := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: "money.send.done", Scope: s.Scope.String(), Correlation: s.Correlation.String(),
 		Payload: payload(t, Reply{Schema: 1, Saga: s.ID, Step: "money", Direction: Do})}
 	if err := w.deliver(yes, false); err != nil {
 		t.Fatal(err)

@@ -7,8 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
+	"payonce/once/inbox"
 )
 
 // schemaVersion is the major version of commands and replies.
@@ -57,7 +58,7 @@ func ReadCommand(m inbox.Message) (Command, error) {
 	if c.Schema != schemaVersion || c.Saga == uuid.Nil || c.Step == "" || c.Direction != Do && c.Direction != Undo {
 		return c, fmt.Errorf("no command of schema %d that names saga, step and direction: schema %d", schemaVersion, c.Schema)
 	}
-	c.Type, c.Scope, c.Correlation, c.EventID = m.Type, m.Scope, m.Correlation, m.EventID
+	c.Type, c.Scope, c.Correlation, c.EventID = m.Type, patterns.ID(m.Scope), patterns.ID(m.Correlation), patterns.ID(m.EventID)
 	return c, nil
 }
 

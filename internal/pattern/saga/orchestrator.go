@@ -1,22 +1,24 @@
 package saga
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/fault"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
-// Orchestrator moves the sagas of one definition. It is an [inbox.Handler]:
+// Orchestrator moves the sagas of one definition. It is a [patterns.Handler]:
 // start events and replies come in, commands go out through the outbox, and the
 // saga's state changes in the same transaction. Any number may run.
 type Orchestrator struct{ Definition Definition }
@@ -28,7 +30,7 @@ type moved struct {
 	pivot bool      // the pivot is done since this message
 }
 
-// Handle implements [inbox.Handler]. After nil every message has had its
+// Handle implements [patterns.Handler]. After nil every message has had its
 // effect on its saga, which may be none: a late reply is recorded and ignored.
 func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	type one struct {
@@ -36,7 +38,7 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 		in      input
 		query   string
 		args    []any
-		order   []byte
+		order   string
 	}
 	all := make([]one, 0, len(batch))
 	for _, m := range batch {
@@ -45,11 +47,11 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 			return retry.Permanent(err)
 		}
 		id, _ := args[len(args)-1].(uuid.UUID)
-		all = append(all, one{m, in, query, args, slices.Concat(m.Correlation[:], id[:], m.EventID[:])})
+		all = append(all, one{m, in, query, args, m.Correlation + id.String() + m.EventID})
 	}
 	// By what conditions lock, then by saga: two workers with the same ones wait for
 	// each other in one order.
-	slices.SortFunc(all, func(a, b one) int { return bytes.Compare(a.order, b.order) })
+	slices.SortFunc(all, func(a, b one) int { return strings.Compare(a.order, b.order) })
 	for _, each := range all {
 		if each.in.kind == signalled {
 			if err := o.signal(ctx, tx, each.message); err != nil {
@@ -57,7 +59,7 @@ func (o *Orchestrator) Handle(ctx context.Context, tx postgres.Tx, batch []inbox
 			}
 			continue
 		}
-		s, m, err := o.Definition.advance(each.message.Context(ctx), tx, each.in, each.query, each.args...)
+		s, m, err := o.Definition.advance(telemetry.WithTraceparent(ctx, each.message.Traceparent), tx, each.in, each.query, each.args...)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return retry.Permanent(fmt.Errorf("%w: %s for %v", err, each.message.Type, each.args))
@@ -77,11 +79,11 @@ const waitingSQL = `SELECT id FROM sagas WHERE definition = $1 AND correlation_i
 // comes to its step a moment later reads what was committed before m.
 func (o *Orchestrator) signal(ctx context.Context, tx postgres.Tx, m inbox.Message) error {
 	var waiting []uuid.UUID
-	if err := tx.Select(ctx, &waiting, waitingSQL, o.Definition.Name, m.Correlation, m.Scope); err != nil {
+	if err := tx.Select(ctx, &waiting, waitingSQL, o.Definition.Name, patterns.ID(m.Correlation), patterns.ID(m.Scope)); err != nil {
 		return err
 	}
 	for _, id := range waiting {
-		s, moves, err := o.Definition.advance(m.Context(ctx), tx, input{kind: signalled}, byIDSQL, id)
+		s, moves, err := o.Definition.advance(telemetry.WithTraceparent(ctx, m.Traceparent), tx, input{kind: signalled}, byIDSQL, id)
 		if errors.Is(err, errRivals) {
 			return retry.Transient(err)
 		}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
 )
 
 func TestFourStepsThatAreAllDoneCompleteTheSaga(t *testing.T) {
@@ -192,7 +192,7 @@ func TestTenOrchestratorsAndTenTimersAtOnceSendOneCommand(t *testing.T) {
 	for range 10 {
 		wg.Go(func() {
 			copied := start
-			copied.EventID = uuid.Must(uuid.NewV7()) // not even the inbox knows it
+			copied.EventID = uuid.Must(uuid.NewV7()).String() // not even the inbox knows it
 			if err := w.deliver(copied, false); err != nil {
 				t.Error(err)
 			}
@@ -283,7 +283,7 @@ func TestAReplyThatNamesNoSagaOrNoStepIsPermanent(t *testing.T) {
 		"step": {Schema: 1, Saga: s.ID, Step: "bath", Direction: Do},
 		"none": {Schema: 1},
 	} {
-		m := inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: "seat.take.done", Payload: payload(t, r)}
+		m := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: "seat.take.done", Payload: payload(t, r)}
 		if err := w.deliver(m, false); err == nil {
 			t.Errorf("no %s: no error", name)
 		}

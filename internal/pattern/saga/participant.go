@@ -12,10 +12,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Action is a participant's part: the do or the undo of one step, in the
@@ -62,7 +63,7 @@ const (
 	undidSQL = `UPDATE saga_participations SET undid = $3, undid_reply = $4 WHERE saga_id = $1 AND step = $2`
 )
 
-// Handle implements [inbox.Handler]. After nil every command is answered: by its
+// Handle implements [patterns.Handler]. After nil every command is answered: by its
 // action, or by the reply that is remembered.
 func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	commands := make([]Command, 0, len(batch))
@@ -253,7 +254,8 @@ func (o Outside) Around() *inbox.Around {
 	return &inbox.Around{Types: []string{o.Type}, Intend: o.intend}
 }
 
-func (o Outside) intend(ctx context.Context, tx postgres.Tx, m inbox.Message) (inbox.Call, error) {
+func (o Outside) intend(ctx context.Context, pattern once.Tx, m inbox.Message) (inbox.Call, error) {
+	tx := postgres.Reading(pattern)
 	c, err := ReadCommand(m)
 	if err == nil && (c.Type != o.Type || c.Direction != Do) {
 		err = fmt.Errorf("%s of %q is unknown here", c.Direction, c.Type)
@@ -277,8 +279,8 @@ func (o Outside) intend(ctx context.Context, tx postgres.Tx, m inbox.Message) (i
 				return nil, err
 			}
 		}
-		return func(ctx context.Context, tx postgres.Tx) error {
-			return record(ctx, tx, c, refusal, m.Traceparent)
+		return func(ctx context.Context, tx once.Tx) error {
+			return record(ctx, postgres.Reading(tx), c, refusal, m.Traceparent)
 		}, nil
 	}, nil
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/pattern/saga/sagatest"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
 )
 
 // The smallest participant: it takes a seat and frees it.
@@ -93,21 +94,21 @@ func TestTheSmallestParticipantOutsideKeepsThePromise(t *testing.T) {
 		return nil
 	}}
 	inboxtest.RunAround(t,
-		inboxtest.Consumer{Name: "money", Types: []string{outside.Type}, Around: outside.Around(), Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{Want: 2, New: func(t testing.TB, _ *postgres.DB) inbox.Message {
+		devtest.ConsumerOf(inbox.Config{Consumer: "money", Types: []string{outside.Type}, Around: outside.Around()}),
+		devtest.SampleOf(func(t testing.TB, _ *postgres.DB) inbox.Message {
 			id := uuid.Must(uuid.NewV7())
 			payload, err := json.Marshal(saga.Command{Schema: 1, Saga: id, Step: "money", Direction: saga.Do, Attempt: 1, Data: json.RawMessage(`{}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: outside.Type, AggregateID: id, Scope: uuid.New(), Correlation: uuid.New(), Payload: payload}
-		}, Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+			return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: outside.Type, AggregateID: id.String(), Scope: uuid.New().String(), Correlation: uuid.New().String(), Payload: payload}
+		}, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 			t.Helper()
 			if err := db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'money.send.done' AND correlation_id = $1`, m.Correlation); err != nil {
 				t.Fatal(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			return n + calls[m.AggregateID]
-		}})
+			return n + calls[patterns.ID(m.AggregateID)]
+		}, 2))
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
 )
 
 // trip is the toy story: a seat, a room, the money (no way back), the voucher.
@@ -121,7 +122,7 @@ SELECT e.event_id, e.type, e.aggregate_id, e.payload FROM outbox_events e
 	}
 	var all []inbox.Message
 	for _, r := range rows {
-		all = append(all, inbox.Message{EventID: r.ID, Type: r.Type, AggregateID: r.Subject, Payload: r.Payload, Scope: s.Scope, Correlation: s.Correlation})
+		all = append(all, inbox.Message{EventID: r.ID.String(), Type: r.Type, AggregateID: r.Subject.String(), Payload: r.Payload, Scope: s.Scope.String(), Correlation: s.Correlation.String()})
 	}
 	return all
 }
@@ -136,7 +137,7 @@ func (w *world) deliver(m inbox.Message, crash bool) error {
 	}
 	ctx, committed := inbox.Committing(context.Background())
 	err := postgres.InTx(context.Background(), w.db, func(tx postgres.Tx) error {
-		fresh, err := inbox.Admit(context.Background(), tx, consumer, []uuid.UUID{m.EventID})
+		fresh, err := patterns.Inbox.Admit(context.Background(), tx, consumer, []string{m.EventID})
 		if err != nil || len(fresh) == 0 {
 			return err
 		}

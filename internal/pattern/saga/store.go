@@ -12,12 +12,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	"payonce/once/inbox"
 )
 
 // Errors of a saga's store.
@@ -302,7 +303,7 @@ func (d Definition) inputOf(m inbox.Message) (in input, query string, args []any
 	case d.Start:
 		return input{kind: begun}, bySubjectSQL, []any{d.Name, m.AggregateID}, nil
 	case d.Signal:
-		return input{kind: signalled}, "", []any{m.Correlation}, nil
+		return input{kind: signalled}, "", []any{patterns.ID(m.Correlation)}, nil
 	}
 	r, ok, err := readReply(m)
 	if err == nil && d.position(r.Step) < 0 {

@@ -22,6 +22,7 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Kind is a sort of trouble.
@@ -55,6 +56,38 @@ type Money struct {
 	Object      string `json:"object"`
 	AmountMinor int64  `json:"amount_minor"`
 	Currency    string `json:"currency"`
+}
+
+// Of is a kind of trouble of a pattern as a kind of alert.
+func Of(k once.TroubleKind) Kind {
+	return Kind{Name: k.Name, Means: k.Means, Remedy: k.Remedy, Ends: k.Ends}
+}
+
+// Troubles is where the patterns raise alerts.
+type Troubles struct{}
+
+var _ once.Troubles = Troubles{}
+
+// Raise implements [once.Troubles].
+func (Troubles) Raise(ctx context.Context, tx once.Tx, t once.Trouble) error {
+	merchant := uuid.Nil
+	if t.Scope != "" {
+		var err error
+		if merchant, err = uuid.Parse(t.Scope); err != nil {
+			return err
+		}
+	}
+	return Of(t.Kind).Raise(ctx, postgres.Reading(tx), merchant, t.Subject, t.Facts)
+}
+
+// End implements [once.Troubles].
+func (Troubles) End(ctx context.Context, tx once.Tx, subject string, kinds ...once.TroubleKind) error {
+	ended := make([]Kind, len(kinds))
+	for i, k := range kinds {
+		ended[i] = Of(k)
+	}
+	_, err := Resolve(ctx, postgres.Reading(tx), subject, ended...)
+	return err
 }
 
 const raiseSQL = `

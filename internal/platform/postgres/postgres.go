@@ -42,6 +42,15 @@ func Open(_ context.Context, cfg Config) (*DB, error) {
 // Once is the pool as patterns take it.
 func (db *DB) Once() once.DB { return db.pool }
 
+// Of is the pool that a pattern was given as [DB.Once]. It panics for another adapter's.
+func Of(pattern once.DB) *DB {
+	pool, is := pattern.(*oncepq.DB)
+	if !is {
+		panic("postgres: the database is not one of this package")
+	}
+	return &DB{pool}
+}
+
 // Close ends every connection.
 func (db *DB) Close() error { return db.pool.Close() }
 

@@ -117,6 +117,9 @@ var (
 	comment  = regexp.MustCompile(`(?m)^\s*//.*$`)
 )
 
+// notHere are tables of once/schema that the shop does without.
+var notHere = []string{"troubles", "consumer_inbox_any"}
+
 // writing lists the privileges that the statements of the shop's sources ask for, as
 // "INSERT table".
 func writing(t *testing.T) (list []string) {
@@ -138,7 +141,9 @@ func writing(t *testing.T) (list []string) {
 			for privilege, found := range map[string][]*regexp.Regexp{"INSERT ": {inserts}, "UPDATE ": {updates, upserts, lockings}, "DELETE ": {deletes}} {
 				for _, pattern := range found {
 					for _, match := range pattern.FindAllStringSubmatch(text, -1) {
-						list = append(list, privilege+match[1])
+						if !slices.Contains(notHere, match[1]) {
+							list = append(list, privilege+match[1])
+						}
 					}
 				}
 			}

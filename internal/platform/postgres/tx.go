@@ -29,9 +29,12 @@ func InTx(ctx context.Context, db *DB, fn func(tx Tx) error) error {
 	return db.pool.Transact(ctx, func(t *oncepq.Tx) error { return fn(tx{t}) })
 }
 
-// Reading is a transaction that a pattern began on [DB.Once], with what [Tx] has beside
-// it. It panics for a transaction of another adapter, which has no such thing.
+// Reading is the transaction that a pattern was given, or began on [DB.Once], with what
+// [Tx] has beside it. It panics for a transaction of another adapter, which has no such thing.
 func Reading(pattern once.Tx) Tx {
+	if house, is := pattern.(Tx); is {
+		return house
+	}
 	own, is := pattern.(*oncepq.Tx)
 	if !is {
 		panic("postgres: the transaction is not one of this pool")

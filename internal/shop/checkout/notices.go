@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"slices"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // NoticesName is the name of the consumer that reads what the provider told us.
@@ -31,7 +31,7 @@ var NoticesTypes = event.TypesOf(NoticesName)
 // and nothing moves. It always speaks of the one attempt that its key names.
 type Notices struct{ Service *Service }
 
-// Handle implements inbox.Handler. It calls nobody.
+// Handle implements patterns.Handler. It calls nobody.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	charges := make([]event.ProviderCharge, 0, len(batch))
 	for _, m := range batch {

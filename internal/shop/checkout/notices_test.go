@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
 	"payonce/internal/platform/alert"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
 	"payonce/once/webhook"
 )
 
@@ -26,9 +27,8 @@ func TestWhatTheProviderSaidIsHeardOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	silent := checkout.New(checkout.Config{Log: slog.New(slog.DiscardHandler)})
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: checkout.NoticesName, Types: checkout.NoticesTypes, Handler: checkout.Notices{Service: silent}.Handle,
-			Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{New: unheardCharge, Effects: alertsOf})
+		devtest.ConsumerOf(inbox.Config{Consumer: checkout.NoticesName, Types: checkout.NoticesTypes, Handler: patterns.Handler(checkout.Notices{Service: silent}.Handle).Inbox()}),
+		devtest.SampleOf(unheardCharge, alertsOf, 0))
 }
 
 // unheardCharge is of nobody here: what it causes is an alert.
@@ -65,8 +65,8 @@ func chargeSaidOf(t testing.TB, reference, key, charge, status string, amount mo
 	require.NoError(t, err)
 	aggregate := uuid.New()
 	return inbox.Message{
-		EventID: uuid.Must(uuid.NewV7()), Type: kind, Payload: payload,
-		AggregateID: aggregate, AggregateVersion: 1, Correlation: aggregate, Time: time.Now(),
+		EventID: uuid.Must(uuid.NewV7()).String(), Type: kind, Payload: payload,
+		AggregateID: aggregate.String(), AggregateVersion: 1, Correlation: aggregate.String(), Time: time.Now(),
 	}
 }
 

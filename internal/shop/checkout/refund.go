@@ -1,23 +1,23 @@
 package checkout
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // States of a payment, and of its order, from which money went back.
@@ -138,13 +138,13 @@ UPDATE orders o SET status = p.status FROM p WHERE o.id = p.order_id`
 func (Refunds) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	// By payment: two workers with the same ones wait for each other in one order.
 	batch = slices.Clone(batch)
-	slices.SortStableFunc(batch, func(a, b inbox.Message) int { return bytes.Compare(a.Correlation[:], b.Correlation[:]) })
+	slices.SortStableFunc(batch, func(a, b inbox.Message) int { return strings.Compare(a.Correlation, b.Correlation) })
 	for _, m := range batch {
 		r, state, err := refundOutcome(m)
 		if err != nil {
 			return retry.Permanent(err)
 		}
-		if err := closeReservation(m.Context(ctx), tx, r, state); err != nil {
+		if err := closeReservation(telemetry.WithTraceparent(ctx, m.Traceparent), tx, r, state); err != nil {
 			return err
 		}
 	}

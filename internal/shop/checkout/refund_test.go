@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
+	"payonce/once/retry"
 )
 
 // reserve asks for a part of a payment, or with 0 for what is left.
@@ -107,7 +108,7 @@ func (s *shop) outcome(r event.Refund, kind string) inbox.Message {
 	}
 	raw, err := json.Marshal(payload)
 	require.NoError(s.t, err)
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: kind, Payload: raw, Scope: r.MerchantID, Correlation: r.PaymentID, AggregateID: r.RefundID}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: kind, Payload: raw, Scope: r.MerchantID.String(), Correlation: r.PaymentID.String(), AggregateID: r.RefundID.String()}
 }
 
 func (s *shop) learn(m inbox.Message) {
@@ -244,17 +245,17 @@ func TestEachRefundMovesThePaymentOnceWhateverTheBrokerDoes(t *testing.T) {
 	provider := open(t) // its world serves every database of this test
 	shops := sync.Map{}
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: checkout.RefundsName, Types: checkout.RefundsTypes, Handler: checkout.Refunds{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{New: func(t testing.TB, db *postgres.DB) inbox.Message {
-			known, _ := shops.LoadOrStore(db, sync.OnceValue(func() *shop { return openIn(provider.t, db, provider.world) }))
+		devtest.ConsumerOf(inbox.Config{Consumer: checkout.RefundsName, Types: checkout.RefundsTypes, Handler: patterns.Handler(checkout.Refunds{}.Handle).Inbox()}),
+		devtest.SampleOf(func(t testing.TB, db *postgres.DB) inbox.Message {
+			known, _ := shops.LoadOrStore(db.Once(), sync.OnceValue(func() *shop { return openIn(provider.t, db, provider.world) }))
 			s := known.(func() *shop)()
 			r, _, err := s.reserve(s.captured(), 3000)
 			require.NoError(t, err)
 			return s.outcome(r, event.TypeRefundCompleted)
-		}, Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+		}, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 			require.NoError(t, db.Get(t.Context(), &n, `
 SELECT count(*) FROM payments p JOIN refund_reservations r ON r.payment_id = p.id
  WHERE r.refund_id = $1 AND r.state = 'refunded' AND p.refunded_minor = 3000 AND p.refund_reserved_minor = 0`, m.AggregateID))
 			return n
-		}})
+		}, 0))
 }

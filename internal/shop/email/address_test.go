@@ -4,10 +4,10 @@ import (
 	"testing"
 
 	"payonce/internal/lab/world"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/event/eventtest"
+	"payonce/once/inbox"
 )
 
 func TestEveryAddressThatAnOrderTakesGetsItsReceiptFromTheMailServer(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Name is the consumer's name: of its queue and of its rows in the inbox.

@@ -12,12 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 func newID(t testing.TB) uuid.UUID {
@@ -46,7 +46,7 @@ func message(t testing.TB, kind string, payload any) inbox.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inbox.Message{EventID: newID(t), Type: kind, Payload: body}
+	return inbox.Message{EventID: newID(t).String(), Type: kind, Payload: body}
 }
 
 func captured(t testing.TB, payment uuid.UUID, to event.Address) inbox.Message {
@@ -154,7 +154,7 @@ func TestWhatCannotBeReadIsRefusedForGood(t *testing.T) {
 	for name, m := range map[string]inbox.Message{
 		"another type":   message(t, "order.placed", capturedEvent(t, newID(t), "a@example.org")),
 		"a newer schema": message(t, event.TypePaymentCaptured, map[string]any{"schema": 2}),
-		"no JSON":        {EventID: newID(t), Type: event.TypePaymentDeclined, Payload: []byte("\xff")},
+		"no JSON":        {EventID: newID(t).String(), Type: event.TypePaymentDeclined, Payload: []byte("\xff")},
 		"nobody's":       message(t, event.TypePaymentDeclined, map[string]any{"schema": 1, "email": "a@example.org"}),
 	} {
 		err := handle(t.Context(), db, m)

@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	"payonce/once/retry"
 )
 
 // Config is what a [Mailer] needs. Zero durations and counts get defaults.

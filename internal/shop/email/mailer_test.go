@@ -13,11 +13,11 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
 )
 
 // A shop with its database and the world outside.

@@ -4,8 +4,9 @@ import (
 	"slices"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/once/rabbit"
+	"payonce/once/retry"
 )
 
 // Consumer is somebody who reads events: its name, which is its queue's too,
@@ -69,7 +70,7 @@ const journalLength = 10_000
 func Topology(schedule retry.Schedule) rabbit.Topology {
 	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}}}
 	for _, c := range Consumers {
-		queue := rabbit.WorkQueue(c.Name, retry.DeadExchange)
+		queue := rabbit.WorkQueue(c.Name, patterns.Places.Dead)
 		if c.Lossy {
 			queue = rabbit.LossyQueue(c.Name, journalLength)
 		}
@@ -78,5 +79,5 @@ func Topology(schedule retry.Schedule) rabbit.Topology {
 			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: c.Name, Exchange: outbox.Exchange, Key: kind})
 		}
 	}
-	return schedule.Topology().With(t)
+	return patterns.Places.Topology(schedule).With(t)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
+	"payonce/once/retry"
 )
 
 func TestEveryEventOfTheCatalogueHasAtLeastOneQueueBound(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
 )
 
 // BenchmarkPost compares the consumer with the least SQL that writes the same

@@ -4,18 +4,19 @@ import (
 	"testing"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
 )
 
 func TestLedgerBooksEachPaymentOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: ledger.Name, Types: ledger.Types, Handler: ledger.Consumer{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{New: someCapture, Effects: transactionsOf})
+		devtest.ConsumerOf(inbox.Config{Consumer: ledger.Name, Types: ledger.Types, Handler: patterns.Handler(ledger.Consumer{}.Handle).Inbox()}),
+		devtest.SampleOf(someCapture, transactionsOf, 0))
 }
 
 func someCapture(t testing.TB, _ *postgres.DB) inbox.Message {
@@ -24,5 +25,5 @@ func someCapture(t testing.TB, _ *postgres.DB) inbox.Message {
 
 func transactionsOf(t testing.TB, db *postgres.DB, m inbox.Message) int {
 	t.Helper()
-	return count(t, db, m.Correlation)
+	return count(t, db, patterns.ID(m.Correlation))
 }

@@ -7,10 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Name is the consumer's name: of its queue and of its rows in the inbox.
@@ -111,7 +112,7 @@ func capture(m inbox.Message) (posting, error) {
 		kind:        KindCapture,
 		merchant:    e.MerchantID,
 		payment:     e.PaymentID,
-		event:       m.EventID,
+		event:       patterns.ID(m.EventID),
 		currency:    e.Amount.Currency,
 		legs: []leg{
 			{ProviderClearing, e.Amount.AmountMinor},

@@ -12,12 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // captured is a payment.captured event as a consumer gets it. Each call is a
@@ -33,7 +33,7 @@ func captured(t testing.TB, merchant, payment uuid.UUID, amount money.Money) inb
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inbox.Message{EventID: newID(t), Type: event.TypePaymentCaptured, Payload: payload, Scope: merchant, Correlation: payment}
+	return inbox.Message{EventID: newID(t).String(), Type: event.TypePaymentCaptured, Payload: payload, Scope: merchant.String(), Correlation: payment.String()}
 }
 
 func newID(t testing.TB) uuid.UUID {

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
+	"payonce/once/retry"
 )
 
 // A posting is one balanced transaction that is to be in the book.

@@ -7,9 +7,9 @@ import (
 	"pgregory.net/rapid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
 )
 
 // Whatever arrives, in whatever batches, how often, and even when an event

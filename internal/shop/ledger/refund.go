@@ -8,11 +8,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Refunds is the ledger's part in the refund saga.
@@ -93,7 +94,7 @@ func postExternal(ctx context.Context, tx postgres.Tx, m inbox.Message) error {
 	if err := lockCapture(ctx, tx, e.Refund); err != nil {
 		return err
 	}
-	return post(ctx, tx, []posting{refunding(m.EventID, e.Refund, KindExternal, Revenue, ProviderClearing)})
+	return post(ctx, tx, []posting{refunding(patterns.ID(m.EventID), e.Refund, KindExternal, Revenue, ProviderClearing)})
 }
 
 // release gives revenue back what was held. The saga sends it only for a hold

@@ -10,14 +10,14 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/pattern/saga/sagatest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // bookedRefund is a refund of a payment whose capture of 84.00 EUR is booked.
@@ -42,7 +42,7 @@ func command(t testing.TB, kind string, direction saga.Direction, of uuid.UUID, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inbox.Message{EventID: newID(t), Type: kind, Payload: payload, Scope: r.MerchantID, Correlation: r.PaymentID}
+	return inbox.Message{EventID: newID(t).String(), Type: kind, Payload: payload, Scope: r.MerchantID.String(), Correlation: r.PaymentID.String()}
 }
 
 // held counts the holds of a refund that were not released.

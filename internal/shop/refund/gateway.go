@@ -9,11 +9,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Gateway is the provider's part in the saga, played by the shop: it asks, then

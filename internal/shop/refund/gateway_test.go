@@ -11,14 +11,14 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // fake is a provider that says what a test wants.

@@ -9,13 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Notices applies what the provider tells by itself about refunds. A message is
@@ -28,7 +28,7 @@ type Notices struct {
 	Log      *slog.Logger
 }
 
-// Handle implements inbox.Handler. It calls nobody.
+// Handle implements patterns.Handler. It calls nobody.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	for _, m := range batch {
 		e, err := event.Decode[event.ProviderRefund](m.Payload)

@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/refund"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
 )
 
 var half = money.Of(4200, "EUR")
@@ -51,7 +52,7 @@ func said(t testing.TB, key, status string, amount money.Money) inbox.Message {
 		Reference: "ref_1", ProviderKey: key, Amount: amount, Status: status, DeclineCode: decline, SentAt: time.Now().UTC(),
 	})
 	require.NoError(t, err)
-	return inbox.Message{EventID: id, Type: kind, Payload: payload, AggregateID: uuid.New(), AggregateVersion: 1, Time: time.Now()}
+	return inbox.Message{EventID: id.String(), Type: kind, Payload: payload, AggregateID: uuid.New().String(), AggregateVersion: 1, Time: time.Now()}
 }
 
 func alerts(t testing.TB, db *postgres.DB, kind string) (n int) {
@@ -113,14 +114,11 @@ func TestMoneyThatWentBackWithoutARefundOfOursIsToldToAPersonAndARefusalIsNot(t 
 func TestWhatTheProviderTellsOfRefundsIsAppliedOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: event.ConsumerProvider, Types: []string{event.TypeProviderRefundSucceeded, event.TypeProviderRefundFailed},
-			Handler: refund.Notices{Payments: purse{}}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{
-			New: func(t testing.TB, _ *postgres.DB) inbox.Message { return said(t, "by hand", "succeeded", half) },
-			Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
-				t.Helper()
-				require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM alerts WHERE subject = $1`, "re_"+m.EventID.String()))
-				return n
-			},
-		})
+		devtest.ConsumerOf(inbox.Config{Consumer: event.ConsumerProvider, Types: []string{event.TypeProviderRefundSucceeded, event.TypeProviderRefundFailed},
+			Handler: patterns.Handler(refund.Notices{Payments: purse{}}.Handle).Inbox()}),
+		devtest.SampleOf(func(t testing.TB, _ *postgres.DB) inbox.Message { return said(t, "by hand", "succeeded", half) }, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+			t.Helper()
+			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM alerts WHERE subject = $1`, "re_"+m.EventID))
+			return n
+		}, 0))
 }

@@ -15,10 +15,8 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
@@ -26,6 +24,9 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
 	"payonce/once/idempotency"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
+	"payonce/once/retry"
 )
 
 // plain renders answers as short as they can be.
@@ -234,12 +235,12 @@ func TestTheOrchestratorMovesEachRefundOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: event.ConsumerSaga, Types: event.TypesOf(event.ConsumerSaga), Handler: (&saga.Orchestrator{Definition: o.Story}).Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{New: begunSaga, Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+		devtest.ConsumerOf(inbox.Config{Consumer: event.ConsumerSaga, Types: event.TypesOf(event.ConsumerSaga), Handler: patterns.Handler((&saga.Orchestrator{Definition: o.Story}).Handle).Inbox()}),
+		devtest.SampleOf(begunSaga, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 			t.Helper()
 			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'tickets.void' AND correlation_id = $1`, m.Correlation))
 			return n
-		}})
+		}, 0))
 }
 
 // begunSaga is a saga whose hold was sent, and the reply to it.
@@ -250,12 +251,12 @@ func begunSaga(t testing.TB, db *postgres.DB) inbox.Message {
 		if err := story.Open(t.Context(), tx, s); err != nil {
 			return err
 		}
-		start := inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: story.Start, AggregateID: s.Subject, Payload: []byte(`{}`)}
+		start := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: story.Start, AggregateID: s.Subject.String(), Payload: []byte(`{}`)}
 		return (&saga.Orchestrator{Definition: story}).Handle(t.Context(), tx, []inbox.Message{start})
 	}))
 	payload, err := json.Marshal(saga.Reply{Schema: 1, Saga: s.ID, Step: refund.StepHold, Direction: saga.Do})
 	require.NoError(t, err)
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: event.CommandHoldRefund + ".done", Payload: payload, Scope: s.Scope, Correlation: s.Correlation, AggregateID: s.ID}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandHoldRefund + ".done", Payload: payload, Scope: s.Scope.String(), Correlation: s.Correlation.String(), AggregateID: s.ID.String()}
 }
 
 func TestTheProviderRefundsOnceWhateverTheBrokerDoes(t *testing.T) {
@@ -263,19 +264,18 @@ func TestTheProviderRefundsOnceWhateverTheBrokerDoes(t *testing.T) {
 	w := worldtest.Start(t, world.Options{})
 	books := simulated.New(simulated.Config{URL: w.URL})
 	inboxtest.RunAround(t,
-		inboxtest.Consumer{Name: event.ConsumerProvider, Types: []string{event.CommandRefund}, Around: refund.Gateway{Provider: books}.Around(), Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{Want: 2, New: func(t testing.TB, _ *postgres.DB) inbox.Message { return commandFor(t, charge(t, books, "tok_ok")) },
-			Effects: func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
-				t.Helper()
-				require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'provider.refund.done' AND correlation_id = $1`, m.Correlation))
-				c, err := saga.ReadCommand(inbox.Message{Type: m.Type, Payload: valid(m.Payload)})
-				require.NoError(t, err)
-				r, err := saga.DataOf[event.Refund](c)
-				require.NoError(t, err)
-				all, err := books.RefundsOfCharge(t.Context(), r.ProviderChargeID)
-				require.NoError(t, err)
-				return n + len(all)
-			}})
+		devtest.ConsumerOf(inbox.Config{Consumer: event.ConsumerProvider, Types: []string{event.CommandRefund}, Around: refund.Gateway{Provider: books}.Around()}),
+		devtest.SampleOf(func(t testing.TB, _ *postgres.DB) inbox.Message { return commandFor(t, charge(t, books, "tok_ok")) }, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
+			t.Helper()
+			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'provider.refund.done' AND correlation_id = $1`, m.Correlation))
+			c, err := saga.ReadCommand(inbox.Message{Type: m.Type, Payload: valid(m.Payload)})
+			require.NoError(t, err)
+			r, err := saga.DataOf[event.Refund](c)
+			require.NoError(t, err)
+			all, err := books.RefundsOfCharge(t.Context(), r.ProviderChargeID)
+			require.NoError(t, err)
+			return n + len(all)
+		}, 2))
 }
 
 // valid undoes what the suite does to a payload's schema.
@@ -300,5 +300,5 @@ func commandFor(t testing.TB, r event.Refund) inbox.Message {
 	require.NoError(t, err)
 	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: refund.StepRefund, Direction: saga.Do, Attempt: 1, Data: data})
 	require.NoError(t, err)
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: event.CommandRefund, Payload: payload, Scope: r.MerchantID, Correlation: r.PaymentID}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandRefund, Payload: payload, Scope: r.MerchantID.String(), Correlation: r.PaymentID.String()}
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/retry"
 )
 
 // Steps of the saga.

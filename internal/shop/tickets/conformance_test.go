@@ -4,17 +4,18 @@ import (
 	"testing"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/inbox/inboxtest"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/tickets"
+	"payonce/once/inbox"
+	"payonce/once/inbox/inboxtest"
 )
 
 func TestAnOrderGetsItsTicketsAndItsEventOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	inboxtest.Run(t,
-		inboxtest.Consumer{Name: tickets.Name, Types: tickets.Types, Handler: tickets.Consumer{}.Handle, Postgres: devtest.Postgres, Broker: devtest.Broker},
-		inboxtest.Sample{New: someOrder, Effects: ticketsAndEvents, Want: 3})
+		devtest.ConsumerOf(inbox.Config{Consumer: tickets.Name, Types: tickets.Types, Handler: patterns.Handler(tickets.Consumer{}.Handle).Inbox()}),
+		devtest.SampleOf(someOrder, ticketsAndEvents, 3))
 }
 
 // someOrder has two seats.

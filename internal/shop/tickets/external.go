@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // AlertUsed is about an order, which is its subject.

@@ -11,9 +11,9 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/retry"
 )
 
 // issuedVersion is the place of tickets.issued among an order's events: it comes

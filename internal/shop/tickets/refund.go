@@ -7,10 +7,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/retry"
 )
 
 // Refunds is the tickets' part in the refund saga.

@@ -10,13 +10,13 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/pattern/saga/sagatest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/tickets"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // refundOf is a refund of an order with two issued tickets.
@@ -80,7 +80,7 @@ func voidCommand(t testing.TB, r event.Refund) inbox.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inbox.Message{EventID: newID(t), Type: event.CommandVoidTickets, Payload: payload, Scope: r.MerchantID, Correlation: r.PaymentID}
+	return inbox.Message{EventID: newID(t).String(), Type: event.CommandVoidTickets, Payload: payload, Scope: r.MerchantID.String(), Correlation: r.PaymentID.String()}
 }
 
 func TestAVoidBeforeTheTicketsAreIssuedIsTransient(t *testing.T) {

@@ -13,12 +13,12 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/tickets"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 func newID(t testing.TB) uuid.UUID {
@@ -65,7 +65,7 @@ func delivered(t testing.TB, e event.PaymentCaptured) inbox.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inbox.Message{EventID: newID(t), Type: event.TypePaymentCaptured, Payload: payload, Scope: e.MerchantID, Correlation: e.PaymentID}
+	return inbox.Message{EventID: newID(t).String(), Type: event.TypePaymentCaptured, Payload: payload, Scope: e.MerchantID.String(), Correlation: e.PaymentID.String()}
 }
 
 func handle(ctx context.Context, db *postgres.DB, c tickets.Consumer, batch ...inbox.Message) error {

@@ -89,14 +89,14 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   ledger: [
     {
-      file: 'internal/pattern/inbox/inbox.go',
+      file: 'once/inbox/table.go',
       name: 'Admit',
       does: 'admits each event once',
     },
     { file: 'internal/shop/ledger/ledger.go', name: 'Handle', does: 'books, balanced to zero' },
   ],
   email: [
-    { file: 'internal/pattern/inbox/inbox.go', name: 'Admit', does: 'admits each event once' },
+    { file: 'once/inbox/table.go', name: 'Admit', does: 'admits each event once' },
     {
       file: 'internal/shop/email/mailer.go',
       name: 'Mailer',
@@ -104,7 +104,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
     },
   ],
   tickets: [
-    { file: 'internal/pattern/inbox/inbox.go', name: 'Admit', does: 'admits each event once' },
+    { file: 'once/inbox/table.go', name: 'Admit', does: 'admits each event once' },
     { file: 'internal/shop/tickets/issue.go', name: 'issue', does: 'makes one row per seat' },
   ],
   saga: [

@@ -11,8 +11,9 @@ import (
 
 	"payonce/internal/lab/ordering"
 	"payonce/internal/pattern/outbox"
-	"payonce/internal/platform/envelope"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -183,11 +184,12 @@ func (w *witness) apply(_ context.Context, batch []rabbit.Delivery) {
 	time.Sleep(w.commit)
 	w.mu.Lock()
 	for _, d := range batch {
-		e, err := envelope.Parse(d.Message)
-		if err != nil || !w.mine[e.AggregateID] {
+		e, err := patterns.Format.Parse(d.Message)
+		aggregate := patterns.ID(e.AggregateID)
+		if err != nil || !w.mine[aggregate] {
 			continue
 		}
-		s := ordering.Seen{Aggregate: e.AggregateID, Version: e.AggregateVersion}
+		s := ordering.Seen{Aggregate: aggregate, Version: e.AggregateVersion}
 		w.seen = append(w.seen, s)
 		if w.known[s] {
 			continue
@@ -245,9 +247,9 @@ func (f *furniture) consumed(ctx context.Context, queue string, handOver bool) (
 	all := f.events(forConsumers)
 	var messages []rabbit.Message
 	for _, e := range all {
-		messages = append(messages, envelope.Envelope{
-			EventID: e.ID, Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,
-		}.Message("", queue))
+		messages = append(messages, patterns.Format.Message(envelope.Envelope{
+			EventID: e.ID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID.String(), AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,
+		}, "", queue))
 	}
 	for _, err := range f.conn.Publisher(rabbit.PublisherConfig{}).PublishAll(ctx, messages) {
 		if err != nil {

@@ -15,10 +15,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/inbox"
-	"payonce/internal/pattern/retry"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
+	"payonce/once/inbox"
+	"payonce/once/retry"
 )
 
 // Sample says how to make commands for a participant and how to see what they
@@ -97,7 +97,7 @@ func (o story) command(s *stage, kind string) inbox.Message {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()), Type: kind, Payload: payload, Scope: o.scope, Correlation: o.correlation, AggregateID: o.saga}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: kind, Payload: payload, Scope: o.scope.String(), Correlation: o.correlation.String(), AggregateID: o.saga.String()}
 }
 
 func (s *stage) handle(m inbox.Message) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/event"
@@ -76,7 +76,7 @@ var plain = form{
 		UPDATE payments SET status = @status::text, decline_code = @decline_code::text, version = version + 1, provider_charge_id = @charge::text, captured_at = @at::timestamptz
 		 WHERE id = @payment::uuid AND attempt_no = @attempt::integer AND status = 'capturing'`),
 		once.Named(`WITH cur AS (SELECT @payment::uuid AS subject_id, @attempt::integer AS subject_no) ` + checkout.KeyTable.CompleteFrom("cur")),
-		once.Named(`WITH cur AS (SELECT 1) ` + outbox.Fold("cur", "1")),
+		once.Named(`WITH cur AS (SELECT 1) ` + patterns.Outbox.Fold("cur", "1")),
 	},
 	run: runPlain,
 }
@@ -157,7 +157,7 @@ func argumentsOf(j job, statements []once.Statement) (arguments, error) {
 		},
 	}
 	now, chargeID := time.Now().UTC().Truncate(time.Millisecond), "ch_"+uuid.NewString()
-	e, err := outbox.New(j.merchant, j.payment, "payment", j.payment, event.TypePaymentCaptured, event.PaymentCaptured{
+	e, err := patterns.NewEvent(j.merchant, j.payment, "payment", j.payment, event.TypePaymentCaptured, event.PaymentCaptured{
 		Schema: event.SchemaVersion, MerchantID: j.merchant, OrderID: j.order, PaymentID: j.payment, AttemptNo: 1,
 		Amount: money.Of(amount(), item.Price.Currency), ProviderChargeID: chargeID, Email: "bench@example.org", Lines: orderLines(), CapturedAt: now,
 	})
@@ -175,7 +175,7 @@ func argumentsOf(j job, statements []once.Statement) (arguments, error) {
 		"holder": uuid.New(), "lease": lease.Seconds(), "trace": trace, "asked_up_to": asked,
 		"attempt": 1, "fence": int64(1), "attempt_status": "succeeded", "charge": chargeID, "decline_code": nil, "at": now, "status": checkout.Captured,
 	}.With(keys.ClaimArgs(request, request.Fingerprint([]byte("bench")), uuid.New())).
-		With(keys.CompleteArgs(answer, checkout.PaymentRef(j.payment))).With(e.Args(context.Background()))}
+		With(keys.CompleteArgs(answer, checkout.PaymentRef(j.payment))).With(patterns.EventArgs(context.Background(), e))}
 	for _, s := range statements {
 		a.values = append(a.values, s.Values(a.named))
 	}

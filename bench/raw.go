@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/once/envelope"
 )
 
@@ -94,7 +94,7 @@ func publish(ch *amqp.Channel, key string, messages []amqp.Publishing) error {
 		if _, open := <-free; !open {
 			break
 		}
-		if err := ch.Publish(outbox.Exchange, key, true, false, m); err != nil {
+		if err := ch.Publish(patterns.Relays.Exchange, key, true, false, m); err != nil {
 			return err
 		}
 	}

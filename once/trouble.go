@@ -22,11 +22,13 @@ type TroubleKind struct {
 	Means, Remedy, Ends string
 }
 
-// Troubles is where the patterns write trouble. Both run in the transaction that found it,
-// or that saw its end, so that neither outlives a rollback. Package payonce/once/trouble
+// Troubles is where the patterns write trouble. What writes runs in the transaction that
+// found it, or that saw its end, so that neither outlives a rollback. Package payonce/once/trouble
 // has a table for it; a program that has alerts of its own writes them there.
 type Troubles interface {
 	Raise(ctx context.Context, tx Tx, t Trouble) error
 	// End ends what is open of these kinds about the subject.
 	End(ctx context.Context, tx Tx, subject string, kinds ...TroubleKind) error
+	// Open lists the subjects of what is open of these kinds.
+	Open(ctx context.Context, tx Tx, kinds ...TroubleKind) ([]string, error)
 }

@@ -16,9 +16,9 @@ import (
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/httpserver"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/checkout"
@@ -38,7 +38,7 @@ type api struct {
 	db      *postgres.DB
 	journal *journal.Journal
 	tail    *journal.Tail
-	waker   *outbox.Waker
+	waker   *patterns.Waker
 	handler http.Handler
 	admin   telemetry.Admin
 }
@@ -54,7 +54,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	if err != nil {
 		return nil, err
 	}
-	waker, err := outbox.NewWaker(ctx, pg, log)
+	waker, err := patterns.NewWaker(ctx, pg, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

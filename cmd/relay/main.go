@@ -15,12 +15,13 @@ import (
 
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/retention"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/config"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/process"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -71,10 +72,10 @@ func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 	defer eye.Close()
 
 	seen := journal.New(journal.Options{DB: db, Log: log})
-	r, err := outbox.NewRelay(outbox.Config{
-		DB: db, Postgres: database, Publisher: broker.Publisher(rabbit.PublisherConfig{Window: 2 * cfg.Batch}),
-		Source: "/payonce/shop", Observer: seen, Log: log, Batch: cfg.Batch, Poll: cfg.Poll, Drain: cfg.Drain / 2,
-	})
+	r, err := outbox.NewRelay(patterns.Relay(outbox.Config{
+		DB: db.Once(), Publisher: broker.Publisher(rabbit.PublisherConfig{Window: 2 * cfg.Batch}),
+		Source: "/payonce/shop", Log: log, Batch: cfg.Batch, Poll: cfg.Poll, Drain: cfg.Drain / 2,
+	}, seen))
 	if err != nil {
 		return err
 	}
@@ -106,11 +107,11 @@ type parts struct {
 // supervise runs the process's actors until one of them or ctx ends.
 func supervise(ctx context.Context, cfg config.Relay, log *slog.Logger, p parts) error {
 	registry := telemetry.Registry()
-	backlog := &outbox.BacklogGauge{DB: p.db, Log: log}
+	backlog := &outbox.BacklogGauge{DB: p.db.Once(), Table: patterns.Outbox, Log: log}
 	measure(registry, p.relay, backlog)
 	var g run.Group
 	actor(ctx, &g, p.relay.Run)
-	actor(ctx, &g, outbox.Sampler{DB: p.db, Broker: p.eye, Queues: p.topology.QueueNames(), Log: log}.Run)
+	actor(ctx, &g, outbox.Sampler{DB: p.db.Once(), Table: patterns.Outbox, Broker: p.eye, Queues: p.topology.QueueNames(), Log: log}.Run)
 	actor(ctx, &g, backlog.Run)
 	actor(ctx, &g, telemetry.Heartbeat{DB: p.db, Process: "relay", Instance: instance(), BrokerOK: p.broker.Healthy, Log: log}.Run)
 	actor(ctx, &g, func(ctx context.Context) error {

@@ -14,10 +14,10 @@ import (
 
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -123,7 +123,7 @@ func (s *shop) pay(n int) {
 	var events []outbox.Event
 	for range n {
 		payment := uuid.New()
-		e, err := outbox.New(uuid.New(), payment, "payment", payment, event.TypePaymentCaptured, event.PaymentCaptured{Schema: event.SchemaVersion, PaymentID: payment})
+		e, err := patterns.NewEvent(uuid.New(), payment, "payment", payment, event.TypePaymentCaptured, event.PaymentCaptured{Schema: event.SchemaVersion, PaymentID: payment})
 		if err != nil {
 			s.t.Error(err)
 			return
@@ -132,7 +132,7 @@ func (s *shop) pay(n int) {
 		events = append(events, e)
 	}
 	for batch := range slices.Chunk(events, 20) {
-		if err := postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error { return outbox.Append(context.Background(), tx, batch...) }); err != nil {
+		if err := postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error { return patterns.Append(context.Background(), tx, batch...) }); err != nil {
 			s.t.Error(err)
 			return
 		}

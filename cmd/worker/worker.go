@@ -12,7 +12,6 @@ import (
 	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/observe"
@@ -47,7 +46,7 @@ type worker struct {
 
 	journal   *journal.Journal
 	observer  observe.Observer
-	waker     *outbox.Waker
+	waker     *patterns.Waker
 	consumers []consumer
 	mailer    *email.Mailer
 	collector *retry.Collector
@@ -101,7 +100,7 @@ func (w *worker) wireServices(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if w.waker, err = outbox.NewWaker(ctx, w.pg, w.log); err != nil {
+	if w.waker, err = patterns.NewWaker(ctx, w.pg, w.log); err != nil {
 		return err
 	}
 	topology := event.Topology(w.schedule)

@@ -16,7 +16,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
@@ -121,7 +120,7 @@ func (s *shop) message(e event.PaymentCaptured) rabbit.Message {
 	return patterns.Format.Message(envelope.Envelope{
 		EventID: newID(s.t).String(), Type: event.TypePaymentCaptured, Source: "/test", AggregateID: e.PaymentID.String(), AggregateVersion: 1,
 		Scope: e.MerchantID.String(), Correlation: e.PaymentID.String(), Time: time.Now(), Attempt: 1, Payload: payload,
-	}, outbox.Exchange, event.TypePaymentCaptured)
+	}, patterns.Relays.Exchange, event.TypePaymentCaptured)
 }
 
 func (s *shop) publish(messages ...rabbit.Message) {

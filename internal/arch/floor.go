@@ -71,7 +71,7 @@ func floorOf(dir string) floor {
 func byHand(f *File) bool { return floorOf(f.Dir()) == measure }
 
 // unitOf names the pattern or the part of the shop a folder belongs to:
-// "outbox" for internal/pattern/outbox/outboxtest, "inbox" for once/inbox/inboxtest.
+// "outbox" for once/outbox/outboxtest, "inbox" for once/inbox/inboxtest.
 func unitOf(dir string) string {
 	parts := strings.Split(dir, "/")
 	if floorOf(dir) == library && len(parts) > 1 {

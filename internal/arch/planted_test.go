@@ -38,9 +38,9 @@ var planted = []struct {
 		"once/schema/planted.go", "package schema\n\nfunc open(db interface{ Begin() error }) { _ = db.Begin() }\n"},
 
 	{"an import from pattern to shop", "floor",
-		"internal/pattern/outbox/planted.go", importing("outbox", "payonce/internal/shop/checkout")},
+		"internal/pattern/saga/planted.go", importing("saga", "payonce/internal/shop/checkout")},
 	{"an import from platform to pattern", "floor",
-		"internal/platform/postgres/planted.go", importing("postgres", "payonce/internal/pattern/outbox")},
+		"internal/platform/postgres/planted.go", importing("postgres", "payonce/internal/pattern/saga")},
 	{"an import from shop to edge", "floor",
 		"internal/shop/checkout/planted.go", importing("checkout", "payonce/internal/edge/httpapi")},
 	{"an import from shop to edge in a test", "floor",
@@ -64,8 +64,8 @@ var planted = []struct {
 		"internal/shop/ledger/planted_test.go", importing("ledger_test", "payonce/internal/shop/tickets")},
 	{"a contract that imports who uses it", "sibling",
 		"internal/shop/event/planted.go", importing("event", "payonce/internal/shop/checkout")},
-	{"outbox importing saga", "sibling",
-		"internal/pattern/outbox/planted.go", importing("outbox", "payonce/internal/pattern/saga")},
+	{"outbox importing inbox", "sibling",
+		"once/outbox/planted.go", importing("outbox", "payonce/once/inbox")},
 	{"retry importing inbox, the friendship the wrong way round", "sibling",
 		"once/retry/planted.go", importing("retry", "payonce/once/inbox")},
 
@@ -105,7 +105,7 @@ var planted = []struct {
 		"cmd/api/planted.go", importing("main", "go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin")},
 
 	{"amqp091 in a pattern", "amqp",
-		"internal/pattern/outbox/planted.go", importing("outbox", "github.com/rabbitmq/amqp091-go")},
+		"once/outbox/planted.go", importing("outbox", "github.com/rabbitmq/amqp091-go")},
 	{"amqp091 in a command", "amqp",
 		"cmd/relay/planted.go", importing("main", "github.com/rabbitmq/amqp091-go")},
 
@@ -172,7 +172,7 @@ var planted = []struct {
 	{"refund as an identifier in pattern", "vocabulary",
 		"once/retry/planted.go", "package retry\n\nvar refundLimit = 3\n"},
 	{"payment in a string of pattern", "vocabulary",
-		"internal/pattern/outbox/planted.go", "package outbox\n\nconst topic = \"payment.done\"\n"},
+		"once/outbox/planted.go", "package outbox\n\nconst topic = \"payment.done\"\n"},
 	{"cents in a field of pattern", "vocabulary",
 		"once/inbox/planted.go", "package inbox\n\ntype row struct{ AmountCents int64 }\n"},
 	{"ticket in a test of pattern", "vocabulary",
@@ -184,7 +184,7 @@ var planted = []struct {
 		"internal/pattern/lease/planted.go", "package lease\n"},
 
 	{"a pattern that writes a table it does not bring", "pattern-table",
-		"internal/pattern/outbox/planted.go", "package outbox\n\nconst steal = `UPDATE orders SET status = 'paid' WHERE id = $1`\n"},
+		"once/outbox/planted.go", "package outbox\n\nconst steal = `UPDATE orders SET status = 'paid' WHERE id = $1`\n"},
 
 	{"a table brought along that differs from the migrated one", "pattern-schema",
 		"internal/pattern/saga/planted.sql", "CREATE TABLE consumer_inbox (\n  consumer text,\n  event_id text\n);\n"},
@@ -228,13 +228,13 @@ var allowed = []struct {
 	name, path, src string
 }{
 	{"the shop over patterns and platform", "internal/shop/checkout/planted.go",
-		importing("checkout", "payonce/internal/pattern/outbox", "payonce/internal/platform/postgres")},
+		importing("checkout", "payonce/internal/pattern/saga", "payonce/internal/platform/postgres")},
 	{"a contract between siblings", "internal/shop/ledger/planted.go",
 		importing("ledger", "payonce/internal/shop/money", "payonce/internal/shop/event")},
 	{"inbox standing on retry", "once/inbox/planted.go",
 		importing("inbox", "payonce/once/retry")},
-	{"a suite beside its pattern", "internal/pattern/outbox/outboxtest/planted.go",
-		importing("outboxtest", "testing", "payonce/internal/pattern/outbox")},
+	{"a suite beside its pattern", "once/outbox/outboxtest/planted.go",
+		importing("outboxtest", "testing", "payonce/once/outbox")},
 	{"the laboratory in a test", "internal/shop/ledger/planted_test.go",
 		importing("ledger_test", "payonce/internal/lab/devstack/devtest", "testing")},
 	{"the laboratory in lab.go under its tag", "cmd/api/lab.go",
@@ -255,7 +255,7 @@ var allowed = []struct {
 		"package bursts\n\nimport http \"payonce/internal/lab/client\"\n\nvar buyer *http.Client\n"},
 	{"an essay in pattern that speaks of a refund", "once/retry/planted.go",
 		"package retry\n\n// A refund is a good example of a descent.\nvar descents = 3\n"},
-	{"an upsert in pattern", "internal/pattern/outbox/planted.go",
+	{"an upsert in pattern", "once/outbox/planted.go",
 		"package outbox\n\nconst up = `ON CONFLICT (id) DO UPDATE SET (a, b) = (1, 2) WHERE true`\n"},
 }
 

@@ -154,7 +154,7 @@ var notifies = regexp.MustCompile(`(?i)\bpg_notify\b|(?:^|;)\s*NOTIFY\s+[a-z_]`)
 // waker is the one file that notifies: after the commit, from a connection of
 // its own, coalesced.
 const (
-	waker = "internal/pattern/outbox/waker.go"
+	waker = "once/outbox/waker.go"
 	board = "internal/lab/faults/board.go"
 )
 

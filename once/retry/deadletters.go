@@ -182,7 +182,7 @@ type Whose struct {
 	All   bool
 }
 
-func (w Whose) args() once.Args { return once.Args{"all": w.All, "whose": orNull(w.Scope)} }
+func (w Whose) args() once.Args { return once.Args{"all": w.All, "whose": once.OrNull(w.Scope)} }
 
 // Possible lists what can be done about a letter now. That its replay waits says
 // [DeadLetters.Waits].
@@ -296,7 +296,7 @@ func (d DeadLetters) note(ctx context.Context, tx once.Tx, l Letter, a Action, w
 		return err
 	}
 	_, err = d.Table.in(noteDecision).Exec(ctx, tx, once.Args{
-		"id": id.String(), "letter": l.ID, "whose": orNull(l.Scope), "action": string(a),
+		"id": id.String(), "letter": l.ID, "whose": once.OrNull(l.Scope), "action": string(a),
 		"who": cleanText(why.Who), "why": cleanText(strings.TrimSpace(why.Why)), "replay": l.ReplayNo,
 	})
 	return err

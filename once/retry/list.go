@@ -16,7 +16,7 @@ ORDER BY id DESC LIMIT @most`
 // that are older than before, or all when that is empty.
 func (d DeadLetters) List(ctx context.Context, w Whose, state State, before string, limit int) ([]Letter, error) {
 	return letters(d.Format)(d.Table.in(listLetters).Read(ctx, d.DB, w.args().With(once.Args{
-		"state": string(state), "before": orNull(before), "most": limit,
+		"state": string(state), "before": once.OrNull(before), "most": limit,
 	})))
 }
 

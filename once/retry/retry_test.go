@@ -28,7 +28,7 @@ func TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown(t *testing.T) {
 				Schedule: retry.Schedule{50 * time.Millisecond, 300 * time.Millisecond}, Places: retry.PlacesOf("post"),
 				Table: retry.Table{Schema: "post"}, Troubles: troubles,
 				Open: func(t testing.TB, db once.DB) int {
-					open, err := troubles.Open(t.Context(), db, 1000)
+					open, err := troubles.List(t.Context(), db, 1000)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -1,7 +1,6 @@
 package retry
 
 import (
-	"database/sql"
 	"regexp"
 	"strings"
 
@@ -35,7 +34,7 @@ const letterColumns = `id, <scope>, consumer, event_id, replay_no, type, class, 
   state, first_failed_at, last_failed_at, closed_at, clock_timestamp() AS now`
 
 func letterAt(l *Letter) []any {
-	return []any{&l.ID, (*optional)(&l.Scope), &l.Consumer, &l.EventID, &l.ReplayNo, &l.Type, &l.Class, &l.Reason, &l.Attempts, &l.RawHeaders,
+	return []any{&l.ID, once.Optional(&l.Scope), &l.Consumer, &l.EventID, &l.ReplayNo, &l.Type, &l.Class, &l.Reason, &l.Attempts, &l.RawHeaders,
 		&l.Payload, &l.State, &l.FirstFailed, &l.LastFailed, &l.ClosedAt, &l.Now}
 }
 
@@ -59,24 +58,4 @@ func one(all []Letter, err error) (Letter, error) {
 		return Letter{}, ErrNoLetter
 	}
 	return all[0], nil
-}
-
-// optional is text that a column may hold.
-type optional string
-
-// Scan implements sql.Scanner.
-func (o *optional) Scan(value any) error {
-	var text sql.NullString
-	if err := text.Scan(value); err != nil {
-		return err
-	}
-	*o = optional(text.String)
-	return nil
-}
-
-func orNull(id string) any {
-	if id == "" {
-		return nil
-	}
-	return id
 }

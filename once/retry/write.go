@@ -47,7 +47,7 @@ func (c *Collector) write(ctx context.Context, tx once.Tx, l Letter) (state Stat
 		return "", err
 	}
 	rows, err := c.table(writeLetter).Query(ctx, tx, once.Args{
-		"id": id.String(), "whose": orNull(l.Scope), "consumer": l.Consumer, "event": l.EventID, "replay": l.ReplayNo, "type": l.Type,
+		"id": id.String(), "whose": once.OrNull(l.Scope), "consumer": l.Consumer, "event": l.EventID, "replay": l.ReplayNo, "type": l.Type,
 		"class": l.Class, "reason": l.Reason, "attempts": l.Attempts, "headers": string(l.RawHeaders), "payload": l.Payload,
 		"state": string(state), "first": l.FirstFailed, "last": l.LastFailed,
 	})
@@ -88,7 +88,7 @@ WHERE id = @letter AND state = 'open'`
 func (c *Collector) closeApplied(ctx context.Context) error {
 	after := ""
 	for {
-		rows, err := c.table(openLetters).Read(ctx, c.cfg.DB, once.Args{"after": orNull(after)})
+		rows, err := c.table(openLetters).Read(ctx, c.cfg.DB, once.Args{"after": once.OrNull(after)})
 		some, err := once.All(rows, err, func(l *Letter) []any { return []any{&l.ID, &l.Consumer, &l.EventID} })
 		if err != nil {
 			return err

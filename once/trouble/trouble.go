@@ -30,11 +30,7 @@ func (t Table) Raise(ctx context.Context, tx once.Tx, about once.Trouble) error 
 	if err != nil {
 		return err
 	}
-	var scope any
-	if about.Scope != "" {
-		scope = about.Scope
-	}
-	_, err = tx.Exec(ctx, t.Schema.In(raiseSQL), id.String(), scope, about.Kind.Name, about.Subject, string(facts))
+	_, err = tx.Exec(ctx, t.Schema.In(raiseSQL), id.String(), once.OrNull(about.Scope), about.Kind.Name, about.Subject, string(facts))
 	return err
 }
 
@@ -43,25 +39,36 @@ UPDATE {troubles} SET ended_at = clock_timestamp() WHERE ended_at IS NULL AND su
 
 // End implements [once.Troubles].
 func (t Table) End(ctx context.Context, tx once.Tx, subject string, kinds ...once.TroubleKind) error {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.Name
-	}
-	_, err := tx.Exec(ctx, t.Schema.In(endSQL), subject, once.Array(names))
+	_, err := tx.Exec(ctx, t.Schema.In(endSQL), subject, names(kinds))
 	return err
 }
 
-// Open is what waits for a person.
-type Open struct {
+const openSQL = `SELECT subject FROM {troubles} WHERE ended_at IS NULL AND kind = ANY ($1) ORDER BY subject`
+
+// Open implements [once.Troubles].
+func (t Table) Open(ctx context.Context, tx once.Tx, kinds ...once.TroubleKind) ([]string, error) {
+	rows, err := tx.Query(ctx, t.Schema.In(openSQL), names(kinds))
+	return once.All(rows, err, func(subject *string) []any { return []any{subject} })
+}
+
+func names(kinds []once.TroubleKind) string {
+	list := make([]string, len(kinds))
+	for i, k := range kinds {
+		list[i] = k.Name
+	}
+	return once.Array(list)
+}
+
+// Row is a trouble that waits for a person.
+type Row struct {
 	ID, Scope, Kind, Subject string
 	Facts                    []byte // JSON
 }
 
-const openSQL = `
-SELECT id, coalesce(scope, ''), kind, subject, facts FROM {troubles} WHERE ended_at IS NULL ORDER BY id LIMIT $1`
+const listSQL = `SELECT id, scope, kind, subject, facts FROM {troubles} WHERE ended_at IS NULL ORDER BY id LIMIT $1`
 
-// Open lists what is open, the oldest first.
-func (t Table) Open(ctx context.Context, db once.DB, most int) ([]Open, error) {
-	rows, err := db.Read(ctx, t.Schema.In(openSQL), most)
-	return once.All(rows, err, func(o *Open) []any { return []any{&o.ID, &o.Scope, &o.Kind, &o.Subject, &o.Facts} })
+// List reads what is open, the oldest first.
+func (t Table) List(ctx context.Context, db once.DB, most int) ([]Row, error) {
+	rows, err := db.Read(ctx, t.Schema.In(listSQL), most)
+	return once.All(rows, err, func(r *Row) []any { return []any{&r.ID, once.Optional(&r.Scope), &r.Kind, &r.Subject, &r.Facts} })
 }

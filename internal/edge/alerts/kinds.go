@@ -5,7 +5,6 @@ package alerts
 import (
 	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/retention"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/alert"
 	"payonce/internal/shop/checkout"
@@ -13,6 +12,7 @@ import (
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 )
 
@@ -22,9 +22,16 @@ func Kinds() []alert.Kind {
 		provider.AlertContradiction, checkout.AlertAmount, checkout.AlertInDoubt, checkout.AlertUnlisted, checkout.AlertRefused,
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, saga.AlertStuck,
 		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
-		alert.Of(retry.TroubleDead), alert.Of(retry.TroubleReturned), outbox.AlertUnroutable, outbox.AlertRefused,
+		alert.Of(retry.TroubleDead), alert.Of(retry.TroubleReturned), unroutable(), alert.Of(outbox.TroubleRefused),
 		delivery.AlertNotApplied,
 		retention.AlertOutbox, retention.AlertKept, retention.AlertMissing,
 		email.AlertAway, email.AlertLate, email.AlertFailed,
 	}
+}
+
+// unroutable names what takes a replay back here.
+func unroutable() alert.Kind {
+	k := alert.Of(outbox.TroubleUnroutable)
+	k.Remedy = "declare the queue: start a worker; what a person sent again can be taken back: `POST /v1/ops/dead-letters/{id}/take-back` or `/v1/ops/events/take-back`"
+	return k
 }

@@ -11,9 +11,10 @@ import (
 
 	"payonce/internal/edge/delivery"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 )
 
 // house is a database with events of half an hour ago.
@@ -52,7 +53,7 @@ func (h house) captured(minutes int, published bool) uuid.UUID {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}
 	require.NoError(h.t, postgres.InTx(h.t.Context(), h.db, func(tx postgres.Tx) error {
-		return outbox.Append(h.t.Context(), tx, outbox.Event{ID: id, AggregateType: "payment", AggregateID: uuid.New(), AggregateVersion: 1,
+		return patterns.Append(h.t.Context(), tx, outbox.Event{ID: id.String(), AggregateType: "payment", AggregateID: uuid.NewString(), AggregateVersion: 1,
 			Type: event.TypePaymentCaptured, Payload: []byte(`{"schema":1}`)})
 	}))
 	if published {

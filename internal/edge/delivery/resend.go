@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/alert"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 )
@@ -87,7 +88,7 @@ func Resend(ctx context.Context, db *postgres.DB, a Again) (queued int64, err er
 		if old {
 			return ErrTooOld
 		}
-		if err := outbox.Takes(ctx, tx, a.Consumer); err != nil {
+		if err := patterns.Takes(ctx, tx, a.Consumer); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, noCompilerSQL); err != nil {
@@ -119,7 +120,7 @@ func TakeBack(ctx context.Context, db *postgres.DB, a Again) (removed int64, err
 		if err := tx.Select(ctx, &rows, resentSQL, a.Consumer, a.From, a.Until); err != nil {
 			return err
 		}
-		if removed, err = outbox.TakeBackRows(ctx, tx, a.Consumer, rows); err != nil {
+		if removed, err = patterns.Outbox.TakeBackRows(ctx, tx, alert.Troubles{}, a.Consumer, rows); err != nil {
 			return err
 		}
 		if removed == 0 {

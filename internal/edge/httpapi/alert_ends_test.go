@@ -12,11 +12,12 @@ import (
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -89,7 +90,7 @@ func byTheDecision(e *edge, k alert.Kind) {
 
 // byTheRelay publishes an event of the route, in a house of the relay's own.
 func byTheRelay(e *edge, k alert.Kind) {
-	const route = outbox.Exchange + "/thing.happened"
+	route := patterns.Relays.Exchange + "/thing.happened"
 	dsn := devtest.DSN(e.t)
 	db, err := postgres.Open(e.t.Context(), postgres.Config{DSN: dsn, AppName: "relay"})
 	if err != nil {
@@ -100,12 +101,12 @@ func byTheRelay(e *edge, k alert.Kind) {
 		e.t.Fatal(err)
 	}
 	if err := postgres.InTx(e.t.Context(), db, func(tx postgres.Tx) error {
-		return outbox.Append(e.t.Context(), tx, outbox.Event{ID: uuid.Must(uuid.NewV7()), AggregateType: "thing", AggregateID: uuid.New(),
+		return patterns.Append(e.t.Context(), tx, outbox.Event{ID: uuid.Must(uuid.NewV7()).String(), AggregateType: "thing", AggregateID: uuid.NewString(),
 			AggregateVersion: 1, Type: "thing.happened", Payload: []byte("{}")})
 	}); err != nil {
 		e.t.Fatal(err)
 	}
-	relay, err := outbox.NewRelay(outbox.Config{DB: db, Postgres: postgres.Config{DSN: dsn}, Publisher: taker{}, Poll: 5 * time.Millisecond})
+	relay, err := outbox.NewRelay(patterns.Relay(outbox.Config{DB: db.Once(), Publisher: taker{}, Poll: 5 * time.Millisecond}, nil))
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
@@ -26,6 +25,7 @@ import (
 	"payonce/internal/shop/tickets"
 	"payonce/once"
 	"payonce/once/idempotency"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 )
 

@@ -10,8 +10,9 @@ import (
 
 	"payonce/internal/edge/retention"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/outbox"
 )
 
 func archiving(dir string) func(*retention.Config) {
@@ -36,7 +37,7 @@ func aDay(t *testing.T, db *postgres.DB, days, captures int) map[uuid.UUID]strin
 	var events []outbox.Event
 	for range captures {
 		e := captured(idOf(days))
-		want[e.ID] = string(e.Payload)
+		want[patterns.ID(e.ID)] = string(e.Payload)
 		events = append(events, e)
 	}
 	declined := captured(idOf(days))

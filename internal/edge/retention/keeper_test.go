@@ -14,9 +14,9 @@ import (
 
 	"payonce/internal/edge/retention"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/outbox"
 )
 
 func windows() retention.Windows {
@@ -75,13 +75,13 @@ func idOf(days int) uuid.UUID {
 }
 
 func captured(id uuid.UUID) outbox.Event {
-	return outbox.Event{ID: id, AggregateType: "payment", AggregateID: uuid.New(), AggregateVersion: 1,
+	return outbox.Event{ID: id.String(), AggregateType: "payment", AggregateID: uuid.NewString(), AggregateVersion: 1,
 		Type: "payment.captured", Payload: []byte(`{"schema":1, "odd  spacing":"kept"}`)}
 }
 
 func write(t *testing.T, db *postgres.DB, events ...outbox.Event) {
 	t.Helper()
-	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error { return outbox.Append(t.Context(), tx, events...) }))
+	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error { return patterns.Append(t.Context(), tx, events...) }))
 }
 
 func published(t *testing.T, db *postgres.DB) {
@@ -169,10 +169,10 @@ func TestDroppingWhileEventsAreWrittenFailsNobody(t *testing.T) {
 					if _, err := tx.Exec(context.Background(), `SELECT set_config('lock_timeout', '2s', true)`); err != nil {
 						return err
 					}
-					if err := outbox.Append(context.Background(), tx, e); err != nil {
+					if err := patterns.Append(context.Background(), tx, e); err != nil {
 						return err
 					}
-					_, err := patterns.Inbox.Admit(context.Background(), tx, "ledger", []string{e.ID.String()})
+					_, err := patterns.Inbox.Admit(context.Background(), tx, "ledger", []string{e.ID})
 					return err
 				}); err != nil {
 					errs <- err

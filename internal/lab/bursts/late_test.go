@@ -11,8 +11,9 @@ import (
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/bursts"
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/outbox"
 )
 
 func TestAKeysLifeEndsOnRequestForItsOwnSandboxAndOnlyWhenItHasItsAnswer(t *testing.T) {
@@ -60,8 +61,8 @@ func TestARedeliveryMayPretendToBeSixtyDaysOld(t *testing.T) {
 	t.Parallel()
 	db := devtest.Postgres(t)
 	mine := uuid.Must(uuid.NewV7())
-	original := outbox.Event{ID: uuid.Must(uuid.NewV7()), Scope: someone.Merchant, Correlation: mine, AggregateType: "payment",
-		AggregateID: mine, AggregateVersion: 1, Type: "payment.captured", Payload: []byte(`{"schema":1}`)}
+	original := outbox.Event{ID: uuid.Must(uuid.NewV7()).String(), Scope: someone.Merchant.String(), Correlation: mine.String(), AggregateType: "payment",
+		AggregateID: mine.String(), AggregateVersion: 1, Type: "payment.captured", Payload: []byte(`{"schema":1}`)}
 	if err := postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
 		if _, err := tx.Exec(t.Context(), `
 WITH m AS (INSERT INTO merchants (id, api_key_hash) VALUES ($1, 'x') RETURNING id),
@@ -69,7 +70,7 @@ WITH m AS (INSERT INTO merchants (id, api_key_hash) VALUES ($1, 'x') RETURNING i
 INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency) SELECT $2, merchant_id, id, 'requires_capture', 1, 'EUR' FROM o`, someone.Merchant, mine); err != nil {
 			return err
 		}
-		return outbox.Append(t.Context(), tx, original)
+		return patterns.Append(t.Context(), tx, original)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +83,11 @@ INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency)
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	old, _ := wire.PrefixEvent.Parse(v.EventID)
-	if old.Version() != 7 || old == original.ID {
+	if old.Version() != 7 || old.String() == original.ID {
 		t.Errorf("%s is no older twin of %s", old, original.ID)
 	}
 	seconds, _ := old.Time().UnixTime()
-	now, _ := original.ID.Time().UnixTime()
+	now, _ := patterns.ID(original.ID).Time().UnixTime()
 	if now-seconds != 60*24*60*60 {
 		t.Errorf("it is %d s old", now-seconds)
 	}

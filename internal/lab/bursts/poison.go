@@ -11,9 +11,10 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/wire"
 	"payonce/internal/lab/reply"
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 )
 
 // poisons are the messages that no consumer can apply, by kind.
@@ -47,8 +48,8 @@ func (r *routes) poison(w http.ResponseWriter, q *http.Request) {
 	id, err := uuid.NewV7()
 	if err == nil {
 		err = r.append(q, outbox.Event{
-			ID: id, Destination: asked.Consumer, Scope: merchant, Correlation: payment,
-			AggregateType: "payment", AggregateID: payment, AggregateVersion: 1,
+			ID: id.String(), Destination: asked.Consumer, Scope: merchant.String(), Correlation: payment.String(),
+			AggregateType: "payment", AggregateID: payment.String(), AggregateVersion: 1,
 			Type: poisons[asked.Kind].eventType, Payload: []byte(poisons[asked.Kind].payload),
 		})
 	}
@@ -114,8 +115,8 @@ func (r *routes) redeliver(w http.ResponseWriter, q *http.Request) {
 	for range asked.Times {
 		for _, consumer := range readers {
 			copies = append(copies, outbox.Event{
-				ID: id, Destination: consumer, Scope: merchant, Correlation: payment,
-				AggregateType: e.AggregateType, AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion,
+				ID: id.String(), Destination: consumer, Scope: merchant.String(), Correlation: payment.String(),
+				AggregateType: e.AggregateType, AggregateID: e.AggregateID.String(), AggregateVersion: e.AggregateVersion,
 				Type: asked.Type, Payload: e.Payload, Traceparent: e.Traceparent,
 			})
 		}
@@ -156,5 +157,5 @@ func (r *routes) aboutPayment(w http.ResponseWriter, q *http.Request, schema str
 }
 
 func (r *routes) append(q *http.Request, events ...outbox.Event) error {
-	return postgres.InTx(q.Context(), r.DB, func(tx postgres.Tx) error { return outbox.Append(q.Context(), tx, events...) })
+	return postgres.InTx(q.Context(), r.DB, func(tx postgres.Tx) error { return patterns.Append(q.Context(), tx, events...) })
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
 	"payonce/once/envelope"
@@ -41,9 +40,9 @@ type tap struct {
 
 func openTap(ctx context.Context, url string, scan *scanner) (*tap, error) {
 	conn, err := rabbit.Open(rabbit.Config{URLs: strings.Split(url, ","), Name: "chaos tap", Topology: rabbit.Topology{
-		Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}},
+		Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}},
 		Queues:    []rabbit.Queue{{Name: tapQueue, Args: map[string]any{"x-queue-type": "quorum"}}},
-		Bindings:  []rabbit.Binding{{Queue: tapQueue, Exchange: outbox.Exchange, Key: "#"}},
+		Bindings:  []rabbit.Binding{{Queue: tapQueue, Exchange: patterns.Relays.Exchange, Key: "#"}},
 	}})
 	if err != nil {
 		return nil, err
@@ -129,7 +128,7 @@ func (t *tap) publish(ctx context.Context, e envelope.Envelope) error {
 	t.mu.Lock()
 	t.poison[id] = true
 	t.mu.Unlock()
-	err := t.publisher.Publish(ctx, patterns.Format.Message(e, outbox.Exchange, e.Type))
+	err := t.publisher.Publish(ctx, patterns.Format.Message(e, patterns.Relays.Exchange, e.Type))
 	if err == nil {
 		t.mu.Lock()
 		t.taken[id] = true

@@ -16,7 +16,6 @@ import (
 
 	"payonce/api"
 	"payonce/internal/lab/stage"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
 	"payonce/once/rabbit"
@@ -62,7 +61,7 @@ func TestTheDescribedQueuesAreTheDeclaredOnes(t *testing.T) {
 		queues[q.Name] = q.Args
 	}
 	all := slices.Sorted(maps.Keys(doc.Channels["events"].Messages))
-	require.Equal(t, outbox.Exchange, doc.Channels["events"].Address)
+	require.Equal(t, patterns.Relays.Exchange, doc.Channels["events"].Address)
 	require.Equal(t, all, slices.Sorted(maps.Keys(doc.Components.Messages)))
 	bound := map[string]bool{}
 	for _, c := range event.Consumers {
@@ -95,7 +94,7 @@ func TestPublishedMessagesFitTheirDescription(t *testing.T) {
 	types := slices.Collect(maps.Keys(doc.Components.Messages))
 	eye := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("eye", patterns.Places.Dead)}}
 	for _, kind := range types {
-		eye.Bindings = append(eye.Bindings, rabbit.Binding{Queue: "eye", Exchange: outbox.Exchange, Key: kind})
+		eye.Bindings = append(eye.Bindings, rabbit.Binding{Queue: "eye", Exchange: patterns.Relays.Exchange, Key: kind})
 	}
 	conn, err := rabbit.Open(rabbit.Config{URLs: []string{house.AMQPURL}, Topology: event.Topology(retry.Demo).With(eye)})
 	require.NoError(t, err)

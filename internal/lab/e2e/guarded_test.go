@@ -15,7 +15,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
@@ -26,6 +25,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/once/idempotency"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -173,28 +173,21 @@ func (h *house) count(query string, args ...any) (n int) {
 	return n
 }
 
-// publishes meets the relay's mark and the waker's notify.
+// publishes has a relay bring away what was written.
 func (h *house) publishes() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	broker, err := rabbit.Open(rabbit.Config{URLs: []string{devtest.Broker(h.t)}, Topology: event.Topology(retry.Demo)})
 	require.NoError(h.t, err)
 	defer broker.Close()
-	relay, err := outbox.NewRelay(outbox.Config{
-		DB: h.db, Postgres: h.pg, Publisher: broker.Publisher(rabbit.PublisherConfig{}), Source: "/test", Log: slog.New(slog.DiscardHandler),
-	})
+	relay, err := outbox.NewRelay(patterns.Relay(outbox.Config{
+		DB: h.db.Once(), Publisher: broker.Publisher(rabbit.PublisherConfig{}), Source: "/test", Log: slog.New(slog.DiscardHandler),
+	}, nil))
 	require.NoError(h.t, err)
-	waker, err := outbox.NewWaker(ctx, h.pg, slog.New(slog.DiscardHandler))
-	require.NoError(h.t, err)
-	done := make(chan error, 2)
-	go func() { done <- waker.Run(ctx) }()
-	waker.Wake()
-	// The relay comes afterwards: it would change the tables that are compared.
-	require.Eventually(h.t, func() bool { return h.met("outbox.wake") }, settle, tick)
+	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
 	require.Eventually(h.t, func() bool { return h.count(`SELECT count(*) FROM outbox_events WHERE published_at IS NULL`) == 0 }, settle, tick)
 	stop()
-	require.NoError(h.t, <-done)
 	require.NoError(h.t, <-done)
 }
 

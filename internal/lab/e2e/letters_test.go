@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
@@ -22,6 +21,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -36,7 +36,7 @@ type postOffice struct {
 	letters retry.DeadLetters
 	// broken is the bug that makes the ledger refuse some payments.
 	mu     sync.Mutex
-	broken map[uuid.UUID]bool
+	broken map[string]bool
 }
 
 var quick = retry.Schedule{50 * time.Millisecond, 150 * time.Millisecond}
@@ -49,7 +49,7 @@ func openPostOffice(t *testing.T) *postOffice {
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	p := &postOffice{t: t, db: db, broken: map[uuid.UUID]bool{}, letters: event.DeadLetters(db, 14*24*time.Hour)}
+	p := &postOffice{t: t, db: db, broken: map[string]bool{}, letters: event.DeadLetters(db, 14*24*time.Hour)}
 	p.letters.Takes = nil // nothing samples the queues here
 	connect := func() *rabbit.Conn {
 		conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Topology: event.Topology(quick), BackoffMin: 10 * time.Millisecond})
@@ -58,10 +58,10 @@ func openPostOffice(t *testing.T) *postOffice {
 		return conn
 	}
 	p.broker = connect()
-	relay, err := outbox.NewRelay(outbox.Config{
-		DB: db, Postgres: postgres.Config{DSN: dsn}, Publisher: connect().Publisher(rabbit.PublisherConfig{}),
+	relay, err := outbox.NewRelay(patterns.Relay(outbox.Config{
+		DB: db.Once(), Publisher: connect().Publisher(rabbit.PublisherConfig{}),
 		Source: "/test", Log: slog.New(slog.DiscardHandler), Poll: 20 * time.Millisecond,
-	})
+	}, nil))
 	require.NoError(t, err)
 	p.ledger, err = inbox.New(patterns.Consumer(inbox.Config{
 		Consumer: ledger.Name, Types: ledger.Types, Handler: patterns.Handler(p.book).Inbox(), ByBusinessKey: event.ByBusinessKey(ledger.Name),
@@ -90,14 +90,14 @@ func (p *postOffice) book(ctx context.Context, tx postgres.Tx, batch []inbox.Mes
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range batch {
-		if p.broken[patterns.ID(m.AggregateID)] {
+		if p.broken[m.AggregateID] {
 			return errBug
 		}
 	}
 	return ledger.Consumer{}.Handle(ctx, tx, batch)
 }
 
-func (p *postOffice) breaks(payment uuid.UUID, yes bool) {
+func (p *postOffice) breaks(payment string, yes bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broken[payment] = yes
@@ -105,10 +105,10 @@ func (p *postOffice) breaks(payment uuid.UUID, yes bool) {
 
 // captured commits the event of a payment, with the given id, and returns the
 // payment. The ledger is the only one who listens here.
-func (p *postOffice) captured(id uuid.UUID) uuid.UUID {
+func (p *postOffice) captured(id uuid.UUID) string {
 	p.t.Helper()
 	e := p.event(id)
-	require.NoError(p.t, postgres.InTx(p.t.Context(), p.db, func(tx postgres.Tx) error { return outbox.Append(p.t.Context(), tx, e) }))
+	require.NoError(p.t, postgres.InTx(p.t.Context(), p.db, func(tx postgres.Tx) error { return patterns.Append(p.t.Context(), tx, e) }))
 	return e.AggregateID
 }
 
@@ -122,12 +122,12 @@ func (p *postOffice) event(id uuid.UUID) outbox.Event {
 	payload, err := json.Marshal(captured)
 	require.NoError(p.t, err)
 	return outbox.Event{
-		ID: id, Scope: captured.MerchantID, Correlation: payment, AggregateType: "payment", AggregateID: payment, AggregateVersion: 1,
+		ID: id.String(), Scope: captured.MerchantID.String(), Correlation: payment.String(), AggregateType: "payment", AggregateID: payment.String(), AggregateVersion: 1,
 		Type: event.TypePaymentCaptured, Payload: payload,
 	}
 }
 
-func (p *postOffice) booked(payment uuid.UUID) int {
+func (p *postOffice) booked(payment string) int {
 	return p.count(`SELECT count(*) FROM ledger_transactions WHERE payment_id = $1`, payment)
 }
 
@@ -143,13 +143,13 @@ func (p *postOffice) eventually(what string, holds func() bool) {
 }
 
 // letter waits for the letter of an event in a state.
-func (p *postOffice) letter(id uuid.UUID, state retry.State) (found retry.Letter) {
+func (p *postOffice) letter(id string, state retry.State) (found retry.Letter) {
 	p.t.Helper()
 	p.eventually("the letter is "+string(state), func() bool {
 		all, err := p.letters.List(p.t.Context(), retry.Whose{All: true}, state, "", 100)
 		require.NoError(p.t, err)
 		for _, l := range all {
-			if l.EventID == id.String() {
+			if l.EventID == id {
 				found = l
 				return true
 			}
@@ -171,7 +171,7 @@ func TestAPoisonMessageReachesTheDeadLettersWithItsReasonWithinTheScheduleWhileL
 	p := openPostOffice(t)
 	poison := p.event(newEventID())
 	p.breaks(poison.AggregateID, true)
-	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error { return outbox.Append(t.Context(), tx, poison) }))
+	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error { return patterns.Append(t.Context(), tx, poison) }))
 	// Others keep flowing: each of these is booked while the poison goes round.
 	for range 20 {
 		later := p.captured(newEventID())
@@ -198,8 +198,8 @@ func TestAPoisonMessageReachesTheDeadLettersWithItsReasonWithinTheScheduleWhileL
 	absorbed := p.ledger.Counts().Absorbed
 	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error {
 		return event.Resend(t.Context(), tx, retry.Resend{
-			EventID: poison.ID.String(), Consumer: ledger.Name, ReplayNo: 3, Scope: poison.Scope.String(), Correlation: poison.Correlation.String(),
-			AggregateID: poison.AggregateID.String(), AggregateVersion: 1, Type: poison.Type, Payload: poison.Payload,
+			EventID: poison.ID, Consumer: ledger.Name, ReplayNo: 3, Scope: poison.Scope, Correlation: poison.Correlation,
+			AggregateID: poison.AggregateID, AggregateVersion: 1, Type: poison.Type, Payload: poison.Payload,
 		})
 	}))
 	p.eventually("the second replay is absorbed", func() bool { return p.ledger.Counts().Absorbed == absorbed+1 })
@@ -213,8 +213,8 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 	// Tickets and email are bound for the type too, and nobody reads their queues.
 	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error {
 		return event.Resend(t.Context(), tx, retry.Resend{
-			EventID: e.ID.String(), Consumer: event.ConsumerTickets, ReplayNo: 4, PastWindow: true, Scope: e.Scope.String(), Correlation: e.Correlation.String(),
-			AggregateID: e.AggregateID.String(), AggregateVersion: 1, Type: e.Type, Payload: e.Payload,
+			EventID: e.ID, Consumer: event.ConsumerTickets, ReplayNo: 4, PastWindow: true, Scope: e.Scope, Correlation: e.Correlation,
+			AggregateID: e.AggregateID, AggregateVersion: 1, Type: e.Type, Payload: e.Payload,
 		})
 	}))
 	got := make(chan rabbit.Delivery, 1)
@@ -232,10 +232,10 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 		sent, err := patterns.Format.Parse(d.Message)
 		require.NoError(t, err)
 		require.Empty(t, d.Exchange, "the default exchange")
-		require.Equal(t, e.ID.String(), sent.EventID)
+		require.Equal(t, e.ID, sent.EventID)
 		require.Equal(t, 4, sent.Replay)
 		require.True(t, sent.PastWindow)
-		require.Equal(t, time.Unix(e.ID.Time().UnixTime()).UTC(), sent.Time.UTC(), "the event's time, not the replay's")
+		require.Equal(t, time.Unix(patterns.ID(e.ID).Time().UnixTime()).UTC(), sent.Time.UTC(), "the event's time, not the replay's")
 	case <-time.After(settle):
 		t.Fatal("nothing came")
 	}
@@ -250,8 +250,8 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 // delivered is an event as the ledger's queue holds it.
 func delivered(e outbox.Event) rabbit.Message {
 	return patterns.Format.Message(envelope.Envelope{
-		EventID: e.ID.String(), Type: e.Type, Source: "/test", AggregateID: e.AggregateID.String(), AggregateVersion: 1,
-		Scope: e.Scope.String(), Correlation: e.Correlation.String(), Time: time.Now(), Attempt: 1, Payload: e.Payload,
+		EventID: e.ID, Type: e.Type, Source: "/test", AggregateID: e.AggregateID, AggregateVersion: 1,
+		Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
 	}, "", ledger.Name)
 }
 

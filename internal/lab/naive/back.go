@@ -7,13 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/provider"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -64,9 +64,13 @@ func NewBack(ctx context.Context, cfg BackConfig) (b *Back, err error) {
 		return nil, err
 	}
 	publisher := writing.Publisher(rabbit.PublisherConfig{})
-	relay, err := outbox.NewRelay(outbox.Config{
-		DB: b.db, Postgres: pg, Publisher: outlet{db: b.db, publisher: publisher}, Source: source, Log: cfg.Log, Realm: realm, Poll: poll,
-	})
+	wired := patterns.Relay(outbox.Config{
+		DB: b.db.Once(), Publisher: outlet{db: b.db, publisher: publisher}, Source: source, Log: cfg.Log, Poll: poll,
+	}, nil)
+	// The relays of the naive outbox and the shop's must not count each other.
+	wired.Names.Presence++
+	wired.Names.Partitions++
+	relay, err := outbox.NewRelay(wired)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +81,7 @@ func NewBack(ctx context.Context, cfg BackConfig) (b *Back, err error) {
 	return b, b.unguarded(cfg, reading)
 }
 
-const (
-	// realm keeps the relay of the naive outbox and the shop's from counting each
-	// other.
-	realm = 1
-	poll  = 200 * time.Millisecond
-)
+const poll = 200 * time.Millisecond
 
 func (b *Back) connect(cfg BackConfig, name string) (*rabbit.Conn, error) {
 	conn, err := rabbit.Open(rabbit.Config{URLs: cfg.AMQPURL, Name: name, Topology: topology(cfg.Schedule), Log: cfg.Log})

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/idempotency"
+	"payonce/once/outbox"
 )
 
 // What is told of a checkout.
@@ -45,7 +45,7 @@ func (s *Shop) finish(ctx context.Context, a attempt, charge provider.Charge) (i
 		a.Status, kind = "captured", typeCaptured
 	}
 	answer := answerOf(a.checkout)
-	e, err := outbox.New(a.Merchant, a.ID, "naive_checkout", a.ID, kind, factOf(a.checkout))
+	e, err := patterns.NewEvent(a.Merchant, a.ID, "naive_checkout", a.ID, kind, factOf(a.checkout))
 	if err != nil {
 		return answer, err
 	}
@@ -69,7 +69,7 @@ func (s *Shop) finish(ctx context.Context, a attempt, charge provider.Charge) (i
 			}
 		}
 		if a.has(Outbox) {
-			return outbox.Append(ctx, tx, e)
+			return patterns.Append(ctx, tx, e)
 		}
 		return nil
 	})
@@ -93,8 +93,8 @@ const publishTries = 5
 // nobody left to tell: the sale is committed.
 func (s *Shop) publish(ctx context.Context, e outbox.Event) {
 	m := patterns.Format.Message(envelope.Envelope{
-		EventID: e.ID.String(), Type: e.Type, Source: source, AggregateID: e.AggregateID.String(), AggregateVersion: e.AggregateVersion,
-		Scope: patterns.Text(e.Scope), Correlation: patterns.Text(e.Correlation), Time: time.Now(), Attempt: 1, Payload: e.Payload,
+		EventID: e.ID, Type: e.Type, Source: source, AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion,
+		Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
 	}, Exchange, e.Type)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -108,5 +108,5 @@ func (s *Shop) publish(ctx context.Context, e outbox.Event) {
 			return
 		}
 	}
-	s.log.Warn("the naive shop could not publish, and nobody will", "checkout", prefix.ID(e.AggregateID), "error", err)
+	s.log.Warn("the naive shop could not publish, and nobody will", "checkout", prefix.ID(patterns.ID(e.AggregateID)), "error", err)
 }

@@ -89,8 +89,8 @@ var Guards = []About{
 		HarmName: "paid, and no consumer knows",
 		CaughtBy: "Nobody: the buyer's retry gets the stored answer, and the event stays unpublished for ever.",
 		Code: []Link{
-			{"writing", "internal/pattern/outbox/outbox.go", "Append"},
-			{"publishing", "internal/pattern/outbox/relay.go", "Run"},
+			{"writing", "once/outbox/outbox.go", "Append"},
+			{"publishing", "once/outbox/relay.go", "Run"},
 			{"in the naive shop", "internal/lab/naive/finish.go", "finish"},
 		},
 	},
@@ -101,7 +101,7 @@ var Guards = []About{
 		CaughtBy: "Nobody: the outbox marks what the publisher says is out.",
 		Code: []Link{
 			{"publishing", "once/rabbit/publisher.go", "Send"},
-			{"only what is confirmed is marked", "internal/pattern/outbox/fate.go", "settle"},
+			{"only what is confirmed is marked", "once/outbox/outcome.go", "settle"},
 			{"in the naive shop", "internal/lab/naive/outlet.go", "Send"},
 		},
 	},

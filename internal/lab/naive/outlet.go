@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
@@ -107,7 +107,7 @@ func open(ctx context.Context, tx postgres.Tx, r refundOf, version int64) error 
 	if err != nil {
 		return err
 	}
-	e, err := outbox.New(r.Merchant, r.Checkout, "naive_checkout", r.Checkout, typeRefundRequested, r)
+	e, err := patterns.NewEvent(r.Merchant, r.Checkout, "naive_checkout", r.Checkout, typeRefundRequested, r)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func open(ctx context.Context, tx postgres.Tx, r refundOf, version int64) error 
 	if err := story.Open(ctx, tx, saga.Saga{ID: id, Scope: r.Merchant, Correlation: r.Checkout, Subject: r.Checkout, Data: data}); err != nil {
 		return err
 	}
-	return outbox.Append(ctx, tx, e)
+	return patterns.Append(ctx, tx, e)
 }
 
 // hastily is the refund as a function of three lines: each step, and the undo of

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 	"payonce/once/idempotency"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )

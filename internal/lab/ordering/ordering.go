@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/envelope"
@@ -78,7 +77,7 @@ func (r Relaxed) batch(ctx context.Context, worker int) (n int, err error) {
 			ids = append(ids, e.RowID.String())
 			messages = append(messages, patterns.Format.Message(envelope.Envelope{
 				EventID: e.EventID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.Aggregate.String(), AggregateVersion: e.Version, Attempt: 1, Payload: e.Payload,
-			}, outbox.Exchange, e.Type))
+			}, patterns.Relays.Exchange, e.Type))
 		}
 		if err := errors.Join(r.Publisher.PublishAll(ctx, messages)...); err != nil {
 			return fmt.Errorf("publish: %w", err)

@@ -12,18 +12,18 @@ import (
 
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/ordering"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 )
 
 const kind = "thing.happened"
 
 var topology = rabbit.Topology{
-	Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
+	Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
 	Queues:    []rabbit.Queue{rabbit.WorkQueue("reader", "dead"), ordering.StrictQueue("strict", "dead")},
-	Bindings:  []rabbit.Binding{{Queue: "reader", Exchange: outbox.Exchange, Key: kind}, {Queue: "strict", Exchange: outbox.Exchange, Key: kind}},
+	Bindings:  []rabbit.Binding{{Queue: "reader", Exchange: patterns.Relays.Exchange, Key: kind}, {Queue: "strict", Exchange: patterns.Relays.Exchange, Key: kind}},
 }
 
 // place is a database with one aggregate's events and somebody who reads.
@@ -50,10 +50,10 @@ func newPlace(t *testing.T, events int) *place {
 	var all []outbox.Event
 	for v := range events {
 		all = append(all, outbox.Event{
-			ID: uuid.Must(uuid.NewV7()), AggregateType: "thing", AggregateID: one, AggregateVersion: int64(v + 1), Type: kind, Payload: fmt.Appendf(nil, `{"n":%d}`, v),
+			ID: uuid.Must(uuid.NewV7()).String(), AggregateType: "thing", AggregateID: one.String(), AggregateVersion: int64(v + 1), Type: kind, Payload: fmt.Appendf(nil, `{"n":%d}`, v),
 		})
 	}
-	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error { return outbox.Append(t.Context(), tx, all...) }))
+	require.NoError(t, postgres.InTx(t.Context(), p.db, func(tx postgres.Tx) error { return patterns.Append(t.Context(), tx, all...) }))
 	return p
 }
 
@@ -132,7 +132,7 @@ func TestTwoRelaysOfOursInvertNoneOfTwoHundredEventsOfOneAggregate(t *testing.T)
 	p := newPlace(t, 200)
 	p.read("reader")
 	for range 2 {
-		relay, err := outbox.NewRelay(outbox.Config{DB: p.db, Postgres: postgres.Config{DSN: p.dsn}, Publisher: p.connect().Publisher(rabbit.PublisherConfig{}), Poll: 20 * time.Millisecond})
+		relay, err := outbox.NewRelay(patterns.Relay(outbox.Config{DB: p.db.Once(), Publisher: p.connect().Publisher(rabbit.PublisherConfig{}), Poll: 20 * time.Millisecond}, nil))
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

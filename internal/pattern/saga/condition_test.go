@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/inbox"
 )
@@ -25,7 +25,7 @@ func roomIsDue(ctx context.Context, tx postgres.Tx, s Saga) (ready Ready, err er
 // condition changes what the condition reads, and signals in the same transaction.
 func (w *world) condition(s Saga, ready Ready) {
 	w.t.Helper()
-	e, err := outbox.New(s.Scope, s.Correlation, "condition", s.Subject, w.d.Signal, map[string]int{"schema": 1})
+	e, err := patterns.NewEvent(s.Scope, s.Correlation, "condition", s.Subject, w.d.Signal, map[string]int{"schema": 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ INSERT INTO conditions (correlation, ready) VALUES ($1, $2) ON CONFLICT (correla
 		if err := tx.Get(context.Background(), &e.AggregateVersion, `SELECT count(*) + 2 FROM outbox_events WHERE aggregate_id = $1`, s.Subject); err != nil {
 			return err
 		}
-		return outbox.Append(context.Background(), tx, e)
+		return patterns.Append(context.Background(), tx, e)
 	})
 }
 

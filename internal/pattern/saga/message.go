@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 )
 
 // schemaVersion is the major version of commands and replies.
@@ -85,7 +85,7 @@ func (d Definition) command(s *Saga, t *Track, anew bool) (outbox.Event, error) 
 	if t.Direction == Undo {
 		kind = d.Steps[t.Position].Undo
 	}
-	e, err := outbox.New(s.Scope, s.Correlation, "saga", s.ID, kind, Command{
+	e, err := patterns.NewEvent(s.Scope, s.Correlation, "saga", s.ID, kind, Command{
 		Schema: schemaVersion, Saga: s.ID, Step: t.Step, Direction: t.Direction, Attempt: t.Attempts, Again: anew, Data: s.Data,
 	})
 	e.AggregateVersion, e.Traceparent = s.Sent, s.Traceparent
@@ -99,7 +99,7 @@ func participation(saga uuid.UUID, step string) uuid.UUID {
 }
 
 func (c Command) reply(kind string, payload []byte, number int64, traceparent string) (outbox.Event, error) {
-	e, err := outbox.New(c.Scope, c.Correlation, "participation", participation(c.Saga, c.Step), kind, json.RawMessage(payload))
+	e, err := patterns.NewEvent(c.Scope, c.Correlation, "participation", participation(c.Saga, c.Step), kind, json.RawMessage(payload))
 	e.AggregateVersion, e.Traceparent = number, traceparent
 	return e, err
 }

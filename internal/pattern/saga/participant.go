@@ -12,10 +12,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 )
 
@@ -90,7 +91,7 @@ func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.M
 		}
 		replies = append(replies, e)
 	}
-	return outbox.Append(ctx, tx, replies...)
+	return patterns.Append(ctx, tx, replies...)
 }
 
 func (p Participant) answer(ctx context.Context, tx postgres.Tx, c Command, trace string) (outbox.Event, error) {
@@ -305,5 +306,5 @@ func record(ctx context.Context, tx postgres.Tx, c Command, refusal *Refusal, tr
 	if err != nil {
 		return err
 	}
-	return outbox.Append(ctx, tx, e)
+	return patterns.Append(ctx, tx, e)
 }

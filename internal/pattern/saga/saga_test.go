@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/inbox"
@@ -95,13 +94,13 @@ func (w *world) in(f func(tx postgres.Tx) error) {
 func (w *world) begin(skip ...string) Saga {
 	w.t.Helper()
 	s := Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{"to":"Rome"}`)}
-	e, err := outbox.New(s.Scope, s.Correlation, "trip", s.Subject, w.d.Start, map[string]int{"schema": 1})
+	e, err := patterns.NewEvent(s.Scope, s.Correlation, "trip", s.Subject, w.d.Start, map[string]int{"schema": 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	e.AggregateVersion = 1
 	w.in(func(tx postgres.Tx) error {
-		return errors.Join(w.d.Open(context.Background(), tx, s, skip...), outbox.Append(context.Background(), tx, e))
+		return errors.Join(w.d.Open(context.Background(), tx, s, skip...), patterns.Append(context.Background(), tx, e))
 	})
 	return s
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/patterns"
@@ -282,7 +281,7 @@ func (d Definition) follow(ctx context.Context, tx postgres.Tx, s *Saga, m move)
 		if err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, e)
+		return patterns.Append(ctx, tx, e)
 	}
 	if m.ended {
 		return d.Ended(ctx, tx, *s)

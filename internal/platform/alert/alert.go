@@ -80,14 +80,24 @@ func (Troubles) Raise(ctx context.Context, tx once.Tx, t once.Trouble) error {
 	return Of(t.Kind).Raise(ctx, postgres.Reading(tx), merchant, t.Subject, t.Facts)
 }
 
+// Open implements [once.Troubles].
+func (Troubles) Open(ctx context.Context, tx once.Tx, kinds ...once.TroubleKind) (subjects []string, err error) {
+	err = postgres.Reading(tx).Select(ctx, &subjects, openSQL, pq.Array(names(ofTrouble(kinds))))
+	return subjects, err
+}
+
 // End implements [once.Troubles].
 func (Troubles) End(ctx context.Context, tx once.Tx, subject string, kinds ...once.TroubleKind) error {
-	ended := make([]Kind, len(kinds))
-	for i, k := range kinds {
-		ended[i] = Of(k)
-	}
-	_, err := Resolve(ctx, postgres.Reading(tx), subject, ended...)
+	_, err := Resolve(ctx, postgres.Reading(tx), subject, ofTrouble(kinds)...)
 	return err
+}
+
+func ofTrouble(kinds []once.TroubleKind) []Kind {
+	list := make([]Kind, len(kinds))
+	for i, k := range kinds {
+		list[i] = Of(k)
+	}
+	return list
 }
 
 const raiseSQL = `

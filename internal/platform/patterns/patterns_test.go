@@ -17,6 +17,9 @@ import (
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
+	"payonce/once/outbox/outboxtest"
+	"payonce/once/rabbit"
 	"payonce/once/retry"
 	"payonce/once/retry/retrytest"
 )
@@ -54,9 +57,37 @@ func TestTheNamesAtTheBrokerAreThePublishedOnes(t *testing.T) {
 	require.Equal(t, []string{
 		"payonce.dead", "payonce.retry.0.2s", "payonce.retry.1s", "payonce.retry.3s", "payonce.retry.5s", "payonce.retry.10s",
 	}, patterns.Places.Topology(retry.Demo).QueueNames())
+	require.Equal(t, outbox.Names{Exchange: "payonce.events", Channel: "payonce_outbox", Presence: 0x7061796f6e6365, Partitions: 0x7061796f}, patterns.Relays)
 }
 
-func TestWhatAConsumerAndTheCollectorSeeReachesTheObserver(t *testing.T) {
+func TestTheShopsOutboxKeepsThePromise(t *testing.T) {
+	t.Parallel()
+	outboxtest.Run(t, outboxtest.Operation{
+		Do: func(ctx context.Context, tx once.Tx) error {
+			thing := uuid.New()
+			one, err := patterns.NewEvent(uuid.Nil, uuid.Nil, "thing", thing, "thing.happened", map[string]any{"schema": 1})
+			one.AggregateVersion = 1
+			other := one
+			other.ID, other.AggregateVersion, other.Scope, other.Correlation = uuid.Must(uuid.NewV7()).String(), 2, uuid.NewString(), thing.String()
+			return errors.Join(err, patterns.Append(ctx, tx, one, other))
+		},
+		Events: 2, Table: patterns.Outbox, Names: patterns.Relays, Format: patterns.Format, Troubles: alert.Troubles{},
+		Topology: rabbit.Topology{
+			Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
+			Queues:    []rabbit.Queue{rabbit.WorkQueue("a", "dead")},
+			Bindings:  []rabbit.Binding{{Queue: "a", Exchange: patterns.Relays.Exchange, Key: "thing.happened"}},
+		},
+		Postgres: func(t testing.TB, connections int) once.DB {
+			db, err := postgres.Open(t.Context(), postgres.Config{DSN: devtest.DSN(t), PoolSize: connections})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = db.Close() })
+			return db.Once()
+		},
+		Broker: devtest.Broker,
+	})
+}
+
+func TestWhatConsumersTheCollectorAndTheRelaySeeReachesTheObserver(t *testing.T) {
 	t.Parallel()
 	var got []observe.Event
 	ear := observe.Func(func(_ context.Context, e observe.Event) { got = append(got, e) })
@@ -71,7 +102,13 @@ func TestWhatAConsumerAndTheCollectorSeeReachesTheObserver(t *testing.T) {
 	at := func(kind observe.Kind, detail string) observe.Event {
 		return observe.Event{Kind: kind, Node: "bank", Scope: scope, Correlation: story, Attempt: 2, EventID: event, Type: "a.b", Detail: detail}
 	}
+	relayed := patterns.Relay(outbox.Config{}, ear).Saw
+	for _, what := range []outbox.What{outbox.Published, outbox.Returned} {
+		relayed(t.Context(), outbox.Seen{What: what, Event: outbox.Event{ID: event.String(), Scope: scope.String(), Correlation: story.String(), Type: "a.b"}})
+	}
+	published, returned := at(observe.Published, ""), at(observe.Returned, "no queue is bound")
+	published.Node, published.Attempt, returned.Node, returned.Attempt = "relay", 0, "relay", 0
 	dead := at(observe.Dead, "poison")
 	dead.Attempt, dead.Correlation = 3, uuid.Nil
-	require.Equal(t, []observe.Event{at(observe.Delivered, ""), at(observe.Applied, ""), at(observe.Absorbed, ""), at(observe.Retried, "again in 1s"), dead}, got)
+	require.Equal(t, []observe.Event{at(observe.Delivered, ""), at(observe.Applied, ""), at(observe.Absorbed, ""), at(observe.Retried, "again in 1s"), dead, published, returned}, got)
 }

@@ -7,16 +7,17 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
 	"payonce/once/idempotency"
+	"payonce/once/outbox"
 )
 
 // current finds the attempt that may be finished: this number, this fence,
@@ -61,7 +62,7 @@ WITH `+current+`, a AS (
   `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
      AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
 ), k AS (`+KeyTable.CompleteFrom("cur")+`
-), e AS (`+outbox.Fold("cur", "cur.version + 1")+`)
+), e AS (`+patterns.Outbox.Fold("cur", "cur.version + 1")+`)
 SELECT count(*) FROM cur`)
 
 // outcome is what the provider definitely said about an attempt.
@@ -134,7 +135,7 @@ func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempoten
 	s.Wake()
 	s.tell(ctx, observe.Committed, observe.Event{
 		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture",
-		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: e.ID, Detail: f.status,
+		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: patterns.ID(e.ID), Detail: f.status,
 	})
 	return answer, nil
 }
@@ -155,7 +156,7 @@ func (s *Service) finalValues(ctx context.Context, a attempt, o outcome) ([]any,
 	if f.event, err = o.event(a, at); err != nil {
 		return nil, f, err
 	}
-	return finaliseSQL.Values(a.held().With(s.Keys.CompleteArgs(f.answer, PaymentRef(p.ID))).With(f.event.Args(ctx)).With(once.Args{
+	return finaliseSQL.Values(a.held().With(s.Keys.CompleteArgs(f.answer, PaymentRef(p.ID))).With(patterns.EventArgs(ctx, f.event)).With(once.Args{
 		"attempt_status": o.attemptStatus, "charge": nullable(o.chargeID), "decline_code": nullable(o.declineCode), "status": p.Status, "at": at,
 	})), f, nil
 }
@@ -188,7 +189,7 @@ func (s *Service) insist(ctx context.Context, run func() error) error {
 
 func (o outcome) event(a attempt, at time.Time) (outbox.Event, error) {
 	if !o.captured() {
-		return outbox.New(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentDeclined, event.PaymentDeclined{
+		return patterns.NewEvent(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentDeclined, event.PaymentDeclined{
 			Schema: event.SchemaVersion, MerchantID: a.MerchantID, OrderID: a.OrderID, PaymentID: a.PaymentID, AttemptNo: a.No,
 			Amount: a.payment("").Amount(), DeclineCode: o.declineCode, Email: a.Email, DeclinedAt: at,
 		})
@@ -197,7 +198,7 @@ func (o outcome) event(a attempt, at time.Time) (outbox.Event, error) {
 	if err := json.Unmarshal(a.Items, &lines); err != nil {
 		return outbox.Event{}, fmt.Errorf("stored items of order %s: %w", a.OrderID, err)
 	}
-	return outbox.New(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentCaptured, event.PaymentCaptured{
+	return patterns.NewEvent(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentCaptured, event.PaymentCaptured{
 		Schema: event.SchemaVersion, MerchantID: a.MerchantID, OrderID: a.OrderID, PaymentID: a.PaymentID, AttemptNo: a.No,
 		Amount: a.payment("").Amount(), ProviderChargeID: o.chargeID, Email: a.Email, Lines: lines, CapturedAt: at,
 	})

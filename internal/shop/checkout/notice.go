@@ -7,12 +7,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
+	"payonce/once/outbox"
 	"payonce/once/webhook"
 )
 
@@ -56,7 +57,7 @@ func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provid
 			case got.Verdict == webhook.Altered:
 				return AlertAltered.Raise(ctx, tx, uuid.Nil, n.Provider+"/"+m.ID, map[string]any{"kind": n.Kind})
 			case got.Verdict == webhook.Fresh && e.Type != "":
-				return outbox.Append(ctx, tx, e)
+				return patterns.Append(ctx, tx, e)
 			}
 			return nil
 		})
@@ -110,7 +111,7 @@ func noticeEvent(m webhook.Message, n provider.Notice, of Noticed) (outbox.Event
 		return outbox.Event{}, nil
 	}
 	aggregate := uuid.NewSHA1(messages, []byte(n.Provider+"\x00"+m.ID))
-	e, err := outbox.New(of.Merchant, of.Payment, "provider_message", aggregate, kind, payload)
+	e, err := patterns.NewEvent(of.Merchant, of.Payment, "provider_message", aggregate, kind, payload)
 	e.AggregateVersion = 1
 	return e, err
 }
@@ -157,7 +158,7 @@ func (s *Service) noticed(ctx context.Context, m webhook.Message, n provider.Not
 			return
 		}
 		s.Wake()
-		about.Node, about.EventID, about.Type = "postgres", e.ID, e.Type
+		about.Node, about.EventID, about.Type = "postgres", patterns.ID(e.ID), e.Type
 		s.tell(ctx, observe.Committed, about)
 	}
 }

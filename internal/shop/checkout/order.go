@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
@@ -125,7 +125,7 @@ WITH o AS (
 ), p AS (
   INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency, created_at)
   SELECT @payment::uuid, @merchant::uuid, o.id, 'requires_capture', @amount::bigint, @currency::text, o.created_at FROM o
-), e AS (` + outbox.Fold("o", "o.version") + `)
+), e AS (` + patterns.Outbox.Fold("o", "o.version") + `)
 SELECT created_at FROM o`)
 
 const orderByRequestSQL = `SELECT ` + orderColumns + ` WHERE o.merchant_id = $1 AND o.request_key = $2`
@@ -136,7 +136,7 @@ func (s *Service) insertOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder,
 	if err != nil {
 		return Order{}, err
 	}
-	placed, err := outbox.New(c.Merchant, paymentID, "order", id, event.TypeOrderPlaced, event.OrderPlaced{
+	placed, err := patterns.NewEvent(c.Merchant, paymentID, "order", id, event.TypeOrderPlaced, event.OrderPlaced{
 		Schema: event.SchemaVersion, MerchantID: c.Merchant, OrderID: id, PaymentID: paymentID, Amount: total, PlacedAt: s.Now().UTC(),
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Service) insertOrder(ctx context.Context, tx postgres.Tx, c PlaceOrder,
 			AmountMinor: total.AmountMinor, Currency: total.Currency,
 		},
 	}
-	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL.Text(), insertOrderSQL.Values(placed.Args(ctx).With(once.Args{
+	err = tx.Get(ctx, &o.CreatedAt, insertOrderSQL.Text(), insertOrderSQL.Values(patterns.EventArgs(ctx, placed).With(once.Args{
 		"order": id, "payment": paymentID, "merchant": c.Merchant, "request": c.Key, "email": c.Email,
 		"amount": total.AmountMinor, "currency": total.Currency, "items": string(items),
 	}))...)

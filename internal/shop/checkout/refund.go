@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
@@ -201,13 +201,13 @@ func tellClosed(ctx context.Context, tx postgres.Tx, closed event.RefundReservat
 	if err := tx.Get(ctx, &others, anyReservedSQL, closed.PaymentID, closed.MerchantID); err != nil || !others {
 		return err
 	}
-	e, err := outbox.New(closed.MerchantID, closed.PaymentID, "refund_reservation", uuid.NewSHA1(closed.RefundID, []byte("reservation")),
+	e, err := patterns.NewEvent(closed.MerchantID, closed.PaymentID, "refund_reservation", uuid.NewSHA1(closed.RefundID, []byte("reservation")),
 		event.TypeRefundReservationClosed, closed)
 	if err != nil {
 		return err
 	}
 	e.AggregateVersion, e.Traceparent = 1, telemetry.Traceparent(ctx)
-	return outbox.Append(ctx, tx, e)
+	return patterns.Append(ctx, tx, e)
 }
 
 const (

@@ -3,7 +3,6 @@ package event
 import (
 	"slices"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
@@ -68,7 +67,7 @@ const journalLength = 10_000
 // Topology is what relay and worker both declare: the exchange of events, a
 // queue per consumer, and the retry schedule's queues.
 func Topology(schedule retry.Schedule) rabbit.Topology {
-	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}}}
+	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}}}
 	for _, c := range Consumers {
 		queue := rabbit.WorkQueue(c.Name, patterns.Places.Dead)
 		if c.Lossy {
@@ -76,7 +75,7 @@ func Topology(schedule retry.Schedule) rabbit.Topology {
 		}
 		t.Queues = append(t.Queues, queue)
 		for _, kind := range c.Types {
-			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: c.Name, Exchange: outbox.Exchange, Key: kind})
+			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: c.Name, Exchange: patterns.Relays.Exchange, Key: kind})
 		}
 	}
 	return patterns.Places.Topology(schedule).With(t)

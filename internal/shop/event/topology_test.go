@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/once/retry"
 )
 
@@ -18,7 +18,7 @@ func TestEveryEventOfTheCatalogueHasAtLeastOneQueueBound(t *testing.T) {
 	for _, kind := range kinds {
 		bound := 0
 		for _, b := range bindings {
-			if b.Exchange == outbox.Exchange && b.Key == kind {
+			if b.Exchange == patterns.Relays.Exchange && b.Key == kind {
 				bound++
 			}
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/alert"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 )
@@ -63,14 +63,14 @@ func record(ctx context.Context, tx postgres.Tx, r event.Refund, whole bool, e e
 		r.Amount.AmountMinor, r.Amount.Currency, ReasonExternal, e.RefundID); err != nil {
 		return err
 	}
-	recorded, err := outbox.New(r.MerchantID, r.PaymentID, "refund", r.RefundID, event.TypeRefundRecorded, event.RefundRecorded{
+	recorded, err := patterns.NewEvent(r.MerchantID, r.PaymentID, "refund", r.RefundID, event.TypeRefundRecorded, event.RefundRecorded{
 		Schema: event.SchemaVersion, Refund: r, ProviderRefundID: e.RefundID, Whole: whole, RecordedAt: at.UTC(),
 	})
 	if err != nil {
 		return err
 	}
 	recorded.AggregateVersion = 1
-	return outbox.Append(ctx, tx, recorded)
+	return patterns.Append(ctx, tx, recorded)
 }
 
 // ofNoPayment is a refund of a charge that no payment was captured with. When a

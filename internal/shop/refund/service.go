@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
@@ -165,14 +165,14 @@ func (s *Service) begin(ctx context.Context, tx postgres.Tx, story uuid.UUID, da
 	}, skip...); err != nil {
 		return err
 	}
-	e, err := outbox.New(r.MerchantID, r.PaymentID, "refund", r.ID, event.TypeRefundRequested, event.RefundRequested{
+	e, err := patterns.NewEvent(r.MerchantID, r.PaymentID, "refund", r.ID, event.TypeRefundRequested, event.RefundRequested{
 		Schema: event.SchemaVersion, Refund: data, Reason: r.Reason, RequestedAt: r.CreatedAt.UTC(),
 	})
 	if err != nil {
 		return err
 	}
 	e.AggregateVersion = 1
-	return outbox.Append(ctx, tx, e)
+	return patterns.Append(ctx, tx, e)
 }
 
 func (s *Service) tell(ctx context.Context, kind observe.Kind, a Ask, detail string) {

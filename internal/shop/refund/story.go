@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 )
 
@@ -84,7 +85,7 @@ func ended(ctx context.Context, tx postgres.Tx, s saga.Saga) error {
 		return err
 	}
 	e.AggregateVersion, e.Traceparent = 2, s.Traceparent
-	return outbox.Append(ctx, tx, e)
+	return patterns.Append(ctx, tx, e)
 }
 
 func failureCode(s saga.Saga) *string {
@@ -100,9 +101,9 @@ func failureCode(s saga.Saga) *string {
 
 func outcome(s saga.Saga, r event.Refund, code *string, at time.Time) (outbox.Event, error) {
 	if code == nil {
-		return outbox.New(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundCompleted,
+		return patterns.NewEvent(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundCompleted,
 			event.RefundCompleted{Schema: event.SchemaVersion, Refund: r, CompletedAt: at})
 	}
-	return outbox.New(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundFailed,
+	return patterns.NewEvent(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundFailed,
 		event.RefundFailed{Schema: event.SchemaVersion, Refund: r, FailureCode: *code, FailedAt: at})
 }

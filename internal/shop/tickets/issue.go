@@ -10,9 +10,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"payonce/internal/pattern/outbox"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 )
 
@@ -114,7 +115,7 @@ func (c Consumer) announce(ctx context.Context, tx postgres.Tx, orders []paidOrd
 		}
 		news = append(news, e)
 	}
-	return outbox.Append(ctx, tx, news...)
+	return patterns.Append(ctx, tx, news...)
 }
 
 func (c Consumer) issuedEvent(o paidOrder, tickets []uuid.UUID) (outbox.Event, error) {
@@ -127,9 +128,9 @@ func (c Consumer) issuedEvent(o paidOrder, tickets []uuid.UUID) (outbox.Event, e
 		TicketIDs: tickets, IssuedAt: c.now(),
 	})
 	return outbox.Event{
-		ID: id, Type: event.TypeTicketsIssued, Payload: payload,
-		AggregateType: "order", AggregateID: o.order, AggregateVersion: issuedVersion,
-		Scope: o.merchant, Correlation: o.payment, Traceparent: o.traceparent,
+		ID: id.String(), Type: event.TypeTicketsIssued, Payload: payload,
+		AggregateType: "order", AggregateID: o.order.String(), AggregateVersion: issuedVersion,
+		Scope: o.merchant.String(), Correlation: o.payment.String(), Traceparent: o.traceparent,
 	}, err
 }
 

@@ -70,7 +70,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   relay: [
     {
-      file: 'internal/pattern/outbox/engine.go',
+      file: 'once/outbox/engine.go',
       name: 'run',
       does: 'publishes, waits for the confirm, then marks the row',
     },

@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/ordering"
-	"payonce/internal/pattern/outbox"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/envelope"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 )
 
@@ -27,9 +27,9 @@ const (
 // topology: relays publish to the exchange and so to the shared queue; the queues
 // themselves are compared with messages that are sent to each directly.
 var topology = rabbit.Topology{
-	Exchanges: []rabbit.Exchange{{Name: outbox.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
+	Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
 	Queues:    []rabbit.Queue{rabbit.WorkQueue(shared, "dead"), ordering.StrictQueue(strict, "dead")},
-	Bindings:  []rabbit.Binding{{Queue: shared, Exchange: outbox.Exchange, Key: kind}},
+	Bindings:  []rabbit.Binding{{Queue: shared, Exchange: patterns.Relays.Exchange, Key: kind}},
 }
 
 func (f *furniture) contenders() []*contender {
@@ -65,7 +65,7 @@ func (f *furniture) events(aggregates int) (all []outbox.Event) {
 	for v := range f.cfg.Events / len(ids) {
 		for _, id := range ids {
 			all = append(all, outbox.Event{
-				ID: uuid.Must(uuid.NewV7()), AggregateType: "thing", AggregateID: id, AggregateVersion: int64(v + 1), Type: kind, Payload: fmt.Appendf(nil, `{"n":%d}`, v),
+				ID: uuid.Must(uuid.NewV7()).String(), AggregateType: "thing", AggregateID: id.String(), AggregateVersion: int64(v + 1), Type: kind, Payload: fmt.Appendf(nil, `{"n":%d}`, v),
 			})
 		}
 	}
@@ -80,7 +80,7 @@ func (f *furniture) fill(ctx context.Context) (all []outbox.Event, began time.Ti
 			return err
 		}
 		for part := range slices.Chunk(all, 1000) {
-			if err := outbox.Append(ctx, tx, part...); err != nil {
+			if err := patterns.Append(ctx, tx, part...); err != nil {
 				return err
 			}
 		}
@@ -102,7 +102,7 @@ func (f *furniture) ours(ctx context.Context, n int) (slice, error) {
 			return slice{}, err
 		}
 		defer conn.Close()
-		r, err := outbox.NewRelay(outbox.Config{DB: f.db, Postgres: postgres.Config{DSN: f.dsn}, Publisher: conn.Publisher(rabbit.PublisherConfig{})})
+		r, err := outbox.NewRelay(patterns.Relay(outbox.Config{DB: f.db.Once(), Publisher: conn.Publisher(rabbit.PublisherConfig{})}, nil))
 		if err != nil {
 			return slice{}, err
 		}
@@ -175,7 +175,7 @@ type witness struct {
 func newWitness(events []outbox.Event, commit time.Duration) *witness {
 	w := &witness{commit: commit, want: len(events), mine: map[uuid.UUID]bool{}, known: map[ordering.Seen]bool{}, half: make(chan struct{}), done: make(chan struct{})}
 	for _, e := range events {
-		w.mine[e.AggregateID] = true
+		w.mine[patterns.ID(e.AggregateID)] = true
 	}
 	return w
 }
@@ -248,7 +248,7 @@ func (f *furniture) consumed(ctx context.Context, queue string, handOver bool) (
 	var messages []rabbit.Message
 	for _, e := range all {
 		messages = append(messages, patterns.Format.Message(envelope.Envelope{
-			EventID: e.ID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID.String(), AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,
+			EventID: e.ID, Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,
 		}, "", queue))
 	}
 	for _, err := range f.conn.Publisher(rabbit.PublisherConfig{}).PublishAll(ctx, messages) {

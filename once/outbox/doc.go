@@ -10,7 +10,7 @@
 //
 // # The promise
 //
-// The event is a row, written by [Append] or [Fold] in the transaction of the
+// The event is a row, written by [Table.Append] or [Table.Fold] in the transaction of the
 // change it speaks of. A [Relay] publishes rows and marks them. Then:
 //
 //   - an event is published if and only if its transaction committed;
@@ -19,9 +19,9 @@
 //   - the events of one aggregate leave in the order in which they committed:
 //     at most one of them is unconfirmed at any time;
 //   - an event that cannot be published holds back its own aggregate and no
-//     other, stays unpublished, and raises one alert for its route; a replay, which
+//     other, stays unpublished, and raises one trouble for its route; a replay, which
 //     goes to one queue and has no place in the order, holds back nothing and can be
-//     taken back ([TakeBack]) until it has left.
+//     taken back ([Table.TakeBack]) until it has left.
 //
 // # What is not promised
 //
@@ -40,7 +40,7 @@
 //	│ change              │   │ fetch ──▶ publish ──▶ confirmed ──▶ mark│
 //	│ INSERT outbox_events│──▶│   ▲          │ returned, nacked         │
 //	└─────────────────────┘   │   │          ▼                          │
-//	     commit, then Wake    │   └── aggregate held back, alert        │
+//	     commit, then Wake    │   └── aggregate held back, trouble      │
 //	                          └────────────────────────────────────────┘
 //
 // # A sequence is not commit order
@@ -102,11 +102,11 @@
 //
 // # Tables
 //
-// outbox_events is this package's, partitioned by day of row_id so that
-// retention is a drop; a partition with an unpublished row stays. It shares
-// alerts with the package that shows them, and queue_samples ([Sampler]) with
-// the one that draws queues. See schema.sql.
+// outbox_events, partitioned by day of row_id so that retention is a drop; a partition
+// with an unpublished row stays. queue_samples ([Sampler]), for what draws queues and for
+// [Table.Takes]. Both are in payonce/once/schema; a program that has tables of its own says
+// how they are called ([Table]).
 //
 // Read first: outbox.go (writing), lanes.go (what may leave when), engine.go
-// (the loop), fate.go (what each answer means), share.go (who owns what).
+// (the loop), outcome.go (what each answer means), share.go (who owns what).
 package outbox

@@ -7,29 +7,39 @@ import (
 	"sync/atomic"
 	"time"
 
-	"payonce/internal/platform/observe"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
+	"payonce/once/trouble"
 )
 
 // Publisher is the part of [rabbit.Publisher] that the relay needs.
 type Publisher interface {
-	// Send publishes and returns; done is called once with the fate.
+	// Send publishes and returns; done is called once with the outcome.
 	Send(ctx context.Context, m rabbit.Message, done func(error)) error
 }
 
 // Config wires a [Relay].
 type Config struct {
-	// DB is the pool for reading and marking; Postgres says how to open the
-	// two connections that are the relay's own: its locks and its ear.
-	DB        *postgres.DB
-	Postgres  postgres.Config
+	// DB is read and marked; one session of it holds the relay's locks.
+	DB        once.DB
+	Table     Table
+	Names     Names
+	Format    envelope.Format
 	Publisher Publisher
-	// Source is what the envelope says of its origin; "" means "/payonce".
+	// Source is what the envelope says of its origin.
 	Source string
 
-	Observer observe.Observer // nil means nobody
-	Log      *slog.Logger     // nil means silence
+	// Troubles is where it is raised that the broker does not take an event; nil means the
+	// table of package payonce/once/trouble, in the outbox's schema.
+	Troubles once.Troubles
+	// Saw gets what became of each event that was sent; nil means nothing does. It must
+	// return at once, and is no part of a transaction.
+	Saw func(ctx context.Context, s Seen)
+	// Point stops before each step that is named, for tests: its error is the step's.
+	// The steps are after_fetch, after_publish, after_confirm and after_mark.
+	Point func(step string, about []Event) error
+	Log   *slog.Logger // nil means silence
 
 	// Batch is how many events are read at a time; 0 means 500.
 	Batch int
@@ -43,25 +53,37 @@ type Config struct {
 	// Drain is how long confirms are waited for when the relay must stop, or
 	// let go of a partition; 0 means 5 s.
 	Drain time.Duration
-	// Realm tells relays of several outboxes in one database apart: a table of the
-	// same name in another schema, which Postgres's search_path names. Relays of
-	// one realm share its partitions and do not see those of another. 0 is where
-	// there is one outbox.
-	Realm uint8
+}
+
+// What is what became of an event that was sent.
+type What string
+
+// All there is to see.
+const (
+	Published What = "published" // the broker has it in every queue bound
+	Returned  What = "returned"  // no queue is bound
+)
+
+// Seen is what [Config.Saw] gets.
+type Seen struct {
+	What  What
+	Event Event
 }
 
 func (c *Config) setDefaults() error {
-	if c.DB == nil || c.Publisher == nil || c.Postgres.DSN == "" {
-		return errors.New("outbox: a relay needs a pool, a publisher and a way to open its own connections")
+	switch {
+	case c.DB == nil || c.Publisher == nil || c.Source == "":
+		return errors.New("outbox: a relay needs a database, a publisher and a source for its envelopes")
+	case !c.Names.complete():
+		return errors.New("outbox: a relay needs to know its exchange, its channel and its locks; see NamesOf")
+	case c.Format.Attempt == "":
+		return errors.New("outbox: a relay needs the format of its envelopes; see envelope.Of")
 	}
 	if c.Batch < 0 || c.Poll < 0 || c.Beat < 0 || c.Drain < 0 {
 		return errors.New("outbox: a batch and a duration cannot be negative")
 	}
-	if c.Source == "" {
-		c.Source = "/payonce"
-	}
-	if c.Observer == nil {
-		c.Observer = observe.Nobody{}
+	if c.Troubles == nil {
+		c.Troubles = trouble.Table{Schema: c.Table.Schema}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -100,14 +122,14 @@ type Counts struct {
 	Marked    int64 // and marked so in the table
 	Returned  int64 // no queue was bound
 	Nacked    int64 // the broker refused
-	Lost      int64 // nobody knows: sent again
+	Lost      int64 // unknown: sent again
 	Held      int64 // aggregates held back right now
 }
 
 // ErrSilent says that the broker takes events and confirms none.
 var ErrSilent = errors.New("the broker confirms nothing")
 
-// Confirms says whether the last event whose fate is known was confirmed: a relay
+// Confirms says whether the last event whose outcome is known was confirmed: a relay
 // that is heard and not answered relays nothing. An event that was not confirmed is
 // sent again, so it ends by itself.
 func (r *Relay) Confirms(context.Context) error {
@@ -126,19 +148,21 @@ func NewRelay(cfg Config) (*Relay, error) {
 }
 
 // Run relays until ctx ends. Any number of relays may run on one database: they
-// share the partitions evenly, and whoever comes or goes moves no more of them
-// than he must. With more relays than partitions the rest stand by. When ctx ends
+// share the partitions evenly, and one that comes or goes moves no more of them
+// than it must. With more relays than partitions the rest stand by. When ctx ends
 // the confirms under way are waited for and marked.
 func (r *Relay) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		postgres.Listen(ctx, r.cfg.Postgres.DSN, channel, r.cfg.Log, r.Wake)
+		r.cfg.DB.Listen(ctx, r.cfg.Names.Channel, r.Wake, func(err error) {
+			r.cfg.Log.Warn("the relay is not woken; it polls", "error", err)
+		})
 	}()
-	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait for ever
+	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait without end
 
-	o := owner{cfg: r.cfg.Postgres, beat: r.cfg.Beat, patience: r.cfg.Drain, realm: int(r.cfg.Realm), log: r.cfg.Log}
+	o := owner{db: r.cfg.DB, beat: r.cfg.Beat, patience: r.cfg.Drain, names: r.cfg.Names, log: r.cfg.Log}
 	o.during(ctx, func(tenure context.Context, d *assignment) { newEngine(r, d).run(tenure) })
 	return nil
 }

@@ -1,21 +1,21 @@
--- What this package needs; the shop's migration is its superset. Partitions are
--- made ahead of time, one a day, by the range of the UUIDv7 that row_id is:
--- retention is then a drop. A copy that keeps everything drops PARTITION BY.
+-- Package outbox: the events, written in the transaction of the change that they speak of,
+-- and when they were published. A partition for each day (UTC) of row_id, which is a
+-- UUIDv7: retention is then a drop. ensure_days makes the days.
 CREATE SEQUENCE outbox_seq;
 CREATE TABLE outbox_events (
-  row_id             uuid        NOT NULL, -- event_id, except for a replay's row
-  event_id           uuid        NOT NULL,
+  row_id             uuid        NOT NULL, -- the event's id where that is a UUIDv7, but for a replay
+  event_id           text        NOT NULL,
   destination        text,                 -- one queue, for replays
-  merchant_id        uuid,                 -- the scope
-  correlation_id     uuid,
+  scope              text,
+  correlation_id     text,
   aggregate_type     text        NOT NULL,
-  aggregate_id       uuid        NOT NULL,
+  aggregate_id       text        NOT NULL,
   aggregate_version  bigint      NOT NULL,
   type               text        NOT NULL,
   payload            bytea       NOT NULL,
   traceparent        text        NOT NULL DEFAULT '',
-  partition_no       smallint    NOT NULL,
-  seq                bigint      NOT NULL DEFAULT nextval('outbox_seq'),
+  partition_no       smallint    NOT NULL, -- a hash of aggregate_id
+  seq                bigint      NOT NULL DEFAULT nextval('outbox_seq'), -- not commit order: never page by it
   created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
   published_at       timestamptz,
   replay_no          integer     NOT NULL DEFAULT 0,     -- how often a person sent it again
@@ -27,23 +27,12 @@ CREATE TABLE outbox_events (
 CREATE INDEX outbox_unpublished_of_partition ON outbox_events (partition_no, seq) WHERE published_at IS NULL;
 CREATE INDEX outbox_of_aggregate ON outbox_events (aggregate_id, aggregate_version);
 
-CREATE TABLE alerts (
-  id           uuid        PRIMARY KEY,
-  merchant_id  uuid,
-  kind         text        NOT NULL,
-  subject      text        NOT NULL,
-  facts        jsonb       NOT NULL,
-  state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
-  raised_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-  resolved_at  timestamptz,
-  resolved_by  text,
-  resolved_why text
-);
-CREATE UNIQUE INDEX alerts_open_once ON alerts (kind, subject) WHERE state = 'open';
-
+-- How deep the queues are, as the sampler saw it.
 CREATE TABLE queue_samples (
   queue       text        PRIMARY KEY,
   ready       bigint      NOT NULL,
   consumers   integer     NOT NULL,
   sampled_at  timestamptz NOT NULL
 );
+
+SELECT ensure_days('outbox_events', (now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date + 31);

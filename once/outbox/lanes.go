@@ -1,10 +1,6 @@
 package outbox
 
-import (
-	"slices"
-
-	"github.com/google/uuid"
-)
+import "slices"
 
 // lanes is the relay's memory: what it has read and not yet marked, one lane
 // for each aggregate, and one for each replay, which has no place in the order of
@@ -14,22 +10,22 @@ import (
 //
 //   - of one aggregate at most one event is unconfirmed, and they leave in the
 //     order of their versions;
-//   - a refused event holds back its aggregate and nobody else;
+//   - a refused event holds back its aggregate and no other;
 //   - nothing leaves of a partition that is not owned, and a partition is gone
 //     when nothing of it is under way.
 type lanes struct {
-	byAggregate map[uuid.UUID]*lane // or, for a replay, by its row; see [row.lane]
-	ready       []uuid.UUID         // lanes whose next event may leave
-	known       map[int64]struct{}  // seq of every row from its fetch to its mark
+	byAggregate map[string]*lane   // or, for a replay, by its row; see [row.lane]
+	ready       []string           // lanes whose next event may leave
+	known       map[int64]struct{} // seq of every row from its fetch to its mark
 	unconfirmed int
 
 	owned   [partitions]bool
 	under   [partitions]int   // how many of the known rows are in each
 	hints   [partitions]int64 // the highest seq seen in each
 	recent  recent
-	held    map[uuid.UUID]*hold
-	tainted map[uuid.UUID]struct{} // forgotten since the running fetch began
-	fresh   [partitions]bool       // taken since then
+	held    map[string]*hold
+	tainted map[string]struct{} // forgotten since the running fetch began
+	fresh   [partitions]bool    // taken since then
 }
 
 type lane struct {
@@ -51,8 +47,8 @@ const laneLength = 32
 
 func newLanes() *lanes {
 	return &lanes{
-		byAggregate: map[uuid.UUID]*lane{}, known: map[int64]struct{}{},
-		held: map[uuid.UUID]*hold{}, tainted: map[uuid.UUID]struct{}{},
+		byAggregate: map[string]*lane{}, known: map[int64]struct{}{},
+		held: map[string]*hold{}, tainted: map[string]struct{}{},
 	}
 }
 
@@ -80,7 +76,7 @@ func (l *lanes) give(partition int) {
 			delete(l.byAggregate, id)
 		}
 	}
-	l.ready = slices.DeleteFunc(l.ready, func(id uuid.UUID) bool { return l.byAggregate[id] == nil })
+	l.ready = slices.DeleteFunc(l.ready, func(id string) bool { return l.byAggregate[id] == nil })
 	for id, h := range l.held {
 		if h.partition == partition {
 			delete(l.held, id)
@@ -104,11 +100,11 @@ func (l *lanes) mine(first int) (list []int) {
 
 // beginFetch must be called before rows are read, and what it returns be left
 // out by the query.
-func (l *lanes) beginFetch() (seqs []int64, aggregates []uuid.UUID) {
+func (l *lanes) beginFetch() (seqs []int64, aggregates []string) {
 	clear(l.tainted)
 	clear(l.fresh[:])
 	// Never nil: an SQL array that is NULL compares as unknown to every row.
-	seqs, aggregates = make([]int64, 0, len(l.known)), make([]uuid.UUID, 0, len(l.held))
+	seqs, aggregates = make([]int64, 0, len(l.known)), make([]string, 0, len(l.held))
 	for seq := range l.known {
 		seqs = append(seqs, seq)
 	}
@@ -129,7 +125,7 @@ func (l *lanes) beginFetch() (seqs []int64, aggregates []uuid.UUID) {
 func (l *lanes) accept(rows []row, fromStart bool) (taken int, gaps []int) {
 	for _, r := range rows {
 		if !l.owned[r.Partition] || l.fresh[r.Partition] {
-			continue // It was somebody else's while this was being read.
+			continue // It was another's while this was being read.
 		}
 		l.hints[r.Partition] = max(l.hints[r.Partition], r.Seq)
 		if _, twice := l.known[r.Seq]; twice || l.mustWait(r.lane()) {
@@ -157,7 +153,7 @@ func with(list []int, more ...int) []int {
 	return list
 }
 
-func (l *lanes) mustWait(aggregate uuid.UUID) bool {
+func (l *lanes) mustWait(aggregate string) bool {
 	if h := l.held[aggregate]; h != nil && h.ticks > 0 {
 		return true
 	}
@@ -196,7 +192,7 @@ func (l *lanes) enqueue(r row) bool {
 	return true
 }
 
-// next returns an event that may leave now; the caller reports its fate with
+// next returns an event that may leave now; the caller reports its outcome with
 // confirmed or failed.
 func (l *lanes) next() (row, bool) {
 	if len(l.ready) == 0 {
@@ -286,14 +282,14 @@ func (l *lanes) heldBack() (n int) {
 }
 
 // recent remembers the last version taken of the aggregates seen lately. It is
-// bounded: whoever falls out is merely found by the next scan from the start.
+// bounded: an aggregate that falls out is merely found by the next scan from the start.
 type recent struct {
-	young, old map[uuid.UUID]int64
+	young, old map[string]int64
 }
 
 const recentSize = 20_000
 
-func (m *recent) version(id uuid.UUID) (int64, bool) {
+func (m *recent) version(id string) (int64, bool) {
 	if v, seen := m.young[id]; seen {
 		return v, true
 	}
@@ -301,14 +297,14 @@ func (m *recent) version(id uuid.UUID) (int64, bool) {
 	return v, seen
 }
 
-func (m *recent) remember(id uuid.UUID, version int64) {
+func (m *recent) remember(id string, version int64) {
 	if m.young == nil || len(m.young) >= recentSize {
-		m.old, m.young = m.young, make(map[uuid.UUID]int64, recentSize/8)
+		m.old, m.young = m.young, make(map[string]int64, recentSize/8)
 	}
 	m.young[id] = version
 }
 
-func (m *recent) forget(id uuid.UUID) {
+func (m *recent) forget(id string) {
 	delete(m.young, id)
 	delete(m.old, id)
 }

@@ -2,26 +2,24 @@ package outbox
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
-	"payonce/internal/platform/postgres"
-	oncepq "payonce/once/pq"
+	"payonce/once"
 )
 
 // owner takes and keeps the right to publish some of the partitions. All its
 // locks belong to one session, so that they are lost together, and with them the
 // relay's place among the living.
 type owner struct {
-	cfg  postgres.Config
+	db   once.DB
 	beat time.Duration
 	// patience is how long the engine may take to let go of a partition.
 	patience time.Duration
-	realm    int // see [Config].Realm
+	names    Names
 	log      *slog.Logger
 }
 
@@ -82,13 +80,7 @@ func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *as
 
 // join opens a session, takes a place among the living and calls then.
 func (o owner) join(ctx context.Context, then func(s *session) error) error {
-	connector, err := oncepq.Connector(o.cfg)
-	if err != nil {
-		return err
-	}
-	pool := sql.OpenDB(connector)
-	defer func() { _ = pool.Close() }()
-	conn, err := pool.Conn(ctx)
+	conn, err := o.db.Session(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +101,7 @@ func (o owner) join(ctx context.Context, then func(s *session) error) error {
 // session is the owner's side of one tenure.
 type session struct {
 	owner
-	conn       *sql.Conn
+	conn       once.Session
 	assignment *assignment
 	mine       [partitions]bool
 	giving     [partitions]bool // asked back from the engine, not gone yet
@@ -123,7 +115,7 @@ type session struct {
 func (s *session) appear(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var here bool
-		if err := s.ask(ctx, []any{&here}, `SELECT pg_try_advisory_lock_shared($1)`, int64(presenceKey)+int64(s.realm)); err != nil {
+		if err := s.ask(ctx, []any{&here}, `SELECT pg_try_advisory_lock_shared($1)`, s.names.Presence); err != nil {
 			return err
 		}
 		if here {
@@ -181,7 +173,8 @@ func (s *session) ask(ctx context.Context, dest []any, query string, args ...any
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.beat)
 	defer cancel()
 	asked := s.assignment.lease.now()
-	if err := s.conn.QueryRowContext(ctx, query, args...).Scan(dest...); err != nil {
+	rows, err := s.conn.Read(ctx, query, args...)
+	if _, err := once.One(rows, err, dest...); err != nil {
 		return err
 	}
 	s.assignment.lease.renew(asked)
@@ -195,8 +188,7 @@ var (
 )
 
 // lease is how a relay that was stopped and wakes up knows, before it sends
-// anything and without asking anybody, that its partitions may be somebody
-// else's by now.
+// anything and without a question, that its partitions may be another's by now.
 type lease struct {
 	born  time.Time
 	last  atomic.Int64 // when the session's latest answer was asked for, since born

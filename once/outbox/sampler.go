@@ -6,14 +6,15 @@ import (
 	"log/slog"
 	"time"
 
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/rabbit"
 )
 
-// Sampler writes queue depths into the database, so that whoever shows them
+// Sampler writes queue depths into the database, so that what shows them
 // needs no broker.
 type Sampler struct {
-	DB     *postgres.DB
+	DB     once.DB
+	Table  Table
 	Broker Inspector
 	Queues []string
 	Log    *slog.Logger
@@ -46,12 +47,12 @@ func (s Sampler) Run(ctx context.Context) error {
 }
 
 const writeSample = `
-INSERT INTO queue_samples (queue, ready, consumers, sampled_at)
-VALUES ($1, $2, $3, clock_timestamp())
+INSERT INTO {queue_samples} (queue, ready, consumers, sampled_at)
+VALUES (@queue, @ready, @consumers, clock_timestamp())
 ON CONFLICT (queue) DO UPDATE
   SET ready = excluded.ready, consumers = excluded.consumers, sampled_at = excluded.sampled_at`
 
-const forgetSample = `DELETE FROM queue_samples WHERE queue = $1`
+const forgetSample = `DELETE FROM {queue_samples} WHERE queue = @queue`
 
 func (s Sampler) sample(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Every)
@@ -67,16 +68,16 @@ func (s Sampler) sample(ctx context.Context) error {
 		}
 		depths[queue] = depth
 	}
-	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+	return s.DB.InTx(ctx, func(tx once.Tx) error {
 		for _, queue := range s.Queues {
 			depth, seen := depths[queue]
-			if !seen { // It is gone, and so is its sample: see [Takes].
-				if _, err := tx.Exec(ctx, forgetSample, queue); err != nil {
+			if !seen { // It is gone, and so is its sample: see [Table.Takes].
+				if _, err := s.Table.in(forgetSample).Exec(ctx, tx, once.Args{"queue": queue}); err != nil {
 					return err
 				}
 				continue
 			}
-			if _, err := tx.Exec(ctx, writeSample, queue, depth.Ready, depth.Consumers); err != nil {
+			if _, err := s.Table.in(writeSample).Exec(ctx, tx, once.Args{"queue": queue, "ready": depth.Ready, "consumers": depth.Consumers}); err != nil {
 				return err
 			}
 		}

@@ -11,24 +11,32 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/patterns"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/envelope"
+	"payonce/once/oncetest"
+	"payonce/once/oncetest/dbtest"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
+	"payonce/once/schema"
+)
+
+// The names of these tests. The tables are found on the session's search_path.
+var (
+	names  = NamesOf("post")
+	format = envelope.Of("post")
+	table  = Table{}
 )
 
 // queues: reader gets everything of type thing.happened, full has room for one.
 var topology = rabbit.Topology{
-	Exchanges: []rabbit.Exchange{{Name: Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
+	Exchanges: []rabbit.Exchange{{Name: names.Exchange, Kind: "topic"}, {Name: "dead", Kind: "fanout"}},
 	Queues: []rabbit.Queue{
 		rabbit.WorkQueue("reader", "dead"),
 		{Name: "full", Args: map[string]any{"x-max-length": 1, "x-overflow": "reject-publish"}},
 	},
 	Bindings: []rabbit.Binding{
-		{Queue: "reader", Exchange: Exchange, Key: "thing.happened"},
-		{Queue: "full", Exchange: Exchange, Key: "thing.overflowed"},
+		{Queue: "reader", Exchange: names.Exchange, Key: "thing.happened"},
+		{Queue: "full", Exchange: names.Exchange, Key: "thing.overflowed"},
 	},
 }
 
@@ -36,7 +44,7 @@ var topology = rabbit.Topology{
 type stage struct {
 	t     *testing.T
 	dsn   string
-	db    *postgres.DB
+	db    once.DB
 	url   string
 	proxy *nettest.Proxy
 
@@ -46,9 +54,12 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, dsn: devtest.DSN(t), url: devtest.Broker(t)}
+	s := &stage{t: t, dsn: oncetest.Postgres(t) + "&search_path=post", url: oncetest.Broker(t)}
 	s.proxy = nettest.NewProxy(t, s.url)
 	s.db = s.pool()
+	if _, err := schema.Apply(t.Context(), s.db, "post"); err != nil {
+		t.Fatal(err)
+	}
 	reader := s.connect(s.url, topology)
 	ctx, stop := context.WithCancel(context.Background())
 	read := make(chan error, 1)
@@ -62,14 +73,9 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-func (s *stage) pool() *postgres.DB {
+func (s *stage) pool() once.DB {
 	s.t.Helper()
-	db, err := postgres.Open(s.t.Context(), postgres.Config{DSN: s.dsn, AppName: "stage"})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = db.Close() })
-	return db
+	return dbtest.OpenPq(s.t, s.dsn)
 }
 
 func (s *stage) connect(url string, t rabbit.Topology) *rabbit.Conn {
@@ -91,7 +97,7 @@ func (s *stage) read(_ context.Context, batch []rabbit.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range batch {
-		e, err := patterns.Format.Parse(d.Message)
+		e, err := format.Parse(d.Message)
 		if err != nil {
 			s.t.Errorf("an envelope that cannot be read: %v", err)
 		}
@@ -107,15 +113,15 @@ func (s *stage) read(_ context.Context, batch []rabbit.Delivery) {
 func (s *stage) distinct() []envelope.Envelope {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var once []envelope.Envelope
+	var first []envelope.Envelope
 	seen := map[string]bool{}
 	for _, e := range s.arrived {
 		if !seen[e.EventID] {
 			seen[e.EventID] = true
-			once = append(once, e)
+			first = append(first, e)
 		}
 	}
-	return once
+	return first
 }
 
 func (s *stage) copies() int {
@@ -128,7 +134,7 @@ func (s *stage) copies() int {
 func (s *stage) relay(change func(*Config)) *Relay {
 	s.t.Helper()
 	cfg := Config{
-		DB: s.pool(), Postgres: postgres.Config{DSN: s.dsn, AppName: "relay"},
+		DB: s.pool(), Names: names, Format: format, Source: "/post",
 		Publisher: s.connect(s.proxy.URL(), topology).Publisher(rabbit.PublisherConfig{ConfirmTimeout: time.Second}),
 		Poll:      20 * time.Millisecond, Beat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
@@ -171,16 +177,16 @@ func all(n int64) func(Counts) bool { return func(done Counts) bool { return don
 
 func (s *stage) append(events ...Event) {
 	s.t.Helper()
-	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error { return Append(s.t.Context(), tx, events...) }); err != nil {
+	if err := s.db.InTx(s.t.Context(), func(tx once.Tx) error { return table.Append(s.t.Context(), tx, events...) }); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // story makes the events of several aggregates, versions from 1, interleaved.
 func story(kind string, aggregates, versions int) []Event {
-	ids := make([]uuid.UUID, aggregates)
+	ids := make([]string, aggregates)
 	for i := range ids {
-		ids[i] = uuid.New()
+		ids[i] = uuid.NewString()
 	}
 	var events []Event
 	for v := range versions {
@@ -191,17 +197,14 @@ func story(kind string, aggregates, versions int) []Event {
 	return events
 }
 
-func thing(kind string, aggregate uuid.UUID, version int64) Event {
-	id := uuid.Must(uuid.NewV7())
+func thing(kind, aggregate string, version int64) Event {
+	id := uuid.Must(uuid.NewV7()).String()
 	return Event{ID: id, AggregateType: "thing", AggregateID: aggregate, AggregateVersion: version, Type: kind, Payload: fmt.Appendf(nil, `{"n":%d}`, version)}
 }
 
-func (s *stage) count(query string, args ...any) (n int) {
+func (s *stage) count(query string, args ...any) int {
 	s.t.Helper()
-	if err := s.db.Get(s.t.Context(), &n, query, args...); err != nil {
-		s.t.Fatal(err)
-	}
-	return n
+	return dbtest.Int(s.t, s.db, query, args...)
 }
 
 func (s *stage) unpublished() int {
@@ -235,12 +238,7 @@ func (s *stage) inOrder() {
 
 func (s *stage) exec(query string, args ...any) {
 	s.t.Helper()
-	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(s.t.Context(), query, args...)
-		return err
-	}); err != nil {
-		s.t.Fatal(err)
-	}
+	dbtest.Exec(s.t, s.db, query, args...)
 }
 
 func TestFiveThousandEventsArriveInOrderOnceEachAndAreMarked(t *testing.T) {
@@ -271,8 +269,8 @@ func TestFiveThousandEventsArriveInOrderOnceEachAndAreMarked(t *testing.T) {
 func TestTheEnvelopeCarriesEverythingAnEventSays(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	e := thing("thing.happened", uuid.New(), 1)
-	e.Scope, e.Correlation = uuid.New(), uuid.New()
+	e := thing("thing.happened", uuid.NewString(), 1)
+	e.Scope, e.Correlation = uuid.NewString(), uuid.NewString()
 	e.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	s.append(e)
 	s.relays(s.relay(nil), all(1))
@@ -280,8 +278,8 @@ func TestTheEnvelopeCarriesEverythingAnEventSays(t *testing.T) {
 	got := s.distinct()[0]
 	got.Time = time.Time{}
 	want := envelope.Envelope{
-		EventID: e.ID.String(), Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID.String(), AggregateVersion: 1,
-		Scope: e.Scope.String(), Correlation: e.Correlation.String(), Traceparent: e.Traceparent, Attempt: 1, Payload: e.Payload,
+		EventID: e.ID, Type: e.Type, Source: "/post", AggregateID: e.AggregateID, AggregateVersion: 1,
+		Scope: e.Scope, Correlation: e.Correlation, Traceparent: e.Traceparent, Attempt: 1, Payload: e.Payload,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("arrived %+v\n wanted %+v", got, want)
@@ -291,27 +289,27 @@ func TestTheEnvelopeCarriesEverythingAnEventSays(t *testing.T) {
 func TestAnUnroutableEventStaysHoldsItsAggregateOnlyAndAlarmsOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	lost, other := uuid.New(), uuid.New()
-	s.append(thing("thing.unbound", lost, 1), thing("thing.happened", lost, 2), thing("thing.happened", other, 1), thing("thing.unbound", uuid.New(), 1))
+	lost, other := uuid.NewString(), uuid.NewString()
+	s.append(thing("thing.unbound", lost, 1), thing("thing.happened", lost, 2), thing("thing.happened", other, 1), thing("thing.unbound", uuid.NewString(), 1))
 	r := s.relay(nil)
 	s.relays(r, func(done Counts) bool { return done.Published == 1 && done.Returned >= 2 && done.Held == 2 })
 	if n := s.unpublished(); n != 3 {
 		t.Errorf("%d of 3 events are unpublished", n)
 	}
-	const alerts = `SELECT count(*) FROM alerts WHERE kind = 'unroutable' AND subject = 'payonce.events/thing.unbound' AND state = 'open'`
+	const alerts = `SELECT count(*) FROM troubles WHERE kind = 'unroutable' AND subject = 'post.events/thing.unbound' AND ended_at IS NULL`
 	if n := s.count(alerts); n != 1 {
-		t.Errorf("%d open alerts for one route", n)
+		t.Errorf("%d open troubles for one route", n)
 	}
-	if n := s.count(`SELECT count(*) FROM alerts WHERE substr(id::text, 15, 1) <> '7'`); n != 0 {
-		t.Errorf("%d alerts have an id that does not sort by time", n)
+	if n := s.count(`SELECT count(*) FROM troubles WHERE substr(id, 15, 1) <> '7'`); n != 0 {
+		t.Errorf("%d troubles have an id that does not sort by time", n)
 	}
 
-	// Somebody binds a queue: the events leave by themselves, the alert closes.
-	bound := topology.With(rabbit.Topology{Bindings: []rabbit.Binding{{Queue: "reader", Exchange: Exchange, Key: "thing.unbound"}}})
+	// A queue is bound: the events leave by themselves, the trouble ends.
+	bound := topology.With(rabbit.Topology{Bindings: []rabbit.Binding{{Queue: "reader", Exchange: names.Exchange, Key: "thing.unbound"}}})
 	s.connect(s.url, bound)
 	s.start(r)
 	s.eventually("all four", func() bool { return s.unpublished() == 0 && len(s.distinct()) == 4 })
-	s.eventually("the alert is resolved", func() bool { return s.count(alerts) == 0 })
+	s.eventually("the trouble has ended", func() bool { return s.count(alerts) == 0 })
 	s.inOrder()
 }
 
@@ -323,7 +321,7 @@ func TestARefusedEventStaysUnpublishedAndAlarms(t *testing.T) {
 	// may take one or two too many.
 	var counts Counts
 	for range 20 {
-		s.append(thing("thing.overflowed", uuid.New(), 1), thing("thing.happened", uuid.New(), 1))
+		s.append(thing("thing.overflowed", uuid.NewString(), 1), thing("thing.happened", uuid.NewString(), 1))
 		counts = s.relays(r, func(done Counts) bool { left := s.unpublished(); return left == 0 || left == 1 && done.Nacked > 0 })
 		if counts.Nacked > 0 {
 			break
@@ -332,8 +330,8 @@ func TestARefusedEventStaysUnpublishedAndAlarms(t *testing.T) {
 	if counts.Nacked == 0 || s.unpublished() != 1 {
 		t.Errorf("counts %+v, %d unpublished", counts, s.unpublished())
 	}
-	if n := s.count(`SELECT count(*) FROM alerts WHERE kind = 'refused' AND state = 'open'`); n != 1 {
-		t.Errorf("%d alerts", n)
+	if n := s.count(`SELECT count(*) FROM troubles WHERE kind = 'refused' AND ended_at IS NULL`); n != 1 {
+		t.Errorf("%d troubles", n)
 	}
 }
 
@@ -342,11 +340,11 @@ func TestWhatCommitsLateBehindTheHintIsPublishedAndInOrder(t *testing.T) {
 	s := newStage(t)
 	r := s.relay(nil)
 	s.start(r)
-	late := uuid.New()
+	late := uuid.NewString()
 	began, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error {
-			if err := Append(context.Background(), tx, thing("thing.happened", late, 1)); err != nil {
+		done <- s.db.InTx(context.Background(), func(tx once.Tx) error {
+			if err := table.Append(context.Background(), tx, thing("thing.happened", late, 1)); err != nil {
 				return err
 			}
 			close(began)
@@ -356,7 +354,7 @@ func TestWhatCommitsLateBehindTheHintIsPublishedAndInOrder(t *testing.T) {
 	}()
 	<-began
 	for range 50 { // Later in seq, earlier in commit.
-		s.append(thing("thing.happened", uuid.New(), 1))
+		s.append(thing("thing.happened", uuid.NewString(), 1))
 	}
 	s.eventually("the fifty", func() bool { return len(s.distinct()) == 50 })
 	close(finish)
@@ -374,10 +372,7 @@ func TestAWakeUpHurriesWhatThePollWouldFindLater(t *testing.T) {
 	s := newStage(t)
 	r := s.relay(func(c *Config) { c.Poll = time.Hour })
 	s.start(r)
-	waker, err := NewWaker(t.Context(), postgres.Config{DSN: s.dsn}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	waker := NewWaker(s.pool(), names.Channel, nil)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- waker.Run(ctx) }()
@@ -385,9 +380,9 @@ func TestAWakeUpHurriesWhatThePollWouldFindLater(t *testing.T) {
 		return r.Partitions() == partitions && s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`) == 1
 	})
 	for n := range 3 {
-		s.append(thing("thing.happened", uuid.New(), 1))
+		s.append(thing("thing.happened", uuid.NewString(), 1))
 		waker.Wake()
-		s.eventually("the event, although nobody polls", func() bool { return len(s.distinct()) == n+1 })
+		s.eventually("the event, although no relay polls", func() bool { return len(s.distinct()) == n+1 })
 	}
 	stop()
 	if err := <-ended; err != nil {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/patterns"
-	"payonce/internal/platform/postgres"
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/rabbit"
@@ -22,7 +20,7 @@ func (s *stage) feed(events []Event) (done <-chan struct{}) {
 		defer close(fed)
 		for batch := range slices.Chunk(events, 20) {
 			for {
-				err := postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error { return Append(context.Background(), tx, batch...) })
+				err := s.db.InTx(context.Background(), func(tx once.Tx) error { return table.Append(context.Background(), tx, batch...) })
 				if err == nil {
 					break
 				}
@@ -50,7 +48,7 @@ func TestABrokerThatGoesFiveTimesInMidPublishGetsEverythingInOrder(t *testing.T)
 	<-fed
 	s.eventually("2,000 events", func() bool { return s.unpublished() == 0 && len(s.distinct()) == 2000 })
 	s.inOrder()
-	t.Logf("%d copies of 2,000 events, %d of unknown fate", s.copies(), r.Counts().Lost)
+	t.Logf("%d copies of 2,000 events, %d of unknown outcome", s.copies(), r.Counts().Lost)
 }
 
 func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
@@ -58,10 +56,10 @@ func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	s := newStage(t)
 	r := s.relay(nil)
 	s.start(r)
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	s.eventually("the channel is open", func() bool { return s.unpublished() == 0 })
-	s.proxy.Answer(false) // The broker stores it; the relay never hears so.
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.proxy.Answer(false) // The broker stores it; the relay never learns so.
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	s.eventually("the broker has it, the table does not know", func() bool { return s.copies() >= 2 && r.Counts().Lost >= 1 })
 	if s.unpublished() != 1 {
 		t.Error("marked without a confirm")
@@ -93,7 +91,8 @@ func TestADatabaseThatDropsEveryConnectionCostsNothingButTime(t *testing.T) {
 
 func (s *stage) unpublishedIfThere() int {
 	var n int
-	if err := s.db.Get(s.t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE published_at IS NULL`); err != nil {
+	rows, err := s.db.Read(s.t.Context(), `SELECT count(*) FROM outbox_events WHERE published_at IS NULL`)
+	if _, err := once.One(rows, err, &n); err != nil {
 		return -1
 	}
 	return n
@@ -135,23 +134,23 @@ func (p slow) Send(_ context.Context, m rabbit.Message, done func(error)) error 
 func TestOfOneAggregateTheSecondEventLeavesOnlyAfterTheFirstIsConfirmed(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	busy := uuid.New()
-	s.append(thing("thing.happened", busy, 1), thing("thing.happened", busy, 2), thing("thing.happened", uuid.New(), 1))
+	busy := uuid.NewString()
+	s.append(thing("thing.happened", busy, 1), thing("thing.happened", busy, 2), thing("thing.happened", uuid.NewString(), 1))
 	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
 	s.start(s.relay(func(c *Config) { c.Publisher = by }))
 	one, other := <-by.sent, <-by.sent
 	confirmFirst, confirmOther := <-by.done, <-by.done
-	if other.Headers[envelope.HeaderSubject] == busy.String() { // Partitions have no order among each other.
+	if other.Headers[envelope.HeaderSubject] == busy { // Partitions have no order among each other.
 		one, other, confirmFirst, confirmOther = other, one, confirmOther, confirmFirst
 	}
-	if one.Headers[envelope.HeaderSubject] != busy.String() || other.Headers[envelope.HeaderSubject] == busy.String() {
+	if one.Headers[envelope.HeaderSubject] != busy || other.Headers[envelope.HeaderSubject] == busy {
 		t.Fatalf("left: %v and %v", one.Headers, other.Headers)
 	}
 	confirmOther(nil)
 	s.eventually("the other is marked, nothing else has left", func() bool { return s.unpublished() == 2 && len(by.sent) == 0 })
 	confirmFirst(nil)
 	second := <-by.sent
-	if second.Headers[patterns.Format.AggregateVersion] != int64(2) {
+	if second.Headers[format.AggregateVersion] != int64(2) {
 		t.Errorf("left: %v", second.Headers)
 	}
 	(<-by.done)(nil)

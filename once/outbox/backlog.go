@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
-// Backlog is what waits in the outbox, whoever owns it.
+// Backlog is what waits in the outbox, whichever relay owns it.
 type Backlog struct {
 	Unpublished int64         // counted up to [MostCounted]
 	Oldest      time.Duration // the age of the oldest of them; 0 when there is none
@@ -19,11 +19,12 @@ type Backlog struct {
 // number is no news.
 const MostCounted = 100_000
 
-// BacklogGauge looks at the backlog now and then, so that whoever scrapes never
+// BacklogGauge looks at the backlog now and then, so that a scrape never
 // waits for the database. A relay that publishes nothing says so here: its
 // counters merely stand still.
 type BacklogGauge struct {
-	DB    *postgres.DB
+	DB    once.DB
+	Table Table
 	Log   *slog.Logger
 	Every time.Duration // 0 means 2 s
 
@@ -61,24 +62,24 @@ func (g *BacklogGauge) Run(ctx context.Context) error {
 // The oldest is the first of some partition by seq, which the index has ready.
 // Ages are the database's clock minus the database's clock.
 const backlogSQL = `
-SELECT (SELECT count(*) FROM (SELECT FROM outbox_events WHERE published_at IS NULL LIMIT $2) AS counted) AS unpublished,
+SELECT (SELECT count(*) FROM (SELECT FROM {outbox_events} WHERE published_at IS NULL LIMIT @most) AS counted) AS unpublished,
   coalesce((
     SELECT extract(epoch FROM clock_timestamp() - min(first.created_at))
-    FROM generate_series(0, $1 - 1) AS p
+    FROM generate_series(0, @partitions - 1) AS p
     CROSS JOIN LATERAL (
-      SELECT created_at FROM outbox_events WHERE published_at IS NULL AND partition_no = p ORDER BY seq LIMIT 1
+      SELECT created_at FROM {outbox_events} WHERE published_at IS NULL AND partition_no = p ORDER BY seq LIMIT 1
     ) AS first), 0)::float8 AS seconds`
 
 func (g *BacklogGauge) look(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var seen struct {
-		Unpublished int64   `db:"unpublished"`
-		Seconds     float64 `db:"seconds"`
-	}
-	if err := g.DB.Get(ctx, &seen, backlogSQL, partitions, MostCounted); err != nil {
+	var seen Backlog
+	var seconds float64
+	rows, err := g.Table.in(backlogSQL).Read(ctx, g.DB, once.Args{"partitions": partitions, "most": MostCounted})
+	if _, err := once.One(rows, err, &seen.Unpublished, &seconds); err != nil {
 		return err
 	}
-	g.latest.Store(&Backlog{Unpublished: seen.Unpublished, Oldest: time.Duration(seen.Seconds * float64(time.Second))})
+	seen.Oldest = time.Duration(seconds * float64(time.Second))
+	g.latest.Store(&seen)
 	return nil
 }

@@ -28,7 +28,7 @@ func TestTheBacklogIsCountedWithTheAgeOfItsOldestEventWhoeverOwnsIt(t *testing.T
 	if b := look(); b.Unpublished != 3 || b.Oldest < time.Hour || b.Oldest > 2*time.Hour {
 		t.Errorf("three events, one of them an hour old: %+v", b)
 	}
-	s.append(thing("thing.unbound", uuid.New(), 1))
+	s.append(thing("thing.unbound", uuid.NewString(), 1))
 	s.relays(s.relay(nil), func(done Counts) bool { return done.Marked == 3 && done.Returned > 0 })
 	if b := look(); b.Unpublished != 1 || b.Oldest >= time.Hour {
 		t.Errorf("one event that cannot leave: %+v", b)

@@ -3,8 +3,10 @@ package outbox
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/lib/pq"
+	"payonce/once"
 )
 
 // Partitions is how many shares the events are dealt into, so that several
@@ -14,16 +16,8 @@ const Partitions = partitions
 
 const partitions = 16
 
-// Advisory locks live in one database, so relays of different databases do not
-// meet. The numbers spell "payonce" and "payo"; a lock by two numbers and one by
-// a single number never collide. [Config].Realm is added to both.
-const (
-	presenceKey    = 0x7061796f6e6365 // shared: one holder for each living relay
-	partitionClass = 0x7061796f       // with the partition's number: its owner
-)
-
 // fairShare is how many partitions one of so many living relays may own at
-// most: all of them are owned by somebody, and nobody owns two more than he must.
+// most: each of them is owned, and no relay owns two more than it must.
 func fairShare(living int) int {
 	if living < 1 {
 		return partitions
@@ -32,13 +26,13 @@ func fairShare(living int) int {
 }
 
 // The living are the holders of one shared lock. The database forgets a holder
-// and his partitions in the same moment, so neither a table nor a clock can say
+// and its partitions in the same moment, so neither a table nor a clock can say
 // of a relay that it lives while its partitions are free, or the other way
 // round.
 const census = `
 SELECT count(*) FILTER (WHERE objsubid = 1) AS living,
   coalesce(bool_or(objsubid = 1 AND pid = pg_backend_pid()), false) AS here,
-  coalesce(array_agg(objid::bigint) FILTER (WHERE objsubid = 2 AND pid = pg_backend_pid()), '{}') AS mine
+  coalesce(string_agg(objid::text, ' ') FILTER (WHERE objsubid = 2 AND pid = pg_backend_pid()), '') AS mine
 FROM pg_locks
 WHERE locktype = 'advisory' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -46,18 +40,18 @@ WHERE locktype = 'advisory' AND granted
     OR (objsubid = 2 AND classid::bigint = $2))`
 
 // balance brings what this relay owns to its fair share: the surplus is asked
-// back from the engine, what is missing is taken where it is free. Nobody is
-// ever robbed: a partition changes hands when its owner lets go of it or dies.
+// back from the engine, what is missing is taken where it is free. None is
+// taken from its owner: a partition changes hands when its owner lets go of it or dies.
 func (s *session) balance(ctx context.Context) error {
 	var (
 		living int
 		here   bool
-		held   []int64
+		held   string
 	)
-	if err := s.ask(ctx, []any{&living, &here, pq.Array(&held)}, census, int64(presenceKey)+int64(s.realm), partitionClass+s.realm); err != nil {
+	if err := s.ask(ctx, []any{&living, &here, &held}, census, s.names.Presence, int64(s.names.Partitions)); err != nil {
 		return err
 	}
-	if !here || !s.agrees(held) {
+	if !here || !s.agrees(numbers(held)) {
 		return errPlaceGone
 	}
 	if s.waited > int(s.patience/s.look()) && slices.Contains(s.giving[:], true) {
@@ -79,7 +73,7 @@ func (s *session) balance(ctx context.Context) error {
 }
 
 // agrees says whether the database knows the same of us as we do.
-func (s *session) agrees(held []int64) bool {
+func (s *session) agrees(held []int) bool {
 	var known [partitions]bool
 	for _, p := range held {
 		if p < 0 || p >= partitions {
@@ -88,6 +82,18 @@ func (s *session) agrees(held []int64) bool {
 		known[p] = true
 	}
 	return known == s.mine
+}
+
+// numbers reads what string_agg wrote.
+func numbers(text string) (list []int) {
+	for word := range strings.FieldsSeq(text) {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			n = -1 // no partition
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // giveBack asks the engine to let go of n partitions. Until it has, which is
@@ -109,24 +115,25 @@ func (s *session) giveBack(n int) {
 
 // The LIMIT stops the scan, and with it the taking of locks.
 const takePartitions = `
-SELECT coalesce(array_agg(p), '{}')
-FROM (SELECT p FROM unnest($2::int[]) AS p WHERE pg_try_advisory_lock($1::int, p) LIMIT $3) AS taken`
+SELECT coalesce(string_agg(p::text, ' '), '')
+FROM (SELECT p FROM unnest(CAST($2 AS int[])) AS p WHERE pg_try_advisory_lock($1::int, p) LIMIT $3) AS taken`
 
 func (s *session) takeFree(ctx context.Context, n int) error {
-	var wanted, taken []int64
+	var wanted []int
+	var taken string
 	for p := range s.mine {
 		if !s.mine[p] {
-			wanted = append(wanted, int64(p))
+			wanted = append(wanted, p)
 		}
 	}
-	if err := s.ask(ctx, []any{pq.Array(&taken)}, takePartitions, partitionClass+s.realm, pq.Array(wanted), n); err != nil {
+	if err := s.ask(ctx, []any{&taken}, takePartitions, s.names.Partitions, once.Array(wanted), n); err != nil {
 		return err
 	}
-	for _, p := range taken {
+	for _, p := range numbers(taken) {
 		s.mine[p] = true
-		s.assignment.orders <- order{partition: int(p), take: true}
+		s.assignment.orders <- order{partition: p, take: true}
 	}
-	if len(taken) > 0 {
+	if taken != "" {
 		s.log.Info("this relay owns more partitions now", "taken", taken)
 	}
 	return nil
@@ -135,7 +142,7 @@ func (s *session) takeFree(ctx context.Context, n int) error {
 // release unlocks a partition that the engine has let go of.
 func (s *session) release(ctx context.Context, p int) error {
 	var held bool
-	if err := s.ask(ctx, []any{&held}, `SELECT pg_advisory_unlock($1::int, $2::int)`, partitionClass+s.realm, p); err != nil {
+	if err := s.ask(ctx, []any{&held}, `SELECT pg_advisory_unlock($1::int, $2::int)`, s.names.Partitions, p); err != nil {
 		return err
 	}
 	if !held {

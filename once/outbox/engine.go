@@ -22,12 +22,12 @@ type engine struct {
 	assignment *assignment
 
 	fetched  chan page
-	fates    chan fate
+	outcomes chan outcome
 	toMark   chan row
 	marked   chan []row
 	toClerk  chan note
-	failing  map[string]bool // routes with an open alert
-	heardOf  chan map[string]bool
+	failing  map[string]bool // routes with an open trouble
+	learnt   chan map[string]bool
 	polls    int
 	fetching bool
 	more     []int // partitions of which a fetch from the hint is due
@@ -46,15 +46,15 @@ type page struct {
 	err       error
 }
 
-type fate struct {
+type outcome struct {
 	row row
 	err error
 }
 
-// lookAtAlerts is after how many polls the open alerts are read again: another
+// lookAtTroubles is after how many polls the open troubles are read again: another
 // relay may have raised some, and a person may have ended one by taking back what
 // it was about. With a poll every 200 ms it is 10 s.
-const lookAtAlerts = 50
+const lookAtTroubles = 50
 
 // memory is how many rows may be under way, in batches: while one is being read
 // and one is being sent, the others wait for confirms and slow commits of marks.
@@ -64,25 +64,25 @@ func newEngine(r *Relay, d *assignment) *engine {
 	capacity := memory*r.cfg.Batch + 1
 	return &engine{
 		Relay: r, lanes: newLanes(), assignment: d,
-		fetched: make(chan page, 1), fates: make(chan fate, capacity), toMark: make(chan row, capacity),
+		fetched: make(chan page, 1), outcomes: make(chan outcome, capacity), toMark: make(chan row, capacity),
 		marked: make(chan []row, capacity), toClerk: make(chan note, 64),
-		heardOf: make(chan map[string]bool, 1),
+		learnt: make(chan map[string]bool, 1),
 	}
 }
 
 // run works until ctx ends. Then no further event is sent; what the broker still
 // confirms in time is marked.
 func (e *engine) run(ctx context.Context) {
-	// Marks outlive the tenure: what the broker has confirmed is true whoever
-	// owns the relay by then.
+	// Marks outlive the tenure: what the broker has confirmed is true whichever
+	// relay owns the partition by then.
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var others sync.WaitGroup
 	others.Go(func() { e.markLoop(grace) })
 	others.Go(func() { e.clerkLoop(grace) })
 	e.failing = map[string]bool{}
-	if e.look(ctx); len(e.heardOf) > 0 {
-		e.failing = <-e.heardOf
+	if e.look(ctx); len(e.learnt) > 0 {
+		e.failing = <-e.learnt
 	}
 
 	poll := time.NewTicker(e.cfg.Poll)
@@ -109,7 +109,7 @@ func (e *engine) wait(ctx context.Context, poll <-chan time.Time) {
 	case <-ctx.Done():
 	case p := <-e.fetched:
 		e.take(p)
-	case f := <-e.fates:
+	case f := <-e.outcomes:
 		e.settle(ctx, f)
 	case rows := <-e.marked:
 		e.lanes.marked(rows)
@@ -118,9 +118,9 @@ func (e *engine) wait(ctx context.Context, poll <-chan time.Time) {
 		e.obey(o)
 	case <-e.wake:
 		e.more = with(e.more, e.lanes.mine(e.turn)...)
-	case e.failing = <-e.heardOf:
+	case e.failing = <-e.learnt:
 	case <-poll:
-		if e.polls++; e.polls%lookAtAlerts == 0 {
+		if e.polls++; e.polls%lookAtTroubles == 0 {
 			e.note(note{look: true})
 		}
 		e.scan = with(e.scan, e.lanes.mine(e.turn)...)
@@ -179,7 +179,7 @@ func (e *engine) startFetch(ctx context.Context) {
 	}
 	e.fetching = true
 	go func() {
-		rows, err := fetch(ctx, e.cfg.DB, q)
+		rows, err := e.cfg.Table.fetch(ctx, e.cfg.DB, q)
 		e.fetched <- page{asked: q.partitions, rows: rows, fromStart: fromStart, full: len(rows) == e.cfg.Batch, err: err}
 	}()
 }
@@ -187,7 +187,7 @@ func (e *engine) startFetch(ctx context.Context) {
 func (e *engine) take(p page) {
 	e.fetching = false
 	if p.err == nil {
-		p.err = point("relay.after_fetch", p.rows...)
+		p.err = e.point("after_fetch", p.rows...)
 	}
 	if p.err != nil {
 		e.cfg.Log.Warn("the outbox cannot be read", "error", p.err)
@@ -217,7 +217,7 @@ func (e *engine) take(p page) {
 const publishBurst = 64
 
 // publish sends what may leave, and says whether more is waiting. Everything
-// under way fits into the fates' channel, so done never blocks.
+// under way fits into the outcomes' channel, so done never blocks.
 func (e *engine) publish(ctx context.Context) (more bool) {
 	for range publishBurst {
 		e.absorb(ctx)
@@ -228,12 +228,12 @@ func (e *engine) publish(ctx context.Context) (more bool) {
 		if !ok {
 			return false
 		}
-		err := e.cfg.Publisher.Send(ctx, r.message(e.cfg.Source), func(err error) { e.fates <- fate{r, err} })
+		err := e.cfg.Publisher.Send(ctx, r.message(&e.cfg), func(err error) { e.outcomes <- outcome{r, err} })
 		if err != nil {
-			e.fates <- fate{r, errors.Join(rabbit.ErrUnconfirmed, err)}
+			e.outcomes <- outcome{r, errors.Join(rabbit.ErrUnconfirmed, err)}
 			return false
 		}
-		sent(r)
+		_ = e.point("after_publish", r) // nothing follows that could fail in its place
 	}
 	return true
 }

@@ -8,9 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/envelope"
 )
 
@@ -36,14 +35,11 @@ func (p plan) walk(see func(plan)) {
 // explain runs the relay's own query and returns its plan.
 func (s *stage) explain(q request) plan {
 	s.t.Helper()
-	asked := make([]int64, len(q.partitions))
-	for i, p := range q.partitions {
-		asked[i] = int64(p)
-	}
 	var text []byte
-	err := s.db.Get(s.t.Context(), &text, `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) `+fetchRows,
-		pq.Array(asked), pq.Array(q.after), q.limit, pq.Array(q.seqs), pq.Array([]string{}))
-	if err != nil {
+	rows, err := table.in(`EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) `+fetchRows).Read(s.t.Context(), s.db, once.Args{
+		"partitions": once.Array(q.partitions), "after": once.Array(q.after), "most": q.limit, "seqs": once.Array(q.seqs), "held": once.Array([]string{}),
+	})
+	if _, err := once.One(rows, err, &text); err != nil {
 		s.t.Fatal(err)
 	}
 	var top []struct{ Plan plan }
@@ -99,9 +95,10 @@ func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkO
 	s := newStage(t)
 	began, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- postgres.InTx(context.Background(), s.pool(), func(tx postgres.Tx) error {
+		done <- s.pool().InTx(context.Background(), func(tx once.Tx) error {
 			var id string // Having one is enough to be old.
-			err := tx.Get(context.Background(), &id, `SELECT pg_current_xact_id()::text`)
+			rows, err := tx.Query(context.Background(), `SELECT pg_current_xact_id()::text`)
+			_, err = once.One(rows, err, &id)
 			close(began)
 			<-finish
 			return err
@@ -118,10 +115,10 @@ func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkO
 	if c := s.relays(s.relay(nil), all(3000)); c.Marked != 3000 {
 		t.Fatalf("%+v", c)
 	}
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	after := s.hints()
 	for p := range after {
-		after[p]-- // The new row lies behind nobody's hint.
+		after[p]-- // The new row lies behind no hint.
 	}
 	scan := s.explain(request{partitions: every(), after: make([]int64, partitions), limit: 500, seqs: []int64{}})
 	hint := s.explain(request{partitions: every(), after: after, limit: 500, seqs: []int64{}})
@@ -145,7 +142,7 @@ func TestOneSlowOrFailedAggregateHoldsBackItselfOnlyEvenWithinItsPartition(t *te
 	s.append(events...)
 	s.start(s.relay(nil))
 	s.eventually("the other forty", func() bool { return len(s.distinct()) == 40 && s.unpublished() == 41 })
-	if slices.ContainsFunc(s.distinct(), func(e envelope.Envelope) bool { return e.AggregateID == bad.String() }) {
+	if slices.ContainsFunc(s.distinct(), func(e envelope.Envelope) bool { return e.AggregateID == bad }) {
 		t.Error("an event overtook the failed one of its aggregate")
 	}
 	s.inOrder()
@@ -159,13 +156,13 @@ func TestAListenerWhoseConnectionBreaksLooksForWhatItMissedWhileNobodyPolls(t *t
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		postgres.Listen(ctx, s.dsn, channel, s.relay(nil).cfg.Log, func() { woken <- struct{}{} })
+		s.pool().Listen(ctx, names.Channel, func() { woken <- struct{}{} }, nil)
 	}()
 	<-woken // It listens, and looks at what came before.
 	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)
 	// Whatever was committed and notified while it was away is gone with the
-	// connection; nobody says it again. The look after the reconnect finds it.
-	s.eventually("a wake-up that nobody sent", func() bool { return len(woken) > 0 })
+	// connection, and is not said again. The look after the reconnect finds it.
+	s.eventually("a wake-up that was not sent", func() bool { return len(woken) > 0 })
 	cancel()
 	<-ended
 }
@@ -173,10 +170,7 @@ func TestAListenerWhoseConnectionBreaksLooksForWhatItMissedWhileNobodyPolls(t *t
 func TestAHundredWakeUpsWhileOneIsOnItsWayBecomeOne(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	waker, err := NewWaker(t.Context(), postgres.Config{DSN: s.dsn}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	waker := NewWaker(s.pool(), names.Channel, nil)
 	for range 100 { // Nothing sends yet: they can only wait.
 		waker.Wake()
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/postgres"
 	oncepq "payonce/once/pq"
 	"payonce/once/rabbit"
 )
@@ -34,9 +33,9 @@ func (s *stage) eventuallyShared(want []int, relays ...*Relay) {
 }
 
 // inPartition returns an id whose events are in the partition.
-func inPartition(p int) uuid.UUID {
+func inPartition(p int) string {
 	for {
-		if id := uuid.New(); (Event{AggregateID: id}).partition() == p {
+		if id := uuid.NewString(); (Event{AggregateID: id}).partition() == p {
 			return id
 		}
 	}
@@ -47,7 +46,7 @@ func TestOfSixteenPartitionsEachOfTheLivingOwnsItsFairShareAtMost(t *testing.T) 
 	for living := 1; living <= 20; living++ {
 		share := fairShare(living)
 		if share*living < partitions {
-			t.Errorf("%d relays with %d each leave partitions to nobody", living, share)
+			t.Errorf("%d relays with %d each leave partitions without an owner", living, share)
 		}
 		if (share-1)*living >= partitions {
 			t.Errorf("%d relays could own fewer than %d each", living, share)
@@ -103,16 +102,15 @@ func TestMoreRelaysThanPartitionsLeaveTheRestStandingBy(t *testing.T) {
 	s := newStage(t)
 	const many = partitions + 2
 	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
-	db := s.pool()
 	var relays []*Relay
 	for range many {
-		r := s.relay(func(c *Config) { c.DB, c.Publisher = db, by })
+		r := s.relay(func(c *Config) { c.Publisher = by })
 		relays = append(relays, r)
 		s.start(r)
 	}
 	want := append([]int{0, 0}, slices.Repeat([]int{1}, partitions)...)
 	s.eventuallyShared(want, relays...)
-	if n := s.count(`SELECT count(*) `+partitionLocks, partitionClass); n != partitions {
+	if n := s.count(`SELECT count(*) `+partitionLocks, names.Partitions); n != partitions {
 		t.Errorf("%d of 16 partitions are owned", n)
 	}
 }
@@ -127,11 +125,11 @@ func TestAPartitionIsNeverOwnedTwiceWhileSessionsDieAndRelaysComeAndGo(t *testin
 	fed := s.feed(story("thing.happened", 50, 20))
 	for range 4 {
 		s.eventually("every partition is owned", func() bool {
-			return s.count(`SELECT count(*) `+partitionLocks, partitionClass) == partitions
+			return s.count(`SELECT count(*) `+partitionLocks, names.Partitions) == partitions
 		})
-		// What a failover or an administrator does to somebody's session.
-		s.exec(`SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid `+partitionLocks+` LIMIT 1) AS victim`, partitionClass)
-		if n := s.count(`SELECT count(*) - count(DISTINCT objid) `+partitionLocks, partitionClass); n != 0 {
+		// What a failover or an administrator does to a session.
+		s.exec(`SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid `+partitionLocks+` LIMIT 1) AS victim`, names.Partitions)
+		if n := s.count(`SELECT count(*) - count(DISTINCT objid) `+partitionLocks, names.Partitions); n != 0 {
 			t.Errorf("%d partitions have two owners", n)
 		}
 	}
@@ -153,7 +151,7 @@ func TestAStoppedRelayIsReplacedBecauseTheServerEndsItsIdleSession(t *testing.T)
 	t.Parallel()
 	s := newStage(t)
 	// A relay that takes everything and then, stopped, never says a word again.
-	asleep := owner{cfg: postgres.Config{DSN: s.dsn}, beat: 250 * time.Millisecond, patience: time.Second, log: s.relay(nil).cfg.Log}
+	asleep := owner{db: s.pool(), names: names, beat: 250 * time.Millisecond, patience: time.Second, log: s.relay(nil).cfg.Log}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	took, slept := make(chan *session, 1), make(chan error, 1)
@@ -168,7 +166,7 @@ func TestAStoppedRelayIsReplacedBecauseTheServerEndsItsIdleSession(t *testing.T)
 	sleeper := <-took
 	r := s.relay(nil)
 	s.start(r)
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	s.eventually("another relay owns everything and publishes", func() bool { return r.Partitions() == partitions && s.unpublished() == 0 })
 	// When it wakes up it sends nothing: its lease was shorter than its session.
 	if sleeper.assignment.lease.holds() {
@@ -181,7 +179,7 @@ func TestAStoppedRelayIsReplacedBecauseTheServerEndsItsIdleSession(t *testing.T)
 func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
 	r := s.relay(func(c *Config) { c.Publisher = by })
 	d := newAssignment(newLease(time.Hour))
@@ -193,7 +191,7 @@ func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *tes
 	ended := make(chan struct{})
 	go func() { defer close(ended); newEngine(r, d).run(ctx) }()
 	s.eventually("it has read the event", func() bool { return r.Counts().Fetched == 1 })
-	s.append(thing("thing.happened", uuid.New(), 1)) // When it takes the second, it has had its chance to send the first.
+	s.append(thing("thing.happened", uuid.NewString(), 1)) // When it takes the second, it has had its chance to send the first.
 	s.eventually("it has read the second too", func() bool { return r.Counts().Fetched == 2 })
 	if n := len(by.sent); n != 0 {
 		t.Errorf("%d events left without a lease", n)
@@ -211,7 +209,7 @@ func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *tes
 func TestAnEngineThatDoesNotLetGoOfAPartitionLosesTheSession(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	stuck := owner{cfg: postgres.Config{DSN: s.dsn}, beat: time.Second, patience: 500 * time.Millisecond, log: s.relay(nil).cfg.Log}
+	stuck := owner{db: s.pool(), names: names, beat: time.Second, patience: 500 * time.Millisecond, log: s.relay(nil).cfg.Log}
 	got := make(chan error, 1)
 	full := make(chan struct{})
 	go func() {
@@ -240,11 +238,11 @@ func TestARelayFromBeforePartitionsAndOneFromAfterNeverPublishSideBySide(t *test
 	var mine bool
 	old := lockAlone(t, s.dsn, &mine)
 	if !mine {
-		t.Fatal("nobody is there, yet the old relay does not get its lock")
+		t.Fatal("none is there, yet the old relay does not get its lock")
 	}
 	r := s.relay(nil)
 	s.start(r)
-	s.append(thing("thing.happened", uuid.New(), 1))
+	s.append(thing("thing.happened", uuid.NewString(), 1))
 	s.eventually("the new one asks for its place", func() bool {
 		return s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE '%pg_try_advisory_lock_shared%' AND pid <> pg_backend_pid()`) > 0
 	})
@@ -261,32 +259,33 @@ func TestARelayFromBeforePartitionsAndOneFromAfterNeverPublishSideBySide(t *test
 // lockAlone asks for the lock as a relay did that owned everything.
 func lockAlone(t *testing.T, dsn string, mine *bool) *sql.DB {
 	t.Helper()
-	connector, err := oncepq.Connector(postgres.Config{DSN: dsn})
+	connector, err := oncepq.Connector(oncepq.Config{DSN: dsn})
 	if err != nil {
 		t.Fatal(err)
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.QueryRowContext(t.Context(), `SELECT pg_try_advisory_lock($1)`, int64(presenceKey)).Scan(mine); err != nil {
+	if err := db.QueryRowContext(t.Context(), `SELECT pg_try_advisory_lock($1)`, names.Presence).Scan(mine); err != nil {
 		t.Fatal(err)
 	}
 	return db
 }
 
-func TestRelaysOfTwoRealmsDoNotCountEachOther(t *testing.T) {
+func TestRelaysOfTwoNamesDoNotCountEachOther(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	a, b := s.relay(nil), s.relay(nil)
-	other := s.relay(func(c *Config) { c.Realm = 1 })
+	others := NamesOf("parcels")
+	other := s.relay(func(c *Config) { c.Names = others })
 	s.start(a)
 	s.start(other)
 	s.start(b)
 	s.eventuallyShared([]int{8, 8}, a, b)
 	s.eventuallyShared([]int{16}, other)
-	for realm := range 2 {
-		if n := s.count(`SELECT count(*) `+partitionLocks, partitionClass+realm); n != partitions {
-			t.Errorf("%d of 16 partitions of realm %d are owned", n, realm)
+	for _, class := range []int32{names.Partitions, others.Partitions} {
+		if n := s.count(`SELECT count(*) `+partitionLocks, class); n != partitions {
+			t.Errorf("%d of 16 partitions of class %d are owned", n, class)
 		}
 	}
 }

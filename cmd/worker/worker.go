@@ -12,7 +12,6 @@ import (
 	"payonce/internal/edge/reconciliation"
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/config"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/patterns"
@@ -29,6 +28,7 @@ import (
 	"payonce/once/inbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // worker is every part of the process, wired.
@@ -167,8 +167,8 @@ func (w *worker) refunder() refund.Gateway {
 // answer came, and what ends a person's pending decisions.
 func (w *worker) wireSaga(context.Context) error {
 	w.story = refund.Story(w.schedule.Whole(), checkout.Refunds{}).WithLook(refund.StepRefund, w.refunder().Look)
-	w.timer = saga.Timer{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
-	w.decisions = saga.Decisions{Definition: w.story, DB: w.db, Wake: w.waker.Wake, Log: w.log}
+	w.timer = saga.Timer{Definition: w.story, DB: w.db.Once(), Wake: w.waker.Wake, Log: w.log}
+	w.decisions = saga.Decisions{Definition: w.story, DB: w.db.Once(), Wake: w.waker.Wake, Log: w.log}
 	return w.story.Check()
 }
 
@@ -189,7 +189,7 @@ func (w *worker) wireConsumers(context.Context) error {
 		{Consumer: ledger.Name, Handler: of(ledger.Consumer{}.Handle)},
 		{Consumer: tickets.Name, Handler: of(tickets.Consumer{}.Handle)},
 		{Consumer: email.Name, Handler: of(email.Consumer{PublicURL: w.cfg.PublicURL}.Handle)},
-		{Consumer: event.ConsumerSaga, Handler: of(director.Handle)},
+		{Consumer: event.ConsumerSaga, Handler: director.Handle},
 		// What the provider tells is applied, what it is asked is asked: one queue.
 		{Consumer: event.ConsumerProvider, Handler: of(providerMessages(charges.Handle, refunds.Handle)), Around: w.refunder().Around(), Calls: asking, BatchMax: asking, Prefetch: 2 * asking},
 		{Consumer: checkout.RefundsName, Handler: of(checkout.Refunds{}.Handle)},

@@ -12,18 +12,17 @@
 // may import the floors below, and never one above:
 //
 //	cmd                wiring; no package imports it
-//	internal/edge      3  where the world comes in; its packages know each other,
+//	internal/edge      2  where the world comes in; its packages know each other,
 //	                      outside of it only cmd and the laboratory do
-//	internal/shop      2  the business; siblings meet only in money, event, provider
-//	internal/pattern   1  the patterns; know no business word
+//	internal/shop      1  the business; siblings meet only in money, event, provider
 //	internal/platform  0  the frame; imports none of the others
 //	migrations api web    embedded files, beside floor 0
 //
 //	internal/lab       the teaching side: imports every floor, no floor imports it
 //	docs deploy        tests about texts and manifests; nothing but _test.go
 //	bench              measures the house against what is written by hand
-//	once               the patterns, for any program: stands on nothing here, and its
-//	                   core on the standard library alone
+//	once               the patterns, for any program: know no business word, stand on
+//	                   nothing here, and their core on the standard library alone
 //
 // They stand in several modules, whose one list is scripts/modules: the rules see
 // each, and refuse a go.mod that is not on it.
@@ -36,7 +35,7 @@
 // bounds what a client can hold), for the starting of processes (internal/lab/program
 // and internal/lab/devstack, with such a list too), for transactions (opened by the adapters
 // of once only), for test helpers (never in a binary), and for the words of the business
-// inside pattern/.
+// inside once.
 //
 // # How it looks
 //

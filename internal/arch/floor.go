@@ -11,7 +11,6 @@ type floor string
 const (
 	nowhere  floor = ""
 	platform floor = "platform"
-	pattern  floor = "pattern"
 	shop     floor = "shop"
 	edge     floor = "edge"
 	command  floor = "cmd"
@@ -24,7 +23,7 @@ const (
 )
 
 // below lists what each floor may import. Its own name among them means that
-// packages of that floor may import each other; shop and pattern narrow that
+// packages of that floor may import each other; shop and once narrow that
 // further, see siblings.
 var below = map[floor][]floor{
 	nowhere:  {},
@@ -32,13 +31,12 @@ var below = map[floor][]floor{
 	judge:    {},
 	library:  {library},
 	platform: {library, beside, platform},
-	pattern:  {library, beside, platform, pattern},
-	shop:     {library, beside, platform, pattern, shop},
-	edge:     {library, beside, platform, pattern, shop, edge},
-	command:  {library, beside, platform, pattern, shop, edge},
-	lab:      {library, beside, judge, platform, pattern, shop, edge, lab},
+	shop:     {library, beside, platform, shop},
+	edge:     {library, beside, platform, shop, edge},
+	command:  {library, beside, platform, shop, edge},
+	lab:      {library, beside, judge, platform, shop, edge, lab},
 	texts:    {library, beside, judge, platform},
-	measure:  {library, beside, platform, pattern, shop, edge, lab},
+	measure:  {library, beside, platform, shop, edge, lab},
 }
 
 // floorOf says where a folder stands. The folder is the rule: nothing but its
@@ -59,7 +57,7 @@ func floorOf(dir string) floor {
 		return command
 	case parts[0] == "internal" && len(parts) > 2:
 		named := floor(parts[1])
-		if slices.Contains([]floor{platform, pattern, shop, edge, lab}, named) {
+		if slices.Contains([]floor{platform, shop, edge, lab}, named) {
 			return named
 		}
 	}
@@ -94,13 +92,10 @@ func isOnceAdapter(dir string) bool {
 // the tables, where trouble is written, and what tests need.
 var notPatterns = []string{"rabbit", "envelope", "schema", "trouble", "oncetest"}
 
-// patternOf returns the folder of the pattern that dir belongs to, in the house or in
-// once.
+// patternOf returns the folder of the pattern that dir belongs to.
 func patternOf(dir string) (folder string, ok bool) {
-	switch unit := unitOf(dir); {
-	case floorOf(dir) == pattern:
-		return "internal/pattern/" + unit, true
-	case floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && !slices.Contains(notPatterns, unit):
+	unit := unitOf(dir)
+	if floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && !slices.Contains(notPatterns, unit) {
 		return string(library) + "/" + unit, true
 	}
 	return "", false
@@ -129,8 +124,6 @@ func siblings(where floor, from, to string) bool {
 		return true
 	case where == shop:
 		return slices.Contains(contracts, b)
-	case where == pattern:
-		return slices.Contains(friends[a], b)
 	case where == library:
 		_, fromPattern := patternOf(from)
 		_, toPattern := patternOf(to)

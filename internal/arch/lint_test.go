@@ -56,7 +56,10 @@ func TestTheLinterRefusesEverySiblingThatTheHouseRefuses(t *testing.T) {
 	}
 	units := map[string]floor{}
 	for _, file := range tree.goFiles() {
-		if where := floorOf(file.Dir()); where == pattern || where == shop {
+		if folder, ok := patternOf(file.Dir()); ok {
+			units[folder] = library
+		}
+		if where := floorOf(file.Dir()); where == shop {
 			units["internal/"+string(where)+"/"+unitOf(file.Dir())] = where
 		}
 	}

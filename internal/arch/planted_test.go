@@ -37,10 +37,10 @@ var planted = []struct {
 	{"a transaction that once opens beside its adapters", "transaction",
 		"once/schema/planted.go", "package schema\n\nfunc open(db interface{ Begin() error }) { _ = db.Begin() }\n"},
 
-	{"an import from pattern to shop", "floor",
-		"internal/pattern/saga/planted.go", importing("saga", "payonce/internal/shop/checkout")},
-	{"an import from platform to pattern", "floor",
-		"internal/platform/postgres/planted.go", importing("postgres", "payonce/internal/pattern/saga")},
+	{"an import from a pattern to shop", "floor",
+		"once/saga/planted.go", importing("saga", "payonce/internal/shop/checkout")},
+	{"an import from platform to shop", "floor",
+		"internal/platform/postgres/planted.go", importing("postgres", "payonce/internal/shop/checkout")},
 	{"an import from shop to edge", "floor",
 		"internal/shop/checkout/planted.go", importing("checkout", "payonce/internal/edge/httpapi")},
 	{"an import from shop to edge in a test", "floor",
@@ -178,16 +178,16 @@ var planted = []struct {
 	{"ticket in a test of pattern", "vocabulary",
 		"once/inbox/planted_test.go", "package inbox_test\n\nvar tickets int\n"},
 	{"ledger in a table of pattern", "vocabulary",
-		"internal/pattern/saga/planted.sql", "CREATE TABLE ledger_rows (id bigint);\n"},
+		"once/schema/planted.sql", "CREATE TABLE ledger_rows (id bigint);\n"},
 
 	{"a pattern without its parts", "pattern-folder",
-		"internal/pattern/lease/planted.go", "package lease\n"},
+		"once/lease/planted.go", "package lease\n"},
 
 	{"a pattern that writes a table it does not bring", "pattern-table",
 		"once/outbox/planted.go", "package outbox\n\nconst steal = `UPDATE orders SET status = 'paid' WHERE id = $1`\n"},
 
 	{"a table brought along that differs from the migrated one", "pattern-schema",
-		"internal/pattern/saga/planted.sql", "CREATE TABLE consumer_inbox (\n  consumer text,\n  event_id text\n);\n"},
+		"once/schema/planted.sql", "CREATE TABLE consumer_inbox (\n  consumer text,\n  event_id text\n);\n"},
 }
 
 func TestEveryPlantedViolationTurnsItsRuleRed(t *testing.T) {
@@ -201,7 +201,7 @@ func TestEveryPlantedViolationTurnsItsRuleRed(t *testing.T) {
 			}
 			found := arch.Check(tree, plant.rule)
 			if plant.rule == "pattern-folder" {
-				if !violates(found, plant.rule, "internal/pattern/lease/doc.go") {
+				if !violates(found, plant.rule, "once/lease/doc.go") {
 					t.Errorf("the rule %q stays green", plant.rule)
 				}
 				return
@@ -228,7 +228,7 @@ var allowed = []struct {
 	name, path, src string
 }{
 	{"the shop over patterns and platform", "internal/shop/checkout/planted.go",
-		importing("checkout", "payonce/internal/pattern/saga", "payonce/internal/platform/postgres")},
+		importing("checkout", "payonce/once/saga", "payonce/internal/platform/postgres")},
 	{"a contract between siblings", "internal/shop/ledger/planted.go",
 		importing("ledger", "payonce/internal/shop/money", "payonce/internal/shop/event")},
 	{"inbox standing on retry", "once/inbox/planted.go",

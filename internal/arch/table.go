@@ -16,21 +16,20 @@ var (
 // onceSchema is where the tables of the patterns in once are.
 const onceSchema = "once/schema"
 
-// checkPatternTables asks that a table a pattern writes is one it brings
-// along in its schema.sql: whoever copies the folder gets the table too, and
-// nobody writes into somebody else's.
+// checkPatternTables asks that a table a pattern writes is one that once/schema makes: a
+// program that takes the pattern gets the table too.
 func checkPatternTables(tree Tree) []Violation {
 	var found []Violation
-	for folder, files := range patterns(tree) {
-		owned := map[string]bool{}
-		for name, schema := range tree {
-			if name != folder+"/schema.sql" && !(under(folder, string(library)) && under(name, onceSchema)) {
-				continue
-			}
-			for _, match := range created.FindAllStringSubmatch(schema.Src, -1) {
-				owned[match[1]] = true
-			}
+	owned := map[string]bool{}
+	for name, schema := range tree {
+		if !under(name, onceSchema) {
+			continue
 		}
+		for _, match := range created.FindAllStringSubmatch(schema.Src, -1) {
+			owned[match[1]] = true
+		}
+	}
+	for _, files := range patterns(tree) {
 		for _, file := range files {
 			if file.IsTest() || file.IsSuite() {
 				continue
@@ -38,7 +37,7 @@ func checkPatternTables(tree Tree) []Violation {
 			for _, table := range writes(file) {
 				if !owned[table] {
 					found = append(found, Violation{Path: file.Path,
-						Detail: fmt.Sprintf("writes %s, which %s/schema.sql does not create", table, folder)})
+						Detail: fmt.Sprintf("writes %s, which no file of %s creates", table, onceSchema)})
 				}
 			}
 		}
@@ -80,7 +79,7 @@ func columns(src string, into map[string]string) {
 	}
 }
 
-// checkPatternSchemas holds each pattern's schema.sql against the migrations:
+// checkPatternSchemas holds the tables of once/schema against the migrations:
 // the shop's tables may add constraints and comments, but who copies the
 // pattern gets every column that the shop was tested with.
 func checkPatternSchemas(tree Tree) []Violation {
@@ -92,7 +91,7 @@ func checkPatternSchemas(tree Tree) []Violation {
 	}
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
-		if file := tree[name]; file.AST == nil && floorOf(file.Dir()) == pattern || file.AST == nil && under(name, onceSchema) {
+		if file := tree[name]; file.AST == nil && under(name, onceSchema) {
 			found = append(found, differences(file, migrated)...)
 		}
 	}
@@ -122,9 +121,7 @@ var notTheShops = []string{"troubles", "consumer_inbox_any"}
 func differences(schema *File, migrated map[string]string) []Violation {
 	brought := map[string]string{}
 	columns(schema.Src, brought)
-	if under(schema.Path, onceSchema) {
-		brought = asTheShopHasIt(brought, migrated)
-	}
+	brought = asTheShopHasIt(brought, migrated)
 	tables := map[string]bool{}
 	var found []Violation
 	for _, name := range slices.Sorted(maps.Keys(brought)) {

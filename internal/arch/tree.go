@@ -181,5 +181,5 @@ func foreign(dir string) bool {
 
 func readable(name string) bool {
 	return strings.HasSuffix(name, ".go") || path.Base(name) == "go.mod" || name == moduleList ||
-		strings.HasSuffix(name, ".sql") && (strings.HasPrefix(name, "internal/pattern/") || strings.HasPrefix(name, onceSchema+"/") || strings.HasPrefix(name, "migrations/"))
+		strings.HasSuffix(name, ".sql") && (strings.HasPrefix(name, onceSchema+"/") || strings.HasPrefix(name, "migrations/"))
 }

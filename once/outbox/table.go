@@ -1,9 +1,7 @@
 package outbox
 
 import (
-	"regexp"
-	"strings"
-	"sync"
+	"cmp"
 
 	"payonce/once"
 )
@@ -18,39 +16,10 @@ type Table struct {
 	ID string
 }
 
-var (
-	word = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
-	// statements holds what [Table.in] has read; texts are constants, so they are few.
-	statements sync.Map
-)
+func (t Table) in(text string) once.Statement { return once.Written(t.Schema, text, t.names()...) }
 
-type ofTable struct {
-	table Table
-	text  string
-}
+func (t Table) written(text string) string { return once.Text(t.Schema, text, t.names()...) }
 
-func (t Table) in(text string) once.Statement {
-	key := ofTable{t, text}
-	if known, ok := statements.Load(key); ok {
-		statement, _ := known.(once.Statement)
-		return statement
-	}
-	statement := once.Named(t.written(text))
-	statements.Store(key, statement)
-	return statement
-}
-
-// written is the text with the names of this table.
-func (t Table) written(text string) string {
-	scope, id := t.Scope, t.ID
-	if scope == "" {
-		scope = "scope"
-	}
-	if id == "" {
-		id = "text"
-	}
-	if !word.MatchString(scope) || !word.MatchString(id) {
-		panic("outbox: " + scope + " or " + id + " is no name of a column or a type")
-	}
-	return t.Schema.In(strings.NewReplacer("<scope>", scope, "<id>", id).Replace(text))
+func (t Table) names() []string {
+	return []string{"<scope>", cmp.Or(t.Scope, "scope"), "<id>", cmp.Or(t.ID, "text")}
 }

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"payonce/once"
@@ -17,11 +18,13 @@ type Waker struct {
 	asked  chan struct{}
 }
 
+var possible = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
 // NewWaker makes the waker of a channel; see [Names]. It has a session of its own: NOTIFY
 // takes a lock across the commit that is one for the whole database (5,100 commits a
 // second became 1,600), so it never stands in a business transaction. log may be nil.
 func NewWaker(db once.DB, channel string, log *slog.Logger) *Waker {
-	if !word.MatchString(channel) {
+	if !possible.MatchString(channel) {
 		panic("outbox: " + channel + " is no name of a channel")
 	}
 	if log == nil {

@@ -1,8 +1,7 @@
 package retry
 
 import (
-	"regexp"
-	"strings"
+	"cmp"
 
 	"payonce/once"
 	"payonce/once/envelope"
@@ -16,17 +15,8 @@ type Table struct {
 	Scope string
 }
 
-var column = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
-
-func (t Table) in(statement string) once.Statement {
-	scope := t.Scope
-	if scope == "" {
-		scope = "scope"
-	}
-	if !column.MatchString(scope) {
-		panic("retry: " + scope + " is no name of a column")
-	}
-	return once.Named(t.Schema.In(strings.ReplaceAll(statement, "<scope>", scope)))
+func (t Table) in(text string) once.Statement {
+	return once.Written(t.Schema, text, "<scope>", cmp.Or(t.Scope, "scope"))
 }
 
 // Of letters that are read; [letterAt] takes them in this order.

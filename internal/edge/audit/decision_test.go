@@ -9,12 +9,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
 	"payonce/once/inbox"
+	"payonce/once/saga"
 )
 
 // silent is a provider that is away, or whose answer is lost on its way back.
@@ -119,11 +120,11 @@ var wheres = map[string]struct {
 
 // decide resolves a saga as a person does, lets what is under way end, and has
 // the provider asked when no call can be under way any more.
-func (h *house) decide(id uuid.UUID, as saga.State, meanwhile func()) saga.Saga {
+func (h *house) decide(id string, as saga.State, meanwhile func()) saga.Saga {
 	h.t.Helper()
 	ctx := context.Background()
 	d := story.WithLook(refund.StepRefund, refund.Gateway{Provider: h.books}.Look)
-	now, err := d.Resolve(ctx, h.db, id, as, "op", "called the bank")
+	now, err := d.Resolve(ctx, h.db.Once(), id, as, "op", "called the bank")
 	var no *saga.Contradiction
 	if !errors.As(err, &no) {
 		require.NoError(h.t, err)
@@ -131,11 +132,11 @@ func (h *house) decide(id uuid.UUID, as saga.State, meanwhile func()) saga.Saga 
 	meanwhile()
 	if now.Decision.Pending() {
 		h.exec(`UPDATE saga_decisions SET look_at = clock_timestamp() WHERE state = 'pending'`)
-		n, err := saga.Decisions{Definition: d, DB: h.db}.RunOnce(ctx)
+		n, err := saga.Decisions{Definition: d, DB: h.db.Once()}.RunOnce(ctx)
 		require.NoError(h.t, err)
 		require.Equal(h.t, 1, n)
 	}
-	now, err = saga.Read(ctx, h.db, id)
+	now, err = patterns.Sagas.Read(ctx, h.db.Once(), id)
 	require.NoError(h.t, err)
 	return now
 }
@@ -223,7 +224,7 @@ func TestWhileTheProviderIsAwayADecisionIsPendingAndEndsByItself(t *testing.T) {
 		h.overdue(id)
 	}
 	away := story.WithLook(refund.StepRefund, refund.Gateway{Provider: silent{}, Deadline: time.Second}.Look)
-	now, err := away.Resolve(t.Context(), h.db, h.sagaOf(id).ID, saga.Compensated, "op", "called the bank")
+	now, err := away.Resolve(t.Context(), h.db.Once(), h.sagaOf(id).ID, saga.Compensated, "op", "called the bank")
 	require.NoError(t, err)
 	require.Equal(t, saga.DecisionPending, now.Decision.State)
 	require.Contains(t, now.Decision.Found, "cannot be asked")
@@ -232,7 +233,7 @@ func TestWhileTheProviderIsAwayADecisionIsPendingAndEndsByItself(t *testing.T) {
 	require.Equal(t, saga.Stuck, h.sagaOf(id).State)
 	require.Zero(t, h.back(s))
 	h.exec(`UPDATE saga_decisions SET look_at = clock_timestamp()`)
-	n, err := saga.Decisions{Definition: story.WithLook(refund.StepRefund, refund.Gateway{Provider: h.books}.Look), DB: h.db}.RunOnce(t.Context())
+	n, err := saga.Decisions{Definition: story.WithLook(refund.StepRefund, refund.Gateway{Provider: h.books}.Look), DB: h.db.Once()}.RunOnce(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	h.deliver()

@@ -20,7 +20,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
@@ -34,6 +33,7 @@ import (
 	"payonce/once/idempotency"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 const buyer = "ada@example.org"
@@ -156,10 +156,14 @@ var (
 		ledger.Name:          ledger.Consumer{}.Handle,
 		tickets.Name:         tickets.Consumer{}.Handle,
 		email.Name:           email.Consumer{PublicURL: "http://shop.example"}.Handle,
-		event.ConsumerSaga:   (&saga.Orchestrator{Definition: story}).Handle,
+		event.ConsumerSaga:   move,
 		checkout.RefundsName: checkout.Refunds{}.Handle,
 	}
 )
+
+func move(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+	return (&saga.Orchestrator{Definition: story}).Handle(ctx, tx, batch)
+}
 
 // giveBack asks for a refund of a sale and brings it to its end.
 func (h *house) giveBack(s sale, minor int64) uuid.UUID {

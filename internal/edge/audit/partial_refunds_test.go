@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/tickets"
+	"payonce/once/saga"
 )
 
 // card changes what the provider says of the refunds that it is asked for next.

@@ -8,11 +8,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
 	"payonce/once/inbox"
+	"payonce/once/saga"
 )
 
 // sold is one captured payment of 84.00 with two tickets, paid with a card.
@@ -29,7 +30,7 @@ func (h *house) sold(token string) sale {
 func (h *house) overdue(refund uuid.UUID) {
 	h.t.Helper()
 	h.exec(`UPDATE sagas SET due_at = clock_timestamp() - interval '1 second' WHERE subject_id = $1 AND due_at IS NOT NULL`, refund)
-	_, err := saga.Timer{Definition: story, DB: h.db}.RunOnce(context.Background())
+	_, err := saga.Timer{Definition: story, DB: h.db.Once()}.RunOnce(context.Background())
 	require.NoError(h.t, err)
 	h.deliver()
 }
@@ -38,7 +39,7 @@ func (h *house) sagaOf(refund uuid.UUID) saga.Saga {
 	h.t.Helper()
 	var id uuid.UUID
 	require.NoError(h.t, h.db.Get(context.Background(), &id, `SELECT saga_id FROM refunds WHERE id = $1`, refund))
-	s, err := saga.Read(context.Background(), h.db, id)
+	s, err := patterns.Sagas.Read(context.Background(), h.db.Once(), id.String())
 	require.NoError(h.t, err)
 	return s
 }
@@ -133,7 +134,7 @@ func (h *house) holdElsewhere(s sale) {
 	h.t.Helper()
 	data, err := json.Marshal(event.Refund{RefundID: uuid.Max, MerchantID: s.merchant, PaymentID: s.payment, Amount: money.Of(1, "EUR")})
 	require.NoError(h.t, err)
-	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: "hold_funds", Direction: saga.Do, Attempt: 1, Data: data})
+	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.NewString(), Step: "hold_funds", Direction: saga.Do, Attempt: 1, Data: data})
 	require.NoError(h.t, err)
 	h.apply(ledger.Name, inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandHoldRefund, Payload: payload, Scope: s.merchant.String(), Correlation: s.payment.String()})
 	h.exec(`DELETE FROM outbox_events WHERE published_at IS NULL`) // its reply is for no saga of ours
@@ -152,7 +153,7 @@ func TestARefusalAfterThePivotIsStuckAndAPersonsRetryFinishesIt(t *testing.T) {
 	require.Equal(t, saga.Stuck, now.State, "after the pivot nothing is undone")
 	require.Equal(t, 1, h.openAlerts(now))
 	h.exec(`UPDATE ledger_transactions SET business_key = replace(business_key, 'hidden:', '') WHERE kind = 'refund_hold'`)
-	_, err := story.Retry(context.Background(), h.db, now.ID)
+	_, err := story.Retry(context.Background(), h.db.Once(), now.ID)
 	require.NoError(t, err)
 	h.deliver()
 	require.Equal(t, saga.Completed, h.sagaOf(refund).State)

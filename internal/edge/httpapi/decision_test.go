@@ -8,8 +8,8 @@ import (
 
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/refund"
+	"payonce/once/saga"
 )
 
 func TestADecisionIsPendingWhileTheProviderIsSilentAndRefusedWhenItSaysOtherwise(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"payonce/internal/edge/retention"
 	"payonce/internal/edge/strictjson"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/provider"
@@ -27,6 +26,7 @@ import (
 	"payonce/once/idempotency"
 	"payonce/once/outbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // refusal is a problem on its way to the client. Unlike an internal error it

@@ -11,11 +11,12 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi/gen"
 	"payonce/internal/edge/wire"
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once"
+	"payonce/once/saga"
 )
 
 // VisitRequestRefundResponse implements gen.RequestRefundResponseObject.
@@ -94,7 +95,7 @@ func (s *server) GetRefundSaga(ctx context.Context, r gen.GetRefundSagaRequestOb
 	if err != nil {
 		return nil, err
 	}
-	story, err := saga.Read(ctx, s.DB, one.SagaID)
+	story, err := patterns.Sagas.Read(ctx, s.DB.Once(), one.SagaID.String())
 	return gen.GetRefundSaga200JSONResponse(wire.SagaView(s.Refunds.Story, story)), err
 }
 
@@ -134,11 +135,18 @@ func (s *server) ListSagas(ctx context.Context, r gen.ListSagasRequestObject) (g
 		return nil, err
 	}
 	who := caller.From(ctx)
-	all, err := saga.Newest(ctx, s.DB, uuid.NullUUID{UUID: who.Merchant, Valid: !who.Operator}, p.before, p.limit+1)
+	scope, before := "", ""
+	if !who.Operator {
+		scope = who.Merchant.String()
+	}
+	if p.before.Valid {
+		before = p.before.UUID.String()
+	}
+	all, err := patterns.Sagas.Newest(ctx, s.DB.Once(), scope, before, p.limit+1)
 	if err != nil {
 		return nil, err
 	}
-	all, next := cut(p, all, func(s saga.Saga) uuid.UUID { return s.ID })
+	all, next := cut(p, all, func(s saga.Saga) uuid.UUID { return patterns.ID(s.ID) })
 	list := make([]wire.Saga, 0, len(all))
 	for _, one := range all {
 		list = append(list, wire.SagaView(s.Refunds.Story, one))
@@ -153,11 +161,11 @@ func (s *server) RetrySaga(ctx context.Context, r gen.RetrySagaRequestObject) (g
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Refunds.Story.Retry(ctx, s.DB, id); err != nil {
+	if _, err := s.Refunds.Story.Retry(ctx, s.DB.Once(), id.String()); err != nil {
 		return nil, err
 	}
 	s.Refunds.Wake()
-	now, err := saga.Read(ctx, s.DB, id)
+	now, err := patterns.Sagas.Read(ctx, s.DB.Once(), id.String())
 	return gen.RetrySaga202JSONResponse(wire.SagaView(s.Refunds.Story, now)), err
 }
 
@@ -172,11 +180,11 @@ func (s *server) ResolveSaga(ctx context.Context, r gen.ResolveSagaRequestObject
 	if c := caller.From(ctx); !c.Operator {
 		who = wire.PrefixMerchant.ID(c.Merchant)
 	}
-	if _, err := s.Refunds.Story.Resolve(ctx, s.DB, id, saga.State(r.Body.Outcome), who, r.Body.Reason); err != nil {
+	if _, err := s.Refunds.Story.Resolve(ctx, s.DB.Once(), id.String(), saga.State(r.Body.Outcome), who, r.Body.Reason); err != nil {
 		return nil, err
 	}
 	s.Refunds.Wake()
-	now, err := saga.Read(ctx, s.DB, id)
+	now, err := patterns.Sagas.Read(ctx, s.DB.Once(), id.String())
 	return gen.ResolveSaga202JSONResponse(wire.SagaView(s.Refunds.Story, now)), err
 }
 
@@ -187,8 +195,8 @@ func (s *server) saga(ctx context.Context, name string) (uuid.UUID, error) {
 	if !ok {
 		return uuid.Nil, errNotFound
 	}
-	one, err := saga.Read(ctx, s.DB, id)
-	if who := caller.From(ctx); err == nil && !who.Operator && one.Scope != who.Merchant {
+	one, err := patterns.Sagas.Read(ctx, s.DB.Once(), id.String())
+	if who := caller.From(ctx); err == nil && !who.Operator && one.Scope != who.Merchant.String() {
 		return uuid.Nil, errNotFound
 	}
 	return id, err

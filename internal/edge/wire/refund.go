@@ -3,8 +3,9 @@ package wire
 import (
 	"database/sql"
 
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/refund"
+	"payonce/once/saga"
 )
 
 // RefundView is a refund as the contract shows it.
@@ -19,11 +20,11 @@ func RefundView(r refund.Refund) Refund {
 // SagaView is a refund's saga as the contract shows it.
 func SagaView(d saga.Definition, s saga.Saga) Saga {
 	v := Saga{
-		ID: PrefixSaga.ID(s.ID), State: SagaState(s.State), RefundID: PrefixRefund.ID(s.Subject), PaymentID: PrefixPayment.ID(s.Correlation),
+		ID: PrefixSaga.ID(patterns.ID(s.ID)), State: SagaState(s.State), RefundID: PrefixRefund.ID(patterns.ID(s.Subject)), PaymentID: PrefixPayment.ID(patterns.ID(s.Correlation)),
 		Failure: s.Failure, ResolvedBy: s.ResolvedBy, ResolvedReason: s.ResolvedWhy,
 		CreatedAt: At(s.CreatedAt), FinishedAt: AtOrNull(s.FinishedAt), Steps: make([]SagaStep, 0, len(s.Tracks)),
 	}
-	if w := s.Decision; w.ID.Valid {
+	if w := s.Decision; w.ID != "" {
 		v.Decision = &SagaDecision{
 			Outcome: SagaDecisionOutcome(w.Outcome), State: SagaDecisionState(w.State), DecidedBy: w.By, Reason: w.Why,
 			Found: textOrNull(sql.NullString{String: w.Found, Valid: w.Found != ""}), DecidedAt: At(*w.DecidedAt),

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"payonce/internal/lab/client"
-	"payonce/internal/pattern/saga"
+	"payonce/once/saga"
 )
 
 // This file holds the doors of buyers and of the merchant at the entrance: many

@@ -96,17 +96,17 @@ var ofPersons = []mutant{
 	},
 	{
 		name: "decision-at-a-persons-word", breaks: "a decision counts that the provider contradicts",
-		file: "internal/pattern/saga/decision.go",
+		file: "once/saga/decision.go",
 		old:  "		if d.Steps[s.Position].look == nil {",
 		new:  "		if d.Steps[s.Position].look == nil || s.Decision.Pending() {",
 		pkg:  "./internal/edge/audit", test: "TestADecisionIsFinalWhereverTheCommandIsAndIsRefusedWhenTheProviderSaysOtherwise",
 	},
 	{
 		name: "call-without-an-end", breaks: "a call does not say until when it may be under way, so a decision does not wait for it",
-		file: "internal/pattern/saga/participant.go",
+		file: "once/saga/participant.go",
 		old:  "(lasts * o.Within).Seconds()",
 		new:  "(-lasts * o.Within).Seconds()",
-		pkg:  "./internal/pattern/saga", test: "TestACallThatMayBeUnderWayIsWaitedForBeforeTheOutsideIsAsked",
+		pkg:  "./once/saga", test: "TestACallThatMayBeUnderWayIsWaitedForBeforeTheOutsideIsAsked",
 	},
 	{
 		name: "closed-alert-excuses", breaks: "a difference is held by an alert that is resolved",

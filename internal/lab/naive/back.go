@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
@@ -16,6 +15,7 @@ import (
 	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // BackConfig wires a [Back].
@@ -74,7 +74,7 @@ func NewBack(ctx context.Context, cfg BackConfig) (b *Back, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.work = append(b.work, relay.Run, saga.Timer{Definition: story, DB: b.db, Every: poll, Log: cfg.Log}.Run)
+	b.work = append(b.work, relay.Run, saga.Timer{Definition: story, DB: b.db.Once(), Every: poll, Log: cfg.Log}.Run)
 	if err := b.guarded(cfg, reading, publisher); err != nil {
 		return nil, err
 	}
@@ -122,13 +122,12 @@ func (b *Back) guarded(cfg BackConfig, reading *rabbit.Conn, publisher *rabbit.P
 		return err
 	}
 	director := &saga.Orchestrator{Definition: story}
-	of := func(h patterns.Handler) inbox.Handler { return h.Inbox() }
 	for _, c := range []inbox.Config{
 		{Consumer: ledgerQueue, Handler: deduped(book), Types: []string{typeCaptured}},
 		{Consumer: ticketsQueue, Handler: deduped(issue), Types: []string{typeCaptured}},
 		{Consumer: emailQueue, Around: asking(sender), Calls: 1, Types: []string{typeCaptured, typeDeclined}, BatchMax: 1},
-		{Consumer: sagaQueue, Handler: of(director.Handle), Types: story.Types()},
-		{Consumer: refundsQueue, Handler: of(participant().Handle), Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},
+		{Consumer: sagaQueue, Handler: director.Handle, Types: story.Types()},
+		{Consumer: refundsQueue, Handler: participant().Handle, Around: outside(cfg.Gateway), Types: append(participant().Types(), askRefund)},
 	} {
 		c.DB, c.Broker, c.Publisher, c.Schedule, c.Log = b.db.Once(), reading, publisher, cfg.Schedule, cfg.Log
 		runner, err := inbox.New(patterns.Consumer(c, nil))

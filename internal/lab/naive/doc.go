@@ -12,7 +12,7 @@
 //
 // A checkout is made with a set of guards, which travels with it: in its row, and
 // in each of its messages. A guard that is on is the real part, from
-// internal/pattern, on the naive tables: the pool's search_path says naive first,
+// once, on the naive tables: the pool's search_path says naive first,
 // so that idempotency_keys, outbox_events, consumer_inbox and sagas are twins of
 // the shop's. A guard that is off leaves the line that people write without it.
 // The shop has no such switches; see [Guards].

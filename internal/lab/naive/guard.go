@@ -122,8 +122,8 @@ var Guards = []About{
 		HarmName: "tickets void, and the money kept",
 		CaughtBy: "Nobody: to everybody else this is a refund that failed, as refunds do.",
 		Code: []Link{
-			{"the undo is due from the command's commit", "internal/pattern/saga/machine.go", "backward"},
-			{"a participant remembers", "internal/pattern/saga/participant.go", "Handle"},
+			{"the undo is due from the command's commit", "once/saga/machine.go", "backward"},
+			{"a participant remembers", "once/saga/participant.go", "Handle"},
 			{"in the naive shop", "internal/lab/naive/refund.go", "hastily"},
 		},
 	},

@@ -9,13 +9,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
+	"payonce/once"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // The refund's messages.
@@ -29,7 +30,8 @@ const (
 // story is the refund with undo before do: from the commit that records "void the
 // tickets" their reinstatement is due, whatever is heard of it.
 var story = saga.Definition{
-	Name: "naive refund", Start: typeRefundRequested, Ended: refundEnded,
+	Store: patterns.Sagas,
+	Name:  "naive refund", Start: typeRefundRequested, Ended: refundEnded,
 	Steps: []saga.Step{
 		{Name: "void_tickets", Do: voidTickets, Undo: reinstateTickets, Deadline: 2 * time.Second, Tries: 1},
 		{Name: "refund", Do: askRefund, Pivot: true, Deadline: 10 * time.Second},
@@ -112,7 +114,7 @@ func open(ctx context.Context, tx postgres.Tx, r refundOf, version int64) error 
 		return err
 	}
 	e.AggregateVersion = version
-	if err := story.Open(ctx, tx, saga.Saga{ID: id, Scope: r.Merchant, Correlation: r.Checkout, Subject: r.Checkout, Data: data}); err != nil {
+	if err := story.Open(ctx, tx, saga.Saga{ID: id.String(), Scope: r.Merchant.String(), Correlation: r.Checkout.String(), Subject: r.Checkout.String(), Data: data}); err != nil {
 		return err
 	}
 	return patterns.Append(ctx, tx, e)
@@ -145,7 +147,7 @@ func (s *Shop) run(ctx context.Context, query string, args ...any) error {
 }
 
 // refundEnded is the saga's last word.
-func refundEnded(ctx context.Context, tx postgres.Tx, s saga.Saga) error {
+func refundEnded(ctx context.Context, tx once.Tx, s saga.Saga) error {
 	state := "refunded"
 	if s.State == saga.Compensated {
 		state = "failed"
@@ -157,7 +159,7 @@ func refundEnded(ctx context.Context, tx postgres.Tx, s saga.Saga) error {
 // participant is the tickets' part of the saga.
 func participant() saga.Participant {
 	doing := func(query string) saga.Action {
-		return func(ctx context.Context, tx postgres.Tx, c saga.Command) error {
+		return func(ctx context.Context, tx once.Tx, c saga.Command) error {
 			r, err := saga.DataOf[refundOf](c)
 			if err != nil {
 				return retry.Permanent(err)
@@ -166,12 +168,12 @@ func participant() saga.Participant {
 			return err
 		}
 	}
-	return saga.Participant{voidTickets: doing(voidSQL), reinstateTickets: doing(reinstateSQL)}
+	return patterns.Participant(map[string]saga.Action{voidTickets: doing(voidSQL), reinstateTickets: doing(reinstateSQL)})
 }
 
 // outside is the provider's part: asked under one key, then recorded.
 func outside(gateway provider.Refunder) *inbox.Around {
-	return saga.Outside{Type: askRefund, Ask: func(ctx context.Context, c saga.Command, _ bool) error {
+	return saga.Outside{Store: patterns.Sagas, Type: askRefund, Ask: func(ctx context.Context, c saga.Command, _ bool) error {
 		r, err := saga.DataOf[refundOf](c)
 		if err != nil {
 			return retry.Permanent(err)

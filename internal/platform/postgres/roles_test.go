@@ -125,7 +125,7 @@ var notHere = []string{"troubles", "consumer_inbox_any"}
 func writing(t *testing.T) (list []string) {
 	t.Helper()
 	root := filepath.Join("..", "..", "..")
-	for _, folder := range []string{"internal/edge", "internal/pattern", "internal/platform", "internal/shop", "once", "cmd/api", "cmd/relay", "cmd/worker"} {
+	for _, folder := range []string{"internal/edge", "internal/platform", "internal/shop", "once", "cmd/api", "cmd/relay", "cmd/worker"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err

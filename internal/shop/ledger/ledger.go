@@ -58,7 +58,7 @@ func (Consumer) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messag
 	var commands, external []inbox.Message
 	for _, m := range batch {
 		switch {
-		case Refunds[m.Type] != nil:
+		case Refunds.Actions[m.Type] != nil:
 			commands = append(commands, m)
 			continue
 		case m.Type == event.TypeRefundRecorded:

@@ -8,20 +8,20 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // Refunds is the ledger's part in the refund saga.
-var Refunds = saga.Participant{
-	event.CommandHoldRefund:    hold,
-	event.CommandReleaseRefund: release,
-	event.CommandSettleRefund:  settle,
-}
+var Refunds = patterns.Participant(map[string]saga.Action{
+	event.CommandHoldRefund:    patterns.Act(hold),
+	event.CommandReleaseRefund: patterns.Act(release),
+	event.CommandSettleRefund:  patterns.Act(settle),
+})
 
 // Refusals.
 const (
@@ -65,7 +65,7 @@ func hold(ctx context.Context, tx postgres.Tx, c saga.Command) error {
 	if left < r.Amount.AmountMinor {
 		return saga.Refuse(RefusedExceeds)
 	}
-	return post(ctx, tx, []posting{refunding(c.EventID, r, KindHold, Revenue, RefundsHeld)})
+	return post(ctx, tx, []posting{refunding(patterns.ID(c.EventID), r, KindHold, Revenue, RefundsHeld)})
 }
 
 // lockCapture makes refunds of one payment take turns, once its capture is booked.
@@ -121,7 +121,7 @@ func afterHold(ctx context.Context, tx postgres.Tx, c saga.Command, unless, kind
 	if !held {
 		return saga.Refuse(RefusedNotHeld)
 	}
-	return post(ctx, tx, []posting{refunding(c.EventID, r, kind, RefundsHeld, to)})
+	return post(ctx, tx, []posting{refunding(patterns.ID(c.EventID), r, kind, RefundsHeld, to)})
 }
 
 // refunding moves a refund's amount from one account to another one.

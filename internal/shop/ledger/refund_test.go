@@ -10,14 +10,14 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/saga"
-	"payonce/internal/pattern/saga/sagatest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/ledger"
 	"payonce/internal/shop/money"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
+	"payonce/once/saga/sagatest"
 )
 
 // bookedRefund is a refund of a payment whose capture of 84.00 EUR is booked.
@@ -38,7 +38,7 @@ func command(t testing.TB, kind string, direction saga.Direction, of uuid.UUID, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: of, Step: step, Direction: direction, Attempt: 1, Data: data})
+	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: of.String(), Step: step, Direction: direction, Attempt: 1, Data: data})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,10 +61,10 @@ func held(t testing.TB, db *postgres.DB, _ uuid.UUID, data json.RawMessage) (n i
 
 func TestTheHoldIsDoneOnceReleasedOnceAndRefusedWhenTheBookHoldsLess(t *testing.T) {
 	t.Parallel()
-	sagatest.Run(t, ledger.Refunds, sagatest.Sample{
+	sagatest.Run(t, ledger.Refunds, devtest.Step{
 		Do: event.CommandHoldRefund, Undo: event.CommandReleaseRefund,
-		New: bookedRefund(8400), Refused: bookedRefund(8401), Effects: held, Postgres: devtest.Postgres,
-	})
+		New: bookedRefund(8400), Refused: bookedRefund(8401), Effects: held,
+	}.Sample())
 }
 
 func balances(t testing.TB, db *postgres.DB) map[string]int64 {

@@ -9,11 +9,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/provider"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // Gateway is the provider's part in the saga, played by the shop: it asks, then
@@ -35,7 +36,7 @@ func (g Gateway) within() time.Duration {
 
 // Around is the gateway as a consumer of provider.refund.
 func (g Gateway) Around() *inbox.Around {
-	return saga.Outside{Type: event.CommandRefund, Ask: g.ask, Within: g.within()}.Around()
+	return saga.Outside{Store: patterns.Sagas, Type: event.CommandRefund, Ask: g.ask, Within: g.within()}.Around()
 }
 
 // ProviderKey is the key of a refund at the provider: one for ever.

@@ -9,11 +9,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/refund"
+	"payonce/once/saga"
 )
 
 // cancels is a provider that can refuse a key from now on.

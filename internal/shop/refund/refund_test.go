@@ -15,7 +15,6 @@ import (
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
 	"payonce/internal/lab/world/worldtest"
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
@@ -27,6 +26,7 @@ import (
 	"payonce/once/inbox"
 	"payonce/once/inbox/inboxtest"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // plain renders answers as short as they can be.
@@ -235,7 +235,7 @@ func TestTheOrchestratorMovesEachRefundOnceWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	inboxtest.Run(t,
-		devtest.ConsumerOf(inbox.Config{Consumer: event.ConsumerSaga, Types: event.TypesOf(event.ConsumerSaga), Handler: patterns.Handler((&saga.Orchestrator{Definition: o.Story}).Handle).Inbox()}),
+		devtest.ConsumerOf(inbox.Config{Consumer: event.ConsumerSaga, Types: event.TypesOf(event.ConsumerSaga), Handler: (&saga.Orchestrator{Definition: o.Story}).Handle}),
 		devtest.SampleOf(begunSaga, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 			t.Helper()
 			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'tickets.void' AND correlation_id = $1`, m.Correlation))
@@ -246,17 +246,17 @@ func TestTheOrchestratorMovesEachRefundOnceWhateverTheBrokerDoes(t *testing.T) {
 // begunSaga is a saga whose hold was sent, and the reply to it.
 func begunSaga(t testing.TB, db *postgres.DB) inbox.Message {
 	t.Helper()
-	story, s := refund.Story(time.Minute, purse{}), saga.Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{}`)}
+	story, s := refund.Story(time.Minute, purse{}), saga.Saga{ID: uuid.Must(uuid.NewV7()).String(), Scope: uuid.NewString(), Correlation: uuid.NewString(), Subject: uuid.NewString(), Data: []byte(`{}`)}
 	require.NoError(t, postgres.InTx(t.Context(), db, func(tx postgres.Tx) error {
 		if err := story.Open(t.Context(), tx, s); err != nil {
 			return err
 		}
-		start := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: story.Start, AggregateID: s.Subject.String(), Payload: []byte(`{}`)}
+		start := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: story.Start, AggregateID: s.Subject, Payload: []byte(`{}`)}
 		return (&saga.Orchestrator{Definition: story}).Handle(t.Context(), tx, []inbox.Message{start})
 	}))
 	payload, err := json.Marshal(saga.Reply{Schema: 1, Saga: s.ID, Step: refund.StepHold, Direction: saga.Do})
 	require.NoError(t, err)
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandHoldRefund + ".done", Payload: payload, Scope: s.Scope.String(), Correlation: s.Correlation.String(), AggregateID: s.ID.String()}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandHoldRefund + ".done", Payload: payload, Scope: s.Scope, Correlation: s.Correlation, AggregateID: s.ID}
 }
 
 func TestTheProviderRefundsOnceWhateverTheBrokerDoes(t *testing.T) {
@@ -268,7 +268,7 @@ func TestTheProviderRefundsOnceWhateverTheBrokerDoes(t *testing.T) {
 		devtest.SampleOf(func(t testing.TB, _ *postgres.DB) inbox.Message { return commandFor(t, charge(t, books, "tok_ok")) }, func(t testing.TB, db *postgres.DB, m inbox.Message) (n int) {
 			t.Helper()
 			require.NoError(t, db.Get(t.Context(), &n, `SELECT count(*) FROM outbox_events WHERE type = 'provider.refund.done' AND correlation_id = $1`, m.Correlation))
-			c, err := saga.ReadCommand(inbox.Message{Type: m.Type, Payload: valid(m.Payload)})
+			c, err := patterns.Sagas.ReadCommand(inbox.Message{Type: m.Type, Payload: valid(m.Payload)})
 			require.NoError(t, err)
 			r, err := saga.DataOf[event.Refund](c)
 			require.NoError(t, err)
@@ -298,7 +298,7 @@ func commandFor(t testing.TB, r event.Refund) inbox.Message {
 	t.Helper()
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
-	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.New(), Step: refund.StepRefund, Direction: saga.Do, Attempt: 1, Data: data})
+	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: uuid.NewString(), Step: refund.StepRefund, Direction: saga.Do, Attempt: 1, Data: data})
 	require.NoError(t, err)
 	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: event.CommandRefund, Payload: payload, Scope: r.MerchantID.String(), Correlation: r.PaymentID.String()}
 }

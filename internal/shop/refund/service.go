@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
@@ -17,6 +16,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/once"
 	"payonce/once/idempotency"
+	"payonce/once/saga"
 )
 
 // Config is what a [Service] needs.
@@ -161,7 +161,7 @@ func (s *Service) begin(ctx context.Context, tx postgres.Tx, story uuid.UUID, da
 		skip = []string{StepVoid}
 	}
 	if err := s.Story.Open(ctx, tx, saga.Saga{
-		ID: story, Scope: r.MerchantID, Correlation: r.PaymentID, Subject: r.ID, Data: raw,
+		ID: story.String(), Scope: r.MerchantID.String(), Correlation: r.PaymentID.String(), Subject: r.ID.String(), Data: raw,
 	}, skip...); err != nil {
 		return err
 	}

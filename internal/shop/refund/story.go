@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/saga"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
+	"payonce/once"
 	"payonce/once/outbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // Steps of the saga.
@@ -27,7 +28,7 @@ const (
 func Story(retries time.Duration, reservations Reservations) saga.Definition {
 	deadline := retries + retries/4
 	return saga.Definition{
-		Name: "refund", Start: event.TypeRefundRequested, Signal: event.TypeRefundReservationClosed, Ended: ended,
+		Store: patterns.Sagas, Name: "refund", Start: event.TypeRefundRequested, Signal: event.TypeRefundReservationClosed, Ended: ended,
 		Steps: []saga.Step{
 			{Name: StepHold, Do: event.CommandHoldRefund, Undo: event.CommandReleaseRefund, Deadline: deadline},
 			{Name: StepVoid, Do: event.CommandVoidTickets, Undo: event.CommandReinstateTickets, Deadline: deadline, Condition: last(reservations)},
@@ -41,12 +42,12 @@ func Story(retries time.Duration, reservations Reservations) saga.Definition {
 // the payment. Whether an earlier refund goes through is not known before its end,
 // so the one that would be the last waits for it.
 func last(reservations Reservations) saga.Condition {
-	return func(ctx context.Context, tx postgres.Tx, s saga.Saga) (saga.Ready, error) {
+	return func(ctx context.Context, tx once.Tx, s saga.Saga) (saga.Ready, error) {
 		var r event.Refund
 		if err := json.Unmarshal(s.Data, &r); err != nil {
 			return saga.Wait, retry.Permanent(fmt.Errorf("the data of saga %s: %w", s.ID, err))
 		}
-		left, known, err := reservations.LeftAfter(ctx, tx, r)
+		left, known, err := reservations.LeftAfter(ctx, postgres.Reading(tx), r)
 		switch {
 		case err != nil || !known:
 			return saga.Wait, err
@@ -67,7 +68,7 @@ RETURNING finished_at`
 
 // ended gives the refund its outcome and tells it, in the transaction in which
 // its saga ends.
-func ended(ctx context.Context, tx postgres.Tx, s saga.Saga) error {
+func ended(ctx context.Context, tx once.Tx, s saga.Saga) error {
 	var r event.Refund
 	if err := json.Unmarshal(s.Data, &r); err != nil {
 		return fmt.Errorf("the data of saga %s: %w", s.ID, err)
@@ -77,7 +78,7 @@ func ended(ctx context.Context, tx postgres.Tx, s saga.Saga) error {
 		status, code = Failed, failureCode(s)
 	}
 	var at time.Time
-	if err := tx.Get(ctx, &at, endSQL, r.RefundID, status, code); err != nil {
+	if err := postgres.Reading(tx).Get(ctx, &at, endSQL, r.RefundID, status, code); err != nil {
 		return fmt.Errorf("end refund %s: %w", r.RefundID, err)
 	}
 	e, err := outcome(s, r, code, at.UTC())
@@ -101,9 +102,9 @@ func failureCode(s saga.Saga) *string {
 
 func outcome(s saga.Saga, r event.Refund, code *string, at time.Time) (outbox.Event, error) {
 	if code == nil {
-		return patterns.NewEvent(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundCompleted,
+		return outbox.New(s.Scope, s.Correlation, "refund", r.RefundID.String(), event.TypeRefundCompleted,
 			event.RefundCompleted{Schema: event.SchemaVersion, Refund: r, CompletedAt: at})
 	}
-	return patterns.NewEvent(s.Scope, s.Correlation, "refund", r.RefundID, event.TypeRefundFailed,
+	return outbox.New(s.Scope, s.Correlation, "refund", r.RefundID.String(), event.TypeRefundFailed,
 		event.RefundFailed{Schema: event.SchemaVersion, Refund: r, FailureCode: *code, FailedAt: at})
 }

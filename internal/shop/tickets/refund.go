@@ -7,17 +7,18 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // Refunds is the tickets' part in the refund saga.
-var Refunds = saga.Participant{
-	event.CommandVoidTickets:      void,
-	event.CommandReinstateTickets: reinstate,
-}
+var Refunds = patterns.Participant(map[string]saga.Action{
+	event.CommandVoidTickets:      patterns.Act(void),
+	event.CommandReinstateTickets: patterns.Act(reinstate),
+})
 
 // RefusedUsed says that somebody came in with one of the tickets.
 const RefusedUsed = "ticket_used"

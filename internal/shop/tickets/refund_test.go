@@ -10,13 +10,13 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/pattern/saga"
-	"payonce/internal/pattern/saga/sagatest"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/tickets"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
+	"payonce/once/saga/sagatest"
 )
 
 // refundOf is a refund of an order with two issued tickets.
@@ -64,10 +64,10 @@ func voided(t testing.TB, db *postgres.DB, _ uuid.UUID, data json.RawMessage) (n
 
 func TestTicketsAreVoidedOnceReinstatedOnceAndAUsedOneRefusesForAll(t *testing.T) {
 	t.Parallel()
-	sagatest.Run(t, tickets.Refunds, sagatest.Sample{
+	sagatest.Run(t, tickets.Refunds, devtest.Step{
 		Do: event.CommandVoidTickets, Undo: event.CommandReinstateTickets,
-		New: someRefund, Refused: usedRefund, Effects: voided, Postgres: devtest.Postgres,
-	})
+		New: someRefund, Refused: usedRefund, Effects: voided,
+	}.Sample())
 }
 
 func voidCommand(t testing.TB, r event.Refund) inbox.Message {
@@ -76,7 +76,7 @@ func voidCommand(t testing.TB, r event.Refund) inbox.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: newID(t), Step: "void", Direction: saga.Do, Attempt: 1, Data: data})
+	payload, err := json.Marshal(saga.Command{Schema: 1, Saga: newID(t).String(), Step: "void", Direction: saga.Do, Attempt: 1, Data: data})
 	if err != nil {
 		t.Fatal(err)
 	}

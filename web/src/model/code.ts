@@ -109,7 +109,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   saga: [
     {
-      file: 'internal/pattern/saga/orchestrator.go',
+      file: 'once/saga/orchestrator.go',
       name: 'Handle',
       does: 'takes one step per answer',
     },

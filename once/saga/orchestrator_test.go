@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/inbox"
 )
 
@@ -48,11 +48,7 @@ func TestARefusalUpToThePivotUndoesWhatWasDoneInReverse(t *testing.T) {
 			s := w.begin()
 			w.drain(s)
 			w.is(s, Compensated, 0, 0)
-			var sent []string
-			if err := w.db.Select(t.Context(), &sent, `SELECT type FROM outbox_events WHERE correlation_id = $1 AND type LIKE '%.free' ORDER BY seq`, s.Correlation); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(sent, undos) {
+			if sent := w.types(s, "%.free"); !slices.Equal(sent, undos) {
 				t.Errorf("undone were %v, not %v", sent, undos)
 			}
 			if now := w.now(s); now.Failure == nil || *now.Failure != "full" {
@@ -202,7 +198,7 @@ func TestTenOrchestratorsAndTenTimersAtOnceSendOneCommand(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM outbox_events WHERE type = 'seat.take'`); n != 1 {
 		t.Errorf("%d commands after ten starts", n)
 	}
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE sagas SET due_at = clock_timestamp() - interval '1 second'`)
 		return err
 	})
@@ -232,7 +228,7 @@ func TestOfTwoThatReadTheSameSagaOneAdvancesIt(t *testing.T) {
 	}
 	first, second := w.now(s), w.now(s)
 	for i, one := range []*Saga{&first, &second} {
-		w.in(func(tx postgres.Tx) error {
+		w.in(func(tx once.Tx) error {
 			before := one.State
 			m := w.d.next(one, input{kind: expired})
 			if m.send == nil {
@@ -279,7 +275,7 @@ func TestAReplyThatNamesNoSagaOrNoStepIsPermanent(t *testing.T) {
 	w := newWorld(t)
 	s := w.begin()
 	for name, r := range map[string]Reply{
-		"saga": {Schema: 1, Saga: uuid.New(), Step: "seat", Direction: Do},
+		"saga": {Schema: 1, Saga: uuid.NewString(), Step: "seat", Direction: Do},
 		"step": {Schema: 1, Saga: s.ID, Step: "bath", Direction: Do},
 		"none": {Schema: 1},
 	} {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/inbox"
 )
 
@@ -56,7 +56,7 @@ func (w *world) stuckAt(command string) Saga {
 // loses takes away what was sent of a command, as a broker does that lost its disk.
 func (w *world) loses(s Saga, command string) {
 	w.t.Helper()
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		lost, err := tx.Exec(context.Background(), `DELETE FROM outbox_events WHERE correlation_id = $1 AND type = $2`, s.Correlation, command)
 		if err == nil && lost == 0 {
 			w.t.Fatalf("no %s was under way", command)
@@ -72,7 +72,7 @@ func (w *world) decides(s Saga, as State) (Saga, error) {
 // finish has pending decisions looked at, whose time has come.
 func (w *world) finish() int {
 	w.t.Helper()
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		_, err := tx.Exec(context.Background(), `UPDATE saga_decisions SET look_at = clock_timestamp() WHERE state = 'pending'`)
 		return err
 	})
@@ -123,7 +123,7 @@ func TestADecisionThatIsNotWhatWasFoundChangesNothingAndIsKept(t *testing.T) {
 		if now.State != Stuck || now.Decision.State != DecisionRefused || now.Decision.Found != no.Found || now.ResolvedBy != nil {
 			t.Errorf("%+v", now)
 		}
-		if n := w.count(`SELECT count(*) FROM alerts WHERE subject = $1 AND state = 'open' AND facts ->> 'reason' LIKE '%' || $2`, s.Name(), no.Found); n != 1 {
+		if n := w.count(`SELECT count(*) FROM troubles WHERE subject = $1 AND ended_at IS NULL AND facts ->> 'reason' LIKE '%' || $2`, s.Name(), no.Found); n != 1 {
 			t.Error("the alert does not say what was found")
 		}
 		w.expire(s) // It is asked about as before.
@@ -178,7 +178,7 @@ func TestWhileTheOutsideCannotBeAskedADecisionIsPendingAndNothingElseMovesTheSag
 	if w.expire(s) != 0 {
 		t.Error("a deadline moved it")
 	}
-	yes := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: "money.send.done", Scope: s.Scope.String(), Correlation: s.Correlation.String(),
+	yes := inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: "money.send.done", Scope: s.Scope, Correlation: s.Correlation,
 		Payload: payload(t, Reply{Schema: 1, Saga: s.ID, Step: "money", Direction: Do})}
 	if err := w.deliver(yes, false); err != nil {
 		t.Fatal(err)
@@ -207,9 +207,9 @@ func TestACallThatMayBeUnderWayIsWaitedForBeforeTheOutsideIsAsked(t *testing.T) 
 		}
 	}
 	// It was begun before the decision, and ends after it: the money is gone.
-	outside := Outside{Type: "money.send", Ask: func(context.Context, Command, bool) error { w.gone = true; return nil }}.Around()
+	outside := Outside{Store: store, Type: "money.send", Ask: func(context.Context, Command, bool) error { w.gone = true; return nil }}.Around()
 	var call inbox.Call
-	w.in(func(tx postgres.Tx) (err error) {
+	w.in(func(tx once.Tx) (err error) {
 		call, err = outside.Intend(t.Context(), tx, command)
 		return err
 	})
@@ -221,7 +221,7 @@ func TestACallThatMayBeUnderWayIsWaitedForBeforeTheOutsideIsAsked(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.in(func(tx postgres.Tx) error { return record(t.Context(), tx) })
+	w.in(func(tx once.Tx) error { return record(t.Context(), tx) })
 	w.drain(s, "money.send")
 	w.is(s, Stuck, 2, 1)
 	if w.finish() != 1 || w.now(s).Decision.State != DecisionRefused {

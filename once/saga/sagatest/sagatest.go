@@ -2,8 +2,8 @@
 // however often, a step is done once, undone once, and never done after it was
 // undone. Every participant runs it in three lines, on a real database:
 //
-//	sagatest.Run(t, saga.Participant{"seat.reserve": reserve, "seat.release": release},
-//		sagatest.Sample{Do: "seat.reserve", Undo: "seat.release", New: newSeat, Effects: seatsOf, Postgres: devtest.Postgres})
+//	sagatest.Run(t, saga.Participant{Store: store, Actions: map[string]saga.Action{"seat.reserve": reserve, "seat.release": release}},
+//		sagatest.Sample{Do: "seat.reserve", Undo: "seat.release", New: newSeat, Effects: seatsOf, Postgres: database})
 package sagatest
 
 import (
@@ -15,10 +15,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/pattern/saga"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/inbox"
 	"payonce/once/retry"
+	"payonce/once/saga"
 )
 
 // Sample says how to make commands for a participant and how to see what they
@@ -27,14 +27,14 @@ type Sample struct {
 	Do, Undo string // Undo "" leaves the undo's part out
 	// New writes what a do needs to succeed and returns the saga's scope,
 	// correlation and data.
-	New func(t testing.TB, db *postgres.DB) (scope, correlation uuid.UUID, data any)
+	New func(t testing.TB, db once.DB) (scope, correlation string, data any)
 	// Refused does the same for a do that the participant refuses; nil when it
 	// never does.
-	Refused func(t testing.TB, db *postgres.DB) (scope, correlation uuid.UUID, data any)
+	Refused func(t testing.TB, db once.DB) (scope, correlation string, data any)
 	// Effects counts what the world sees of one step: 0 before it is done and
 	// after it is undone, 1 between.
-	Effects  func(t testing.TB, db *postgres.DB, correlation uuid.UUID, data json.RawMessage) int
-	Postgres func(testing.TB) *postgres.DB
+	Effects  func(t testing.TB, db once.DB, correlation string, data json.RawMessage) int
+	Postgres func(testing.TB) once.DB
 }
 
 // Run runs the suite.
@@ -67,23 +67,23 @@ type stage struct {
 	Sample
 	t  *testing.T
 	p  saga.Participant
-	db *postgres.DB
+	db once.DB
 }
 
 // story is one step of one saga.
 type story struct {
-	saga, scope, correlation uuid.UUID
+	saga, scope, correlation string
 	data                     json.RawMessage
 }
 
-func (s *stage) story(make func(testing.TB, *postgres.DB) (scope, correlation uuid.UUID, data any)) story {
+func (s *stage) story(make func(testing.TB, once.DB) (scope, correlation string, data any)) story {
 	s.t.Helper()
 	scope, correlation, data := make(s.t, s.db)
 	raw, err := json.Marshal(data)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	o := story{uuid.Must(uuid.NewV7()), scope, correlation, raw}
+	o := story{uuid.Must(uuid.NewV7()).String(), scope, correlation, raw}
 	s.effects(o, 0)
 	return o
 }
@@ -97,11 +97,11 @@ func (o story) command(s *stage, kind string) inbox.Message {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: kind, Payload: payload, Scope: o.scope.String(), Correlation: o.correlation.String(), AggregateID: o.saga.String()}
+	return inbox.Message{EventID: uuid.Must(uuid.NewV7()).String(), Type: kind, Payload: payload, Scope: o.scope, Correlation: o.correlation, AggregateID: o.saga}
 }
 
 func (s *stage) handle(m inbox.Message) error {
-	return postgres.InTx(context.Background(), s.db, func(tx postgres.Tx) error { return s.p.Handle(context.Background(), tx, []inbox.Message{m}) })
+	return s.db.InTx(context.Background(), func(tx once.Tx) error { return s.p.Handle(context.Background(), tx, []inbox.Message{m}) })
 }
 
 func (s *stage) must(m inbox.Message) {
@@ -119,18 +119,19 @@ func (s *stage) effects(o story, want int) {
 }
 
 type reply struct {
-	Type    string `db:"type"`
-	Payload []byte `db:"payload"`
+	Type    string
+	Payload []byte
 }
 
 // replies fails unless exactly these went out, in their order, and all of one
 // type are the same bytes.
 func (s *stage) replies(o story, want ...string) {
 	s.t.Helper()
-	var rows []reply
-	if err := s.db.Select(s.t.Context(), &rows, `
-SELECT type, payload FROM outbox_events
- WHERE aggregate_type = 'participation' AND position($1::text IN convert_from(payload, 'UTF8')) > 0 ORDER BY seq`, o.saga.String()); err != nil {
+	found, err := s.db.Read(s.t.Context(), s.p.Store.Outbox.Schema.In(`
+SELECT type, payload FROM {outbox_events}
+ WHERE aggregate_type = 'participation' AND position($1::text IN convert_from(payload, 'UTF8')) > 0 ORDER BY seq`), o.saga)
+	rows, err := once.All(found, err, func(r *reply) []any { return []any{&r.Type, &r.Payload} })
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	var got []string
@@ -166,7 +167,7 @@ func twentyDos(s *stage) {
 func crashedDo(s *stage) {
 	o := s.story(s.New)
 	m := o.command(s, s.Do)
-	err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
+	err := s.db.InTx(s.t.Context(), func(tx once.Tx) error {
 		if err := s.p.Handle(s.t.Context(), tx, []inbox.Message{m}); err != nil {
 			return err
 		}
@@ -201,9 +202,8 @@ func unknownSchema(s *stage) {
 
 func decidedStep(s *stage) {
 	o := s.story(s.New)
-	if err := postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(s.t.Context(), `INSERT INTO saga_participations (saga_id, step, merchant_id, decided) VALUES ($1, 'step', $2, true)`, o.saga, o.scope)
-		return err
+	if err := s.db.InTx(s.t.Context(), func(tx once.Tx) error {
+		return s.p.Store.Decided(s.t.Context(), tx, o.saga, "step", o.scope)
 	}); err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
--- What this package needs; the shop's migration is its superset. merchant_id is
--- the scope: whose it is. alerts is shared with whoever shows them.
+-- Package saga: stories of several owners without a common transaction, their steps as
+-- history knows them, what participants remember of commands, and what people decided.
 CREATE TABLE sagas (
-  id              uuid        PRIMARY KEY,
-  merchant_id     uuid        NOT NULL,
-  correlation_id  uuid        NOT NULL,
+  id              text        PRIMARY KEY,
+  scope           text        NOT NULL,
+  correlation_id  text        NOT NULL,
   definition      text        NOT NULL,
-  subject_id      uuid        NOT NULL,
+  subject_id      text        NOT NULL,
   data            bytea       NOT NULL,
   state           text        NOT NULL CONSTRAINT sagas_state CHECK (state IN ('running', 'waiting', 'compensating', 'stuck', 'completed', 'compensated')),
   direction       text        NOT NULL CONSTRAINT sagas_direction CHECK (direction IN ('do', 'undo')),
@@ -27,7 +27,7 @@ CREATE TABLE sagas (
 CREATE INDEX sagas_due ON sagas (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE saga_steps (
-  saga_id      uuid        NOT NULL REFERENCES sagas (id),
+  saga_id      text        NOT NULL REFERENCES sagas (id),
   step         text        NOT NULL,
   direction    text        NOT NULL CONSTRAINT saga_steps_direction CHECK (direction IN ('do', 'undo')),
   position     integer     NOT NULL,
@@ -42,9 +42,9 @@ CREATE TABLE saga_steps (
 );
 
 CREATE TABLE saga_participations (
-  saga_id      uuid        NOT NULL,
+  saga_id      text        NOT NULL,
   step         text        NOT NULL,
-  merchant_id  uuid        NOT NULL,
+  scope        text        NOT NULL,
   did          text        CONSTRAINT saga_participations_did CHECK (did IN ('done', 'failed', 'refused')),
   did_reply    bytea,
   undid        text        CONSTRAINT saga_participations_undid CHECK (undid IN ('done', 'nothing', 'failed')),
@@ -59,9 +59,9 @@ CREATE TABLE saga_participations (
 );
 
 CREATE TABLE saga_decisions (
-  id           uuid        PRIMARY KEY,
-  saga_id      uuid        NOT NULL REFERENCES sagas (id),
-  merchant_id  uuid        NOT NULL,
+  id           text        PRIMARY KEY,
+  saga_id      text        NOT NULL REFERENCES sagas (id),
+  scope        text        NOT NULL,
   step         text        NOT NULL,
   outcome      text        NOT NULL CONSTRAINT saga_decisions_outcome CHECK (outcome IN ('completed', 'compensated')),
   decided_by   text        NOT NULL,
@@ -76,17 +76,3 @@ CREATE TABLE saga_decisions (
 CREATE UNIQUE INDEX saga_decisions_one_pending ON saga_decisions (saga_id) WHERE state = 'pending';
 CREATE INDEX saga_decisions_of_saga ON saga_decisions (saga_id, id);
 CREATE INDEX saga_decisions_due ON saga_decisions (look_at) WHERE state = 'pending';
-
-CREATE TABLE alerts (
-  id           uuid        PRIMARY KEY,
-  merchant_id  uuid,
-  kind         text        NOT NULL,
-  subject      text        NOT NULL,
-  facts        jsonb       NOT NULL,
-  state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
-  raised_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-  resolved_at  timestamptz,
-  resolved_by  text,
-  resolved_why text
-);
-CREATE UNIQUE INDEX alerts_open_once ON alerts (kind, subject) WHERE state = 'open';

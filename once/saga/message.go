@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/patterns"
 	"payonce/once/inbox"
 	"payonce/once/outbox"
 )
@@ -24,7 +23,7 @@ const (
 // Command tells a participant to do, or undo, its step.
 type Command struct {
 	Schema    int       `json:"schema"`
-	Saga      uuid.UUID `json:"saga_id"`
+	Saga      string    `json:"saga_id"`
 	Step      string    `json:"step"`
 	Direction Direction `json:"direction"`
 	// Attempt counts how often this command was sent, from 1.
@@ -34,42 +33,56 @@ type Command struct {
 	// Data is what the saga is about.
 	Data json.RawMessage `json:"data"`
 
-	Type        string    `json:"-"`
-	Scope       uuid.UUID `json:"-"`
-	Correlation uuid.UUID `json:"-"`
-	EventID     uuid.UUID `json:"-"`
+	Type        string `json:"-"`
+	Scope       string `json:"-"`
+	Correlation string `json:"-"`
+	EventID     string `json:"-"`
 }
 
 // Reply is a participant's answer.
 type Reply struct {
 	Schema    int       `json:"schema"`
-	Saga      uuid.UUID `json:"saga_id"`
+	Saga      string    `json:"saga_id"`
 	Step      string    `json:"step"`
 	Direction Direction `json:"direction"`
 	Reason    string    `json:"reason,omitempty"` // of a refusal
 }
 
 // ReadCommand decodes a command. An error is permanent.
-func ReadCommand(m inbox.Message) (Command, error) {
+func (s Store) ReadCommand(m inbox.Message) (Command, error) {
 	var c Command
 	if err := decode(m, &c); err != nil {
 		return c, err
 	}
-	if c.Schema != schemaVersion || c.Saga == uuid.Nil || c.Step == "" || c.Direction != Do && c.Direction != Undo {
+	c.Saga = s.id(c.Saga)
+	if c.Schema != schemaVersion || c.Saga == "" || c.Step == "" || c.Direction != Do && c.Direction != Undo {
 		return c, fmt.Errorf("no command of schema %d that names saga, step and direction: schema %d", schemaVersion, c.Schema)
 	}
-	c.Type, c.Scope, c.Correlation, c.EventID = m.Type, patterns.ID(m.Scope), patterns.ID(m.Correlation), patterns.ID(m.EventID)
+	c.Type, c.Scope, c.Correlation, c.EventID = m.Type, m.Scope, m.Correlation, m.EventID
 	return c, nil
 }
 
-func readReply(m inbox.Message) (r Reply, ok bool, err error) {
+func (s Store) readReply(m inbox.Message) (r Reply, ok bool, err error) {
 	if err := decode(m, &r); err != nil {
 		return r, false, err
 	}
-	if r.Schema != schemaVersion || r.Saga == uuid.Nil || r.Step == "" || r.Direction != Do && r.Direction != Undo {
+	r.Saga = s.id(r.Saga)
+	if r.Schema != schemaVersion || r.Saga == "" || r.Step == "" || r.Direction != Do && r.Direction != Undo {
 		return r, false, fmt.Errorf("no reply of schema %d that names saga, step and direction: schema %d", schemaVersion, r.Schema)
 	}
 	return r, strings.HasSuffix(m.Type, done), nil
+}
+
+// id is the id of a saga, "" for what is none here.
+func (s Store) id(text string) string {
+	if text == "" || s.ID == nil {
+		return text
+	}
+	id, err := s.ID(text)
+	if err != nil {
+		return ""
+	}
+	return id
 }
 
 func decode(m inbox.Message, into any) error {
@@ -85,7 +98,7 @@ func (d Definition) command(s *Saga, t *Track, anew bool) (outbox.Event, error) 
 	if t.Direction == Undo {
 		kind = d.Steps[t.Position].Undo
 	}
-	e, err := patterns.NewEvent(s.Scope, s.Correlation, "saga", s.ID, kind, Command{
+	e, err := outbox.New(s.Scope, s.Correlation, "saga", s.ID, kind, Command{
 		Schema: schemaVersion, Saga: s.ID, Step: t.Step, Direction: t.Direction, Attempt: t.Attempts, Again: anew, Data: s.Data,
 	})
 	e.AggregateVersion, e.Traceparent = s.Sent, s.Traceparent
@@ -94,12 +107,15 @@ func (d Definition) command(s *Saga, t *Track, anew bool) (outbox.Event, error) 
 
 // participation names a participant's memory of a step as an aggregate: its
 // replies are numbered among themselves.
-func participation(saga uuid.UUID, step string) uuid.UUID {
-	return uuid.NewSHA1(saga, []byte(step))
+func participation(saga, step string) string {
+	if id, err := uuid.Parse(saga); err == nil {
+		return uuid.NewSHA1(id, []byte(step)).String()
+	}
+	return saga + "/" + step
 }
 
 func (c Command) reply(kind string, payload []byte, number int64, traceparent string) (outbox.Event, error) {
-	e, err := patterns.NewEvent(c.Scope, c.Correlation, "participation", participation(c.Saga, c.Step), kind, json.RawMessage(payload))
+	e, err := outbox.New(c.Scope, c.Correlation, "participation", participation(c.Saga, c.Step), kind, json.RawMessage(payload))
 	e.AggregateVersion, e.Traceparent = number, traceparent
 	return e, err
 }

@@ -1,19 +1,15 @@
 package saga
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
-	"payonce/internal/platform/patterns"
-	"payonce/internal/platform/postgres"
 	"payonce/once"
 	"payonce/once/inbox"
 	"payonce/once/outbox"
@@ -24,7 +20,7 @@ import (
 // transaction that remembers it and answers. Nil is "done". [Refuse] is a
 // refusal for good, before anything was written. Every other error leaves
 // nothing behind and lets the command come again.
-type Action func(ctx context.Context, tx postgres.Tx, c Command) error
+type Action func(ctx context.Context, tx once.Tx, c Command) error
 
 // Refusal is a participant's definite no.
 type Refusal struct{ Reason string }
@@ -35,43 +31,53 @@ func (r *Refusal) Error() string { return "refused: " + r.Reason }
 // Refuse says no, for good. The reason is one short word for programs.
 func Refuse(reason string) error { return &Refusal{Reason: reason} }
 
-// Participant answers commands, each once however often it comes. It maps the
-// type of a command to its action.
-type Participant map[string]Action
+// Participant answers commands, each once however often it comes.
+type Participant struct {
+	Store Store
+	// Actions are by the type of the command.
+	Actions map[string]Action
+}
 
 // Types are the commands that are understood, sorted.
-func (p Participant) Types() []string { return slices.Sorted(maps.Keys(p)) }
+func (p Participant) Types() []string { return slices.Sorted(maps.Keys(p.Actions)) }
 
 // The insert takes the row's lock, whether it is new or not: copies of one
 // command, and an undo that races with its do, take turns here.
 const enterSQL = `
-INSERT INTO saga_participations AS p (saga_id, step, merchant_id, replies) VALUES ($1, $2, $3, 1)
+INSERT INTO {saga_participations} AS p (saga_id, step, <scope>, replies) VALUES (@saga, @step, @whose, 1)
 ON CONFLICT (saga_id, step) DO UPDATE SET replies = p.replies + 1
 RETURNING did, did_reply, undid, undid_reply, asked, replies, decided`
 
 type memory struct {
-	Did        *string `db:"did"`
-	DidReply   []byte  `db:"did_reply"`
-	Undid      *string `db:"undid"`
-	UndidReply []byte  `db:"undid_reply"`
-	Asked      int     `db:"asked"`
-	Replies    int64   `db:"replies"`
-	Decided    bool    `db:"decided"`
+	Did        *string
+	DidReply   []byte
+	Undid      *string
+	UndidReply []byte
+	Asked      int
+	Replies    int64
+	Decided    bool
+}
+
+// recall runs a statement that returns what is remembered of a command's step.
+func (s Store) recall(ctx context.Context, tx once.Tx, text string, c Command, more once.Args) (k memory, err error) {
+	rows, err := s.in(text).Query(ctx, tx, once.Args{"saga": c.Saga, "step": c.Step, "whose": once.OrNull(c.Scope)}.With(more))
+	_, err = once.One(rows, err, &k.Did, &k.DidReply, &k.Undid, &k.UndidReply, &k.Asked, &k.Replies, &k.Decided)
+	return k, err
 }
 
 const (
-	didSQL   = `UPDATE saga_participations SET did = $3, did_reply = $4 WHERE saga_id = $1 AND step = $2`
-	undidSQL = `UPDATE saga_participations SET undid = $3, undid_reply = $4 WHERE saga_id = $1 AND step = $2`
+	didSQL   = `UPDATE {saga_participations} SET did = @what, did_reply = @reply WHERE saga_id = @saga AND step = @step`
+	undidSQL = `UPDATE {saga_participations} SET undid = @what, undid_reply = @reply WHERE saga_id = @saga AND step = @step`
 )
 
-// Handle implements [patterns.Handler]. After nil every command is answered: by its
+// Handle implements [inbox.Handler]. After nil every command is answered: by its
 // action, or by the reply that is remembered.
-func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
+func (p Participant) Handle(ctx context.Context, tx once.Tx, batch []inbox.Message) error {
 	commands := make([]Command, 0, len(batch))
-	traces := map[uuid.UUID]string{}
+	traces := map[string]string{}
 	for _, m := range batch {
-		c, err := ReadCommand(m)
-		if err == nil && p[c.Type] == nil {
+		c, err := p.Store.ReadCommand(m)
+		if err == nil && p.Actions[c.Type] == nil {
 			err = fmt.Errorf("commands of type %q are unknown here", c.Type)
 		}
 		if err != nil {
@@ -81,7 +87,7 @@ func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.M
 		traces[c.EventID] = m.Traceparent
 	}
 	slices.SortFunc(commands, func(a, b Command) int {
-		return bytes.Compare(append(a.Saga[:], a.Step...), append(b.Saga[:], b.Step...))
+		return strings.Compare(a.Saga+a.Step, b.Saga+b.Step)
 	})
 	var replies []outbox.Event
 	for _, c := range commands {
@@ -91,15 +97,15 @@ func (p Participant) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.M
 		}
 		replies = append(replies, e)
 	}
-	return patterns.Append(ctx, tx, replies...)
+	return p.Store.Outbox.Append(ctx, tx, replies...)
 }
 
-func (p Participant) answer(ctx context.Context, tx postgres.Tx, c Command, trace string) (outbox.Event, error) {
-	var known memory
-	if err := tx.Get(ctx, &known, enterSQL, c.Saga, c.Step, c.Scope); err != nil {
+func (p Participant) answer(ctx context.Context, tx once.Tx, c Command, trace string) (outbox.Event, error) {
+	known, err := p.Store.recall(ctx, tx, enterSQL, c, nil)
+	if err != nil {
 		return outbox.Event{}, err
 	}
-	settled, err := known.settle(ctx, tx, c, func() error { return p[c.Type](ctx, tx, c) })
+	settled, err := p.Store.settle(ctx, tx, known, c, func() error { return p.Actions[c.Type](ctx, tx, c) })
 	if err != nil {
 		return outbox.Event{}, err
 	}
@@ -137,7 +143,7 @@ const (
 //     its place. Any other undo takes back what was done, as before.
 //  1. What was answered before is answered again, unless a person asks for a
 //     refusal to be thought about anew.
-//  2. A do whose undo was here is refused, for ever.
+//  2. A do whose undo was here is refused, always.
 //  3. An undo without its do has nothing to take back; that it came is remembered.
 //  4. Everything else acts, and what came of it is remembered.
 func (k memory) verdict(c Command) verdict {
@@ -163,18 +169,18 @@ func (k memory) verdict(c Command) verdict {
 }
 
 // settle answers a command and remembers the answer.
-func (k memory) settle(ctx context.Context, tx postgres.Tx, c Command, act func() error) (outcome, error) {
+func (s Store) settle(ctx context.Context, tx once.Tx, k memory, c Command, act func() error) (outcome, error) {
 	query := didSQL
 	if c.Direction == Undo {
 		query = undidSQL
 	}
 	switch k.verdict(c) {
 	case refused:
-		return remember(ctx, tx, c, query, "refused", "undone_before")
+		return s.remember(ctx, tx, c, query, "refused", "undone_before")
 	case nothing:
-		return remember(ctx, tx, c, query, "nothing", "")
+		return s.remember(ctx, tx, c, query, "nothing", "")
 	case acts:
-		return acted(ctx, tx, c, query, act())
+		return s.acted(ctx, tx, c, query, act())
 	case closed:
 		payload, err := c.answer(Decided)
 		return outcome{false, payload}, err // What it answered earlier stays remembered.
@@ -186,23 +192,23 @@ func (k memory) settle(ctx context.Context, tx postgres.Tx, c Command, act func(
 	return outcome{*k.Did == "done", k.DidReply}, nil
 }
 
-func acted(ctx context.Context, tx postgres.Tx, c Command, query string, err error) (outcome, error) {
+func (s Store) acted(ctx context.Context, tx once.Tx, c Command, query string, err error) (outcome, error) {
 	var no *Refusal
 	switch {
 	case errors.As(err, &no):
-		return remember(ctx, tx, c, query, "failed", no.Reason)
+		return s.remember(ctx, tx, c, query, "failed", no.Reason)
 	case err != nil:
 		return outcome{}, err
 	}
-	return remember(ctx, tx, c, query, "done", "")
+	return s.remember(ctx, tx, c, query, "done", "")
 }
 
-func remember(ctx context.Context, tx postgres.Tx, c Command, query, what, reason string) (outcome, error) {
+func (s Store) remember(ctx context.Context, tx once.Tx, c Command, query, what, reason string) (outcome, error) {
 	payload, err := c.answer(reason)
 	if err != nil {
 		return outcome{}, err
 	}
-	_, err = tx.Exec(ctx, query, c.Saga, c.Step, what, payload)
+	_, err = s.in(query).Exec(ctx, tx, once.Args{"saga": c.Saga, "step": c.Step, "what": what, "reply": payload})
 	return outcome{what == "done" || what == "nothing", payload}, err
 }
 
@@ -217,14 +223,15 @@ func (c Command) answer(reason string) ([]byte, error) {
 // Ask makes the call under a key that is made of the command's data and never
 // changes. asked says that an earlier delivery may have made it already: then
 // ask what became of the key before sending it again. Nil is "done", [Refuse] a
-// definite no of exactly this key. Everything else means that nobody knows, and
+// definite no of exactly this key. Everything else means that it is unknown, and
 // the command comes again.
 //
 // A call ends at a time that is written down before it begins, so that a person
 // who decides about the step can know when no call is under way any more.
 type Outside struct {
-	Type string
-	Ask  func(ctx context.Context, c Command, asked bool) error
+	Store Store
+	Type  string
+	Ask   func(ctx context.Context, c Command, asked bool) error
 	// Within bounds a call, from the transaction of its intent. 0 means 10 s.
 	Within time.Duration
 	Now    func() time.Time // nil means time.Now
@@ -238,8 +245,8 @@ const (
 )
 
 const askSQL = `
-INSERT INTO saga_participations AS p (saga_id, step, merchant_id, asked, asking_until)
-VALUES ($1, $2, $3, 1, clock_timestamp() + $4::float8 * interval '1 second')
+INSERT INTO {saga_participations} AS p (saga_id, step, <scope>, asked, asking_until)
+VALUES (@saga, @step, @whose, 1, clock_timestamp() + CAST(@until AS float8) * interval '1 second')
 ON CONFLICT (saga_id, step) DO UPDATE SET asked = p.asked + 1, asking_until = greatest(p.asking_until, excluded.asking_until)
 RETURNING did, did_reply, undid, undid_reply, asked, replies, decided`
 
@@ -255,9 +262,8 @@ func (o Outside) Around() *inbox.Around {
 	return &inbox.Around{Types: []string{o.Type}, Intend: o.intend}
 }
 
-func (o Outside) intend(ctx context.Context, pattern once.Tx, m inbox.Message) (inbox.Call, error) {
-	tx := postgres.Reading(pattern)
-	c, err := ReadCommand(m)
+func (o Outside) intend(ctx context.Context, tx once.Tx, m inbox.Message) (inbox.Call, error) {
+	c, err := o.Store.ReadCommand(m)
 	if err == nil && (c.Type != o.Type || c.Direction != Do) {
 		err = fmt.Errorf("%s of %q is unknown here", c.Direction, c.Type)
 	}
@@ -266,8 +272,8 @@ func (o Outside) intend(ctx context.Context, pattern once.Tx, m inbox.Message) (
 	}
 	// Before the statement, whose own clock is later: asking_until is never too early.
 	end := o.Now().Add(o.Within)
-	var known memory
-	if err := tx.Get(ctx, &known, askSQL, c.Saga, c.Step, c.Scope, (lasts * o.Within).Seconds()); err != nil {
+	known, err := o.Store.recall(ctx, tx, askSQL, c, once.Args{"until": (lasts * o.Within).Seconds()})
+	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) (inbox.Record, error) {
@@ -281,19 +287,19 @@ func (o Outside) intend(ctx context.Context, pattern once.Tx, m inbox.Message) (
 			}
 		}
 		return func(ctx context.Context, tx once.Tx) error {
-			return record(ctx, postgres.Reading(tx), c, refusal, m.Traceparent)
+			return o.Store.record(ctx, tx, c, refusal, m.Traceparent)
 		}, nil
 	}, nil
 }
 
 // record remembers the answer and replies. A rival that was faster has its
 // answer sent again, for the first one stands.
-func record(ctx context.Context, tx postgres.Tx, c Command, refusal *Refusal, trace string) error {
-	var known memory
-	if err := tx.Get(ctx, &known, enterSQL, c.Saga, c.Step, c.Scope); err != nil {
+func (s Store) record(ctx context.Context, tx once.Tx, c Command, refusal *Refusal, trace string) error {
+	known, err := s.recall(ctx, tx, enterSQL, c, nil)
+	if err != nil {
 		return err
 	}
-	settled, err := known.settle(ctx, tx, c, func() error {
+	settled, err := s.settle(ctx, tx, known, c, func() error {
 		if refusal != nil {
 			return refusal
 		}
@@ -306,5 +312,5 @@ func record(ctx context.Context, tx postgres.Tx, c Command, refusal *Refusal, tr
 	if err != nil {
 		return err
 	}
-	return patterns.Append(ctx, tx, e)
+	return s.Outbox.Append(ctx, tx, e)
 }

@@ -6,24 +6,22 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Decisions ends what a person decided while the outside could not be asked. Any
 // number may run; the [Timer] leaves such sagas alone.
 type Decisions struct {
 	Definition Definition
-	DB         *postgres.DB
+	DB         once.DB
 	Every      time.Duration // 0 means 1 s
 	Wake       func()        // called after commits that may have sent something; nil for none
 	Log        *slog.Logger
 }
 
 const pendingSQL = `
-SELECT w.saga_id FROM saga_decisions w JOIN sagas g ON g.id = w.saga_id
- WHERE g.definition = $1 AND w.state = 'pending' AND w.look_at <= clock_timestamp()
+SELECT w.saga_id FROM {saga_decisions} w JOIN {sagas} g ON g.id = w.saga_id
+ WHERE g.definition = @definition AND w.state = 'pending' AND w.look_at <= clock_timestamp()
  ORDER BY w.look_at LIMIT 100`
 
 // Run looks until ctx ends.
@@ -43,15 +41,15 @@ func (p Decisions) Run(ctx context.Context) error {
 // many it ended, by carrying them out or by refusing them. One that fails does
 // not keep the others from ending.
 func (p Decisions) RunOnce(ctx context.Context) (n int, err error) {
-	var ids []uuid.UUID
-	if err := p.DB.Select(ctx, &ids, pendingSQL, p.Definition.Name); err != nil {
+	pending, err := ids(p.Definition.Store.from(p.DB)(ctx, pendingSQL, once.Args{"definition": p.Definition.Name}))
+	if err != nil {
 		return 0, err
 	}
-	return each(ctx, ids, p.one, p.Wake)
+	return each(ctx, pending, p.one, p.Wake)
 }
 
-func (p Decisions) one(ctx context.Context, id uuid.UUID) (ended bool, err error) {
-	s, err := Read(ctx, p.DB, id)
+func (p Decisions) one(ctx context.Context, id string) (ended bool, err error) {
+	s, err := p.Definition.Store.Read(ctx, p.DB, id)
 	if err != nil || !s.Decision.Pending() {
 		return false, err
 	}

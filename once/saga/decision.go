@@ -7,20 +7,19 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/platform/alert"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Decision is what a person said about how a stuck saga ended.
 type Decision struct {
-	ID      uuid.NullUUID `db:"id"` // null when no person decided
-	Outcome State         `db:"outcome"`
-	State   DecisionState `db:"state"`
-	By      string        `db:"decided_by"`
-	Why     string        `db:"reason"`
+	ID      string // "" when no person decided
+	Outcome State
+	State   DecisionState
+	By      string
+	Why     string
 	// Found is what was seen outside: why it was refused, or why it is pending.
-	Found     string     `db:"found"`
-	DecidedAt *time.Time `db:"decided_at"`
+	Found     string
+	DecidedAt *time.Time
 }
 
 // DecisionState says how far a decision is.
@@ -95,8 +94,8 @@ func (d Definition) WithLook(step string, look Look) Definition {
 // and each command of the step, late, repeated or replayed, is answered from
 // memory. The second one to decide, also of two at once, gets ErrSettled or
 // ErrDeciding.
-func (d Definition) Resolve(ctx context.Context, db *postgres.DB, id uuid.UUID, as State, who, why string) (s Saga, err error) {
-	err = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+func (d Definition) Resolve(ctx context.Context, db once.DB, id string, as State, who, why string) (s Saga, err error) {
+	err = db.InTx(ctx, func(tx once.Tx) error {
 		if s, err = d.decidable(ctx, tx, id, as); err != nil {
 			return err
 		}
@@ -116,8 +115,8 @@ func (d Definition) Resolve(ctx context.Context, db *postgres.DB, id uuid.UUID, 
 }
 
 // decidable reads a saga about which a person may decide so.
-func (d Definition) decidable(ctx context.Context, tx postgres.Tx, id uuid.UUID, as State) (Saga, error) {
-	s, err := Read(ctx, tx, id)
+func (d Definition) decidable(ctx context.Context, tx once.Tx, id string, as State) (Saga, error) {
+	s, err := read(ctx, d.Store.within(tx), byIDSQL, once.Args{"saga": id})
 	switch {
 	case err != nil:
 		return s, err
@@ -132,19 +131,19 @@ func (d Definition) decidable(ctx context.Context, tx postgres.Tx, id uuid.UUID,
 }
 
 const (
-	holdSQL = `UPDATE sagas SET version = version + 1, due_at = NULL WHERE id = $1 AND version = $2`
+	holdSQL = `UPDATE {sagas} SET version = version + 1, due_at = NULL WHERE id = @saga AND version = @version`
 
 	// Copies of the step's command take turns with this by the row's lock: one that
 	// was here before has written until when it may be asking, one that comes later
 	// does nothing.
 	closeSQL = `
-INSERT INTO saga_participations AS p (saga_id, step, merchant_id, decided) VALUES ($1, $2, $3, true)
+INSERT INTO {saga_participations} AS p (saga_id, step, <scope>, decided) VALUES (@saga, @step, @whose, true)
 ON CONFLICT (saga_id, step) DO UPDATE SET decided = true
 RETURNING p.asking_until`
 
 	insertDecisionSQL = `
-INSERT INTO saga_decisions (id, saga_id, merchant_id, step, outcome, decided_by, reason, found, look_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, greatest(clock_timestamp(), $9::timestamptz))
+INSERT INTO {saga_decisions} (id, saga_id, <scope>, step, outcome, decided_by, reason, found, look_at)
+VALUES (@id, @saga, @whose, @step, @outcome, @by, @why, @found, greatest(clock_timestamp(), CAST(@until AS timestamptz)))
 RETURNING decided_at`
 )
 
@@ -153,8 +152,8 @@ const stillAsking = "a call that was begun earlier may still be under way"
 
 // hold makes a decision durable: from its commit on nothing but the decision
 // moves the saga, and the participant of the step in hand acts no more.
-func (d Definition) hold(ctx context.Context, tx postgres.Tx, s *Saga) error {
-	n, err := tx.Exec(ctx, holdSQL, s.ID, s.Version)
+func (d Definition) hold(ctx context.Context, tx once.Tx, s *Saga) error {
+	n, err := d.Store.in(holdSQL).Exec(ctx, tx, once.Args{"saga": s.ID, "version": s.Version})
 	if err == nil && n != 1 {
 		err = ErrSettled // A reply was faster, or another person.
 	}
@@ -163,8 +162,8 @@ func (d Definition) hold(ctx context.Context, tx postgres.Tx, s *Saga) error {
 	}
 	s.Version++
 	step := d.Steps[s.Position].Name
-	var asking *time.Time
-	if err := tx.Get(ctx, &asking, closeSQL, s.ID, step, s.Scope); err != nil {
+	asking, err := d.Store.close(ctx, tx, s.ID, step, s.Scope)
+	if err != nil {
 		return err
 	}
 	id, err := uuid.NewV7()
@@ -172,27 +171,47 @@ func (d Definition) hold(ctx context.Context, tx postgres.Tx, s *Saga) error {
 		return err
 	}
 	w := &s.Decision
-	w.ID, w.Found = uuid.NullUUID{UUID: id, Valid: true}, stillAsking
+	w.ID, w.Found = id.String(), stillAsking
 	var at time.Time
-	err = tx.Get(ctx, &at, insertDecisionSQL, id, s.ID, s.Scope, step, w.Outcome, w.By, w.Why, w.Found, asking)
+	rows, err := d.Store.in(insertDecisionSQL).Query(ctx, tx, once.Args{
+		"id": w.ID, "saga": s.ID, "whose": once.OrNull(s.Scope), "step": step, "outcome": string(w.Outcome), "by": w.By, "why": w.Why,
+		"found": w.Found, "until": asking,
+	})
+	_, err = once.One(rows, err, &at)
 	w.DecidedAt = &at
 	return err
 }
 
+// close has the participant of a step act no more, and says until when a call of it may be
+// under way.
+func (s Store) close(ctx context.Context, tx once.Tx, saga, step, scope string) (asking *time.Time, err error) {
+	rows, err := s.in(closeSQL).Query(ctx, tx, once.Args{"saga": saga, "step": step, "whose": once.OrNull(scope)})
+	_, err = once.One(rows, err, &asking)
+	return asking, err
+}
+
+// Decided makes a participant remember that a person decided about its step, for the suite
+// that judges participants.
+func (s Store) Decided(ctx context.Context, tx once.Tx, saga, step, scope string) error {
+	_, err := s.close(ctx, tx, saga, step, scope)
+	return err
+}
+
 const (
-	mayLookSQL = `SELECT look_at <= clock_timestamp() FROM saga_decisions WHERE id = $1`
+	mayLookSQL = `SELECT look_at <= clock_timestamp() FROM {saga_decisions} WHERE id = @decision`
 
 	// Another one that looked may have closed it.
 	closeDecisionSQL = `
-UPDATE saga_decisions SET state = $2, found = $3, closed_at = clock_timestamp() WHERE id = $1 AND state = 'pending'`
+UPDATE {saga_decisions} SET state = @state, found = @found, closed_at = clock_timestamp() WHERE id = @decision AND state = 'pending'`
 )
 
 // look asks the outside about a pending decision, in no transaction, and ends it
 // by what was found. While the outside may not or cannot be asked it stays as it
 // is, and says why.
-func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, error) {
+func (d Definition) look(ctx context.Context, db once.DB, s Saga) (Saga, error) {
 	var now bool
-	if err := db.Get(ctx, &now, mayLookSQL, s.Decision.ID); err != nil || !now {
+	rows, err := d.Store.in(mayLookSQL).Read(ctx, db, once.Args{"decision": s.Decision.ID})
+	if _, err := once.One(rows, err, &now); err != nil || !now {
 		return s, err
 	}
 	ask := d.Steps[s.Position].look
@@ -200,13 +219,13 @@ func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, er
 		return s, errNoLook
 	}
 	var no *Contradiction
-	err := ask(ctx, s, s.Decision.Outcome)
+	err = ask(ctx, s, s.Decision.Outcome)
 	if err != nil && !errors.As(err, &no) {
 		s.Decision.Found = "it cannot be asked: " + err.Error()
-		return s, putOff(ctx, db, s.Decision)
+		return s, d.Store.putOff(ctx, db, s.Decision)
 	}
 	pending := s // An attempt that is rolled back must not change what the next one begins with.
-	err = postgres.InTx(ctx, db, func(tx postgres.Tx) error {
+	err = db.InTx(ctx, func(tx once.Tx) error {
 		s = pending
 		if no != nil {
 			return d.refuse(ctx, tx, &s, no.Found)
@@ -216,7 +235,7 @@ func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, er
 		return err
 	})
 	if errors.Is(err, errOvertaken) {
-		return Read(ctx, db, pending.ID) // Another one looked too, and was faster.
+		return d.Store.Read(ctx, db, pending.ID) // Another one looked too, and was faster.
 	}
 	if err == nil && no != nil {
 		err = no
@@ -226,29 +245,30 @@ func (d Definition) look(ctx context.Context, db *postgres.DB, s Saga) (Saga, er
 
 // accept carries a pending decision out: the step in hand is over, and what
 // follows leaves as ordinary commands.
-func (d Definition) accept(ctx context.Context, tx postgres.Tx, s Saga) (Saga, error) {
-	if n, err := tx.Exec(ctx, closeDecisionSQL, s.Decision.ID, DecisionAccepted, ""); err != nil || n != 1 {
+func (d Definition) accept(ctx context.Context, tx once.Tx, s Saga) (Saga, error) {
+	if n, err := d.closeDecision(ctx, tx, s.Decision.ID, DecisionAccepted, ""); err != nil || n != 1 {
 		return s, orOvertaken(err)
 	}
 	w := s.Decision
 	w.State, w.Found = DecisionAccepted, ""
-	s, _, err := d.advance(ctx, tx, input{kind: decided, decision: w}, byIDSQL, s.ID)
+	s, _, err := d.advance(ctx, tx, input{kind: decided, decision: w}, byIDSQL, once.Args{"saga": s.ID})
 	return s, err
 }
 
 const (
-	reopenSQL = `UPDATE saga_participations SET decided = false WHERE saga_id = $1 AND step = $2`
+	reopenSQL = `UPDATE {saga_participations} SET decided = false WHERE saga_id = @saga AND step = @step`
 
 	releaseSQL = `
-UPDATE sagas SET version = version + 1, due_at = CASE WHEN $2::float8 > 0 THEN clock_timestamp() + $2::float8 * interval '1 second' END
- WHERE id = $1`
+UPDATE {sagas}
+   SET version = version + 1, due_at = CASE WHEN CAST(@due AS float8) > 0 THEN clock_timestamp() + CAST(@due AS float8) * interval '1 second' END
+ WHERE id = @saga`
 )
 
 // refuse leaves the saga as it was before the decision, with what was found in
-// its alert. It asks again where it asked before: the participant acts again.
-func (d Definition) refuse(ctx context.Context, tx postgres.Tx, s *Saga, found string) error {
+// its trouble. It asks again where it asked before: the participant acts again.
+func (d Definition) refuse(ctx context.Context, tx once.Tx, s *Saga, found string) error {
 	w := &s.Decision
-	if n, err := tx.Exec(ctx, closeDecisionSQL, w.ID, DecisionRefused, found); err != nil || n != 1 {
+	if n, err := d.closeDecision(ctx, tx, w.ID, DecisionRefused, found); err != nil || n != 1 {
 		return orOvertaken(err)
 	}
 	w.State, w.Found = DecisionRefused, found
@@ -257,18 +277,22 @@ func (d Definition) refuse(ctx context.Context, tx postgres.Tx, s *Saga, found s
 	if t.Status == Started {
 		wait = d.patience(t).Seconds()
 	}
-	if _, err := tx.Exec(ctx, releaseSQL, s.ID, wait); err != nil {
+	if _, err := d.Store.in(releaseSQL).Exec(ctx, tx, once.Args{"saga": s.ID, "due": wait}); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, reopenSQL, s.ID, t.Step); err != nil {
+	if _, err := d.Store.in(reopenSQL).Exec(ctx, tx, once.Args{"saga": s.ID, "step": t.Step}); err != nil {
 		return err
 	}
-	if _, err := alert.Resolve(ctx, tx, s.Name(), AlertStuck); err != nil {
+	if err := d.Store.troubles().End(ctx, tx, s.Name(), TroubleStuck); err != nil {
 		return err
 	}
 	facts := d.facts(s, "a decision was refused: "+found)
 	facts["decision"], facts["decided_by"], facts["decided_because"] = w.Outcome, w.By, w.Why
-	return AlertStuck.Raise(ctx, tx, s.Scope, s.Name(), facts)
+	return d.raise(ctx, tx, s, facts)
+}
+
+func (d Definition) closeDecision(ctx context.Context, tx once.Tx, decision string, as DecisionState, found string) (int64, error) {
+	return d.Store.in(closeDecisionSQL).Exec(ctx, tx, once.Args{"decision": decision, "state": string(as), "found": found})
 }
 
 func orOvertaken(err error) error {
@@ -278,7 +302,7 @@ func orOvertaken(err error) error {
 	return err
 }
 
-// facts are what an alert says of where a saga is.
+// facts are what a trouble says of where a saga is.
 func (d Definition) facts(s *Saga, reason string) map[string]any {
 	t := s.track(s.Position, s.Direction)
 	return map[string]any{"definition": d.Name, "step": t.Step, "direction": t.Direction, "reason": reason, "subject": s.Subject}
@@ -288,13 +312,13 @@ func (d Definition) facts(s *Saga, reason string) map[string]any {
 const lookAgain = 5 * time.Second
 
 const putOffSQL = `
-UPDATE saga_decisions SET found = $2, look_at = clock_timestamp() + $3::float8 * interval '1 second'
- WHERE id = $1 AND state = 'pending'`
+UPDATE {saga_decisions} SET found = @found, look_at = clock_timestamp() + CAST(@wait AS float8) * interval '1 second'
+ WHERE id = @decision AND state = 'pending'`
 
 // putOff has a pending decision looked at later.
-func putOff(ctx context.Context, db *postgres.DB, w Decision) error {
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, putOffSQL, w.ID, w.Found, lookAgain.Seconds())
+func (s Store) putOff(ctx context.Context, db once.DB, w Decision) error {
+	return db.InTx(ctx, func(tx once.Tx) error {
+		_, err := s.in(putOffSQL).Exec(ctx, tx, once.Args{"decision": w.ID, "found": w.Found, "wait": lookAgain.Seconds()})
 		return err
 	})
 }

@@ -2,43 +2,41 @@ package saga
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"testing"
 
-	"payonce/internal/platform/patterns"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 )
 
 // roomIsDue is the condition of the trip's second step: what the table says of the
 // story, under a lock; a story that is not in it needs its room.
-func roomIsDue(ctx context.Context, tx postgres.Tx, s Saga) (ready Ready, err error) {
-	err = tx.Get(ctx, &ready, `SELECT ready FROM conditions WHERE correlation = $1 FOR UPDATE`, s.Correlation)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Go, nil
-	}
-	return ready, err
+func roomIsDue(ctx context.Context, tx once.Tx, s Saga) (ready Ready, err error) {
+	rows, err := tx.Query(ctx, `SELECT ready FROM conditions WHERE correlation = $1 FOR UPDATE`, s.Correlation)
+	_, err = once.One(rows, err, &ready)
+	return ready, err // Go is the zero value
 }
 
 // condition changes what the condition reads, and signals in the same transaction.
 func (w *world) condition(s Saga, ready Ready) {
 	w.t.Helper()
-	e, err := patterns.NewEvent(s.Scope, s.Correlation, "condition", s.Subject, w.d.Signal, map[string]int{"schema": 1})
+	e, err := outbox.New(s.Scope, s.Correlation, "condition", s.Subject, w.d.Signal, map[string]int{"schema": 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		_, err := tx.Exec(context.Background(), `
-INSERT INTO conditions (correlation, ready) VALUES ($1, $2) ON CONFLICT (correlation) DO UPDATE SET ready = $2`, s.Correlation, ready)
+INSERT INTO conditions (correlation, ready) VALUES ($1, $2) ON CONFLICT (correlation) DO UPDATE SET ready = $2`, s.Correlation, int(ready))
 		if err != nil {
 			return err
 		}
-		if err := tx.Get(context.Background(), &e.AggregateVersion, `SELECT count(*) + 2 FROM outbox_events WHERE aggregate_id = $1`, s.Subject); err != nil {
+		rows, err := tx.Query(context.Background(), `SELECT count(*) + 2 FROM outbox_events WHERE aggregate_id = $1`, s.Subject)
+		if _, err := once.One(rows, err, &e.AggregateVersion); err != nil {
 			return err
 		}
-		return patterns.Append(context.Background(), tx, e)
+		return store.Outbox.Append(context.Background(), tx, e)
 	})
 }
 
@@ -97,10 +95,7 @@ func TestAStepWaitsHoweverLongUntilASignalAfterWhichItsConditionIsDecided(t *tes
 			w.condition(s, c.ready)
 			w.drain(s)
 			w.is(s, c.end, c.effects, 0)
-			var undone []string
-			if err := w.db.Select(t.Context(), &undone, `SELECT type FROM outbox_events WHERE correlation_id = $1 AND type LIKE '%.free' ORDER BY seq`, s.Correlation); err != nil {
-				t.Fatal(err)
-			}
+			undone := w.types(s, "%.free")
 			if !slices.Equal(undone, c.undos) {
 				t.Errorf("undone were %v, not %v", undone, c.undos)
 			}
@@ -132,8 +127,8 @@ func TestASignalWakesTheStoriesOfItsCorrelationAndNoOther(t *testing.T) {
 		w.condition(s, Wait)
 		w.drain(s)
 	}
-	w.in(func(tx postgres.Tx) error {
-		_, err := tx.Exec(t.Context(), `UPDATE conditions SET ready = $1`, Go)
+	w.in(func(tx once.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE conditions SET ready = $1`, int(Go))
 		return err
 	})
 	w.condition(one, Go)
@@ -151,11 +146,11 @@ func TestWhatAConditionHasReadIsLockedUntilTheWaitIsDurable(t *testing.T) {
 	w.condition(s, Wait)
 	w.drain(s, "seat.take.done")
 	reply := w.pending(s)[0]
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		if err := w.o.Handle(t.Context(), tx, []inbox.Message{reply}); err != nil {
 			return err
 		}
-		change := postgres.InTx(t.Context(), w.db, func(other postgres.Tx) error {
+		change := w.db.InTx(t.Context(), func(other once.Tx) error {
 			_, err := other.Exec(t.Context(), `SELECT ready FROM conditions WHERE correlation = $1 FOR UPDATE NOWAIT`, s.Correlation)
 			return err
 		})

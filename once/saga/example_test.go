@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/pattern/saga"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
+	"payonce/once/saga"
 )
 
 // A story is declared: who is told what, what takes it back, and where there is
@@ -19,7 +19,7 @@ func ExampleDefinition() {
 			{Name: "money", Do: "money.send", Pivot: true, Deadline: time.Minute},
 			{Name: "voucher", Do: "voucher.print", Deadline: time.Minute},
 		},
-		Ended: func(_ context.Context, _ postgres.Tx, s saga.Saga) error {
+		Ended: func(_ context.Context, _ once.Tx, s saga.Saga) error {
 			fmt.Println(s.State)
 			return nil
 		},

@@ -40,7 +40,7 @@ type move struct {
 // refuse with it.
 const Decided = "decided"
 
-// NoAnswer is why a saga turned round that nobody refused.
+// NoAnswer is why a saga turned round that no participant refused.
 const NoAnswer = "no_answer"
 
 // next is the whole protocol, without a database: it changes s by what happened
@@ -51,11 +51,11 @@ const NoAnswer = "no_answer"
 //  2. A reply that is not about the step in hand is late, and so is one that only
 //     says that a person decided.
 //  3. A deadline before the pivot asks again, then turns round; at the pivot, after
-//     it and on the way back it asks again, for ever, and tells a person.
+//     it and on the way back it asks again, without end, and says so to a person.
 //  4. A refusal before the pivot, or of the pivot itself, turns round; after it
 //     and on the way back an alert is raised.
 //  5. A step with a condition is sent, skipped or held as its condition says. Waiting,
-//     it is asked about again after a signal, and after each deadline, for ever:
+//     it is asked about again after a signal, and after each deadline, without end:
 //     nothing of it was sent, so there is nothing to lose patience with.
 //  6. While a person's decision is pending nothing but the decision moves the saga:
 //     replies are late, deadlines pass. Once it counts the step in hand is over and
@@ -237,7 +237,7 @@ func (d Definition) forward(s *Saga) move {
 }
 
 // turn goes back from the step in hand, which is undone too unless its
-// participant refused: nobody knows what became of its command.
+// participant refused: it is unknown what became of its command.
 func (d Definition) turn(s *Saga, why string) move {
 	s.Failure = &why
 	s.Direction = Undo

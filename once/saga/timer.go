@@ -6,25 +6,23 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
-// Timer looks at sagas that nobody answered in time. Any number may run: each
+// Timer looks at sagas that were not answered in time. Any number may run: each
 // takes sagas that no other one holds.
 type Timer struct {
 	Definition Definition
-	DB         *postgres.DB
+	DB         once.DB
 	Every      time.Duration // 0 means 1 s
 	Batch      int           // 0 means 100
-	Wake       func()        // called after commits that sent something; nil for nobody
+	Wake       func()        // called after commits that sent something; nil for none
 	Log        *slog.Logger
 }
 
 const (
-	dueSQL  = `SELECT id FROM sagas WHERE definition = $1 AND due_at <= clock_timestamp() ORDER BY due_at LIMIT $2`
-	takeSQL = `SELECT id FROM sagas WHERE id = $1 AND due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED`
+	dueSQL  = `SELECT id FROM {sagas} WHERE definition = @definition AND due_at <= clock_timestamp() ORDER BY due_at LIMIT @most`
+	takeSQL = `SELECT id FROM {sagas} WHERE id = @saga AND due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED`
 )
 
 // Run looks until ctx ends. A look that fails is repeated at the next turn.
@@ -62,8 +60,8 @@ func (t Timer) RunOnce(ctx context.Context) (n int, err error) {
 	if t.Batch == 0 {
 		t.Batch = 100
 	}
-	var due []uuid.UUID
-	if err := t.DB.Select(ctx, &due, dueSQL, t.Definition.Name, t.Batch); err != nil {
+	due, err := ids(t.Definition.Store.from(t.DB)(ctx, dueSQL, once.Args{"definition": t.Definition.Name, "most": t.Batch}))
+	if err != nil {
 		return 0, err
 	}
 	return each(ctx, due, t.one, t.Wake)
@@ -71,9 +69,9 @@ func (t Timer) RunOnce(ctx context.Context) (n int, err error) {
 
 // each does one thing for each saga, counts where it did something, and wakes when
 // it did. One that fails does not keep the others from it.
-func each(ctx context.Context, ids []uuid.UUID, one func(context.Context, uuid.UUID) (bool, error), wake func()) (n int, err error) {
+func each(ctx context.Context, sagas []string, one func(context.Context, string) (bool, error), wake func()) (n int, err error) {
 	var errs []error
-	for _, id := range ids {
+	for _, id := range sagas {
 		done, err := one(ctx, id)
 		if err != nil {
 			errs = append(errs, err)
@@ -89,26 +87,26 @@ func each(ctx context.Context, ids []uuid.UUID, one func(context.Context, uuid.U
 }
 
 // one moves a saga unless another timer has it in hand or it moved meanwhile.
-func (t Timer) one(ctx context.Context, id uuid.UUID) (taken bool, err error) {
+func (t Timer) one(ctx context.Context, id string) (taken bool, err error) {
 	var w moved
-	err = postgres.InTx(ctx, t.DB, func(tx postgres.Tx) error {
+	err = t.DB.InTx(ctx, func(tx once.Tx) error {
 		taken, w = false, moved{}
-		var mine []uuid.UUID
-		if err := tx.Select(ctx, &mine, takeSQL, id); err != nil || len(mine) == 0 {
+		mine, err := ids(t.Definition.Store.within(tx)(ctx, takeSQL, once.Args{"saga": id}))
+		if err != nil || len(mine) == 0 {
 			return err
 		}
-		s, m, err := t.Definition.advance(ctx, tx, input{kind: expired}, byIDSQL, id)
+		s, m, err := t.Definition.advance(ctx, tx, input{kind: expired}, byIDSQL, once.Args{"saga": id})
 		if err != nil {
 			return err
 		}
-		taken, w.ids = true, []uuid.UUID{s.Correlation, s.Scope}
+		taken, w.ids = true, []string{s.Correlation, s.Scope}
 		if m.send != nil {
 			w.step = m.send.Direction
 		}
 		return nil
 	})
 	if err == nil && taken {
-		after(w)
+		t.Definition.after(w)
 	}
 	return taken && err == nil, err
 }

@@ -16,7 +16,7 @@
 //
 //   - a saga ends completed, with every step done, or compensated, with every
 //     step undone, in reverse; until it does, either a timer is running or an
-//     alert is open;
+//     trouble is open;
 //   - a step with a condition is sent only when its condition says so, and a saga
 //     that waits for that sends nothing and gives nothing up;
 //   - a step's compensation is registered in the transaction that records the
@@ -34,7 +34,7 @@
 // Isolation: between the first step and the last one every reader can see an
 // unfinished story. Owners show that as what it is ("reserved", "on hold") and
 // must not let others build on it. Nor is an end promised without participants:
-// a step after the pivot that no participant answers stays open, with an alert.
+// a step after the pivot that no participant answers stays open, with a trouble.
 //
 // # The states
 //
@@ -44,7 +44,7 @@
 //	                   └───────────┘   │ a reply, or a person's retry
 //	refused, or silent   │     │       │
 //	before the pivot     │     └──▶ ┌─────┐  refused or silent after the pivot,
-//	refused at the pivot │          │stuck│  or on the way back: an alert is open
+//	refused at the pivot │          │stuck│  or on the way back: a trouble is open
 //	                     ▼     ┌──▶ └─────┘
 //	               ┌──────────────┐    │ a reply, or a person's retry
 //	               │ compensating │ ◀──┘
@@ -60,7 +60,7 @@
 //
 // A deadline before the pivot sends the command again, and after some tries
 // turns round: the participant remembers the undo and refuses the do that
-// arrives later. A deadline at the pivot only alerts and asks. After it, and on
+// arrives later. A deadline at the pivot only raises trouble and asks. After it, and on
 // the way back, commands are sent again until they are answered, each time after
 // a longer wait: copies do not make a slow queue faster. A person may
 // have a stuck command sent once more ([Definition.Retry]) or decide how the saga
@@ -131,8 +131,8 @@
 //
 // sagas and saga_steps are the orchestrator's: state and history.
 // saga_participations is the participants' memory, which must live as long as
-// the saga does. saga_decisions is what persons decided, refused ones too. alerts
-// is shared with the package that shows them.
+// the saga does. saga_decisions is what persons decided, refused ones too. All are in
+// payonce/once/schema.
 //
 // Read first: machine.go, then participant.go, then decision.go.
 package saga

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 )
 
 // Step is one part of a story and its owner's part in it.
@@ -24,7 +22,7 @@ type Step struct {
 	// participant's whole retry schedule: a command that is still on its way back
 	// is not unanswered.
 	Deadline time.Duration
-	// Tries is how often a command is sent before somebody loses patience: before
+	// Tries is how often a command is sent before patience ends: before
 	// the pivot the saga then turns round, elsewhere an alert is raised and the
 	// asking goes on. 0 means 3.
 	Tries int
@@ -49,11 +47,12 @@ const (
 // What it reads must be locked until that transaction ends: a change with its
 // signal then commits either before the reading or after the saga waits, so no
 // signal is missed.
-type Condition func(ctx context.Context, tx postgres.Tx, s Saga) (Ready, error)
+type Condition func(ctx context.Context, tx once.Tx, s Saga) (Ready, error)
 
 // Definition is a story: its steps in order, and what happens at its end.
 type Definition struct {
-	Name string
+	Store Store
+	Name  string
 	// Start is the event that sets a saga in motion; its aggregate is the saga's
 	// subject.
 	Start string
@@ -64,7 +63,7 @@ type Definition struct {
 	Steps  []Step
 	// Ended runs once, in the transaction in which a saga ends well or is
 	// compensated: the place for the subject's own state and its event.
-	Ended func(ctx context.Context, tx postgres.Tx, s Saga) error
+	Ended func(ctx context.Context, tx once.Tx, s Saga) error
 }
 
 const defaultTries = 3
@@ -177,43 +176,43 @@ const (
 
 // Saga is one story on its way.
 type Saga struct {
-	ID          uuid.UUID `db:"id"`
-	Scope       uuid.UUID `db:"merchant_id"`
-	Correlation uuid.UUID `db:"correlation_id"`
-	Definition  string    `db:"definition"`
-	Subject     uuid.UUID `db:"subject_id"`
+	ID          string
+	Scope       string
+	Correlation string
+	Definition  string
+	Subject     string
 	// Data is a JSON value that every command carries.
-	Data        []byte    `db:"data"`
-	State       State     `db:"state"`
-	Direction   Direction `db:"direction"`
-	Position    int       `db:"position"` // of the step in hand; -1 before the first
-	Version     int64     `db:"version"`
-	Sent        int64     `db:"sent"`
-	Alerted     bool      `db:"alerted"`
-	Failure     *string   `db:"failure"` // why it turned round
-	Traceparent string    `db:"traceparent"`
+	Data        []byte
+	State       State
+	Direction   Direction
+	Position    int // of the step in hand; -1 before the first
+	Version     int64
+	Sent        int64
+	Alerted     bool
+	Failure     *string // why it turned round
+	Traceparent string
 	// ResolvedBy is who decided how it ended, and why: of the decision that was
 	// carried out. Decision is the newest one, which may be pending or refused.
-	ResolvedBy  *string    `db:"resolved_by"`
-	ResolvedWhy *string    `db:"resolved_why"`
-	Decision    Decision   `db:"decision"`
-	CreatedAt   time.Time  `db:"created_at"`
-	FinishedAt  *time.Time `db:"finished_at"`
+	ResolvedBy  *string
+	ResolvedWhy *string
+	Decision    Decision
+	CreatedAt   time.Time
+	FinishedAt  *time.Time
 	Tracks      []Track
 }
 
 // Track is a step in one direction as history knows it.
 type Track struct {
-	Step       string     `db:"step"`
-	Direction  Direction  `db:"direction"`
-	Position   int        `db:"position"`
-	Status     Status     `db:"status"`
-	Attempts   int        `db:"attempts"`
-	Late       int        `db:"late"`
-	Error      *string    `db:"error"`
-	DeadlineAt *time.Time `db:"deadline_at"`
-	StartedAt  *time.Time `db:"started_at"`
-	FinishedAt *time.Time `db:"finished_at"`
+	Step       string
+	Direction  Direction
+	Position   int
+	Status     Status
+	Attempts   int
+	Late       int
+	Error      *string
+	DeadlineAt *time.Time
+	StartedAt  *time.Time
+	FinishedAt *time.Time
 
 	changed bool
 }

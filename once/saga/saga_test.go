@@ -11,36 +11,41 @@ import (
 
 	"github.com/google/uuid"
 
-	"payonce/internal/lab/devstack/devtest"
-	"payonce/internal/platform/patterns"
-	"payonce/internal/platform/postgres"
+	"payonce/once"
 	"payonce/once/inbox"
+	"payonce/once/oncetest"
+	"payonce/once/oncetest/dbtest"
+	"payonce/once/outbox"
+	"payonce/once/schema"
 )
+
+// The tables are found on the session's search_path.
+var store = Store{}
 
 // trip is the toy story: a seat, a room, the money (no way back), the voucher.
 func trip() Definition {
-	d := Definition{Name: "trip", Start: "trip.asked", Steps: []Step{
+	d := Definition{Name: "trip", Store: store, Start: "trip.asked", Steps: []Step{
 		{Name: "seat", Do: "seat.take", Undo: "seat.free", Deadline: time.Hour, Tries: 2},
 		{Name: "room", Do: "room.take", Undo: "room.free", Deadline: time.Hour, Tries: 2},
 		{Name: "money", Do: "money.send", Pivot: true, Deadline: time.Hour, Tries: 2},
 		{Name: "voucher", Do: "voucher.print", Deadline: time.Hour, Tries: 2},
 	}}
-	d.Ended = func(ctx context.Context, tx postgres.Tx, s Saga) error {
-		_, err := tx.Exec(ctx, `INSERT INTO ends (saga, state) VALUES ($1, $2)`, s.ID, s.State)
+	d.Ended = func(ctx context.Context, tx once.Tx, s Saga) error {
+		_, err := tx.Exec(ctx, `INSERT INTO ends (saga, state) VALUES ($1, $2)`, s.ID, string(s.State))
 		return err
 	}
 	return d
 }
 
 const tripTables = `
-CREATE TABLE effects (saga uuid NOT NULL, step text NOT NULL, PRIMARY KEY (saga, step));
-CREATE TABLE ends (saga uuid PRIMARY KEY, state text NOT NULL);
-CREATE TABLE conditions (correlation uuid PRIMARY KEY, ready integer NOT NULL)`
+CREATE TABLE effects (saga text NOT NULL, step text NOT NULL, PRIMARY KEY (saga, step));
+CREATE TABLE ends (saga text PRIMARY KEY, state text NOT NULL);
+CREATE TABLE conditions (correlation text PRIMARY KEY, ready integer NOT NULL)`
 
 // world is a database with one trip's tables and its participants.
 type world struct {
 	t            testing.TB
-	db           *postgres.DB
+	db           once.DB
 	d            Definition
 	o            *Orchestrator
 	participants Participant
@@ -50,20 +55,23 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, db: devtest.Postgres(t), d: trip(), refuse: map[string]bool{}}
+	w := &world{t: t, db: dbtest.OpenPq(t, oncetest.Postgres(t)+"&search_path=trip"), d: trip(), refuse: map[string]bool{}}
+	if _, err := schema.Apply(t.Context(), w.db, "trip"); err != nil {
+		t.Fatal(err)
+	}
 	w.d.Signal, w.d.Steps[1].Condition = "trip.changed", roomIsDue
 	w.o = &Orchestrator{Definition: w.d}
 	if err := w.d.Check(); err != nil {
 		t.Fatal(err)
 	}
-	w.participants = Participant{}
+	w.participants = Participant{Store: store, Actions: map[string]Action{}}
 	for _, s := range w.d.Steps {
-		w.participants[s.Do] = w.act(`INSERT INTO effects (saga, step) VALUES ($1, $2)`)
+		w.participants.Actions[s.Do] = w.act(`INSERT INTO effects (saga, step) VALUES ($1, $2)`)
 		if s.Undo != "" {
-			w.participants[s.Undo] = w.act(`DELETE FROM effects WHERE saga = $1 AND step = $2`)
+			w.participants.Actions[s.Undo] = w.act(`DELETE FROM effects WHERE saga = $1 AND step = $2`)
 		}
 	}
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		_, err := tx.Exec(t.Context(), tripTables)
 		return err
 	})
@@ -71,7 +79,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) act(query string) Action {
-	return func(ctx context.Context, tx postgres.Tx, c Command) error {
+	return func(ctx context.Context, tx once.Tx, c Command) error {
 		w.mu.Lock()
 		no := w.refuse[c.Type]
 		w.mu.Unlock()
@@ -83,9 +91,9 @@ func (w *world) act(query string) Action {
 	}
 }
 
-func (w *world) in(f func(tx postgres.Tx) error) {
+func (w *world) in(f func(tx once.Tx) error) {
 	w.t.Helper()
-	if err := postgres.InTx(context.Background(), w.db, f); err != nil {
+	if err := w.db.InTx(context.Background(), f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -93,35 +101,30 @@ func (w *world) in(f func(tx postgres.Tx) error) {
 // begin writes a saga and its start event.
 func (w *world) begin(skip ...string) Saga {
 	w.t.Helper()
-	s := Saga{ID: uuid.Must(uuid.NewV7()), Scope: uuid.New(), Correlation: uuid.New(), Subject: uuid.New(), Data: []byte(`{"to":"Rome"}`)}
-	e, err := patterns.NewEvent(s.Scope, s.Correlation, "trip", s.Subject, w.d.Start, map[string]int{"schema": 1})
+	s := Saga{ID: uuid.Must(uuid.NewV7()).String(), Scope: uuid.NewString(), Correlation: uuid.NewString(), Subject: uuid.NewString(), Data: []byte(`{"to":"Rome"}`)}
+	e, err := outbox.New(s.Scope, s.Correlation, "trip", s.Subject, w.d.Start, map[string]int{"schema": 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	e.AggregateVersion = 1
-	w.in(func(tx postgres.Tx) error {
-		return errors.Join(w.d.Open(context.Background(), tx, s, skip...), patterns.Append(context.Background(), tx, e))
+	w.in(func(tx once.Tx) error {
+		return errors.Join(w.d.Open(context.Background(), tx, s, skip...), store.Outbox.Append(context.Background(), tx, e))
 	})
 	return s
 }
 
-// pending are the saga's messages that nobody has got yet, oldest first.
+// pending are the saga's messages that were not delivered yet, oldest first.
 func (w *world) pending(s Saga) []inbox.Message {
 	w.t.Helper()
-	var rows []struct {
-		ID      uuid.UUID `db:"event_id"`
-		Type    string    `db:"type"`
-		Subject uuid.UUID `db:"aggregate_id"`
-		Payload []byte    `db:"payload"`
-	}
-	if err := w.db.Select(context.Background(), &rows, `
+	rows, err := w.db.Read(context.Background(), `
 SELECT e.event_id, e.type, e.aggregate_id, e.payload FROM outbox_events e
- WHERE e.correlation_id = $1 AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.event_id = e.event_id) ORDER BY e.seq`, s.Correlation); err != nil {
+ WHERE e.correlation_id = $1 AND NOT EXISTS (SELECT FROM consumer_inbox i WHERE i.event_id = e.event_id::uuid) ORDER BY e.seq`, s.Correlation)
+	all, err := once.All(rows, err, func(m *inbox.Message) []any { return []any{&m.EventID, &m.Type, &m.AggregateID, &m.Payload} })
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	var all []inbox.Message
-	for _, r := range rows {
-		all = append(all, inbox.Message{EventID: r.ID.String(), Type: r.Type, AggregateID: r.Subject.String(), Payload: r.Payload, Scope: s.Scope.String(), Correlation: s.Correlation.String()})
+	for i := range all {
+		all[i].Scope, all[i].Correlation = s.Scope, s.Correlation
 	}
 	return all
 }
@@ -131,12 +134,12 @@ var errCrash = errors.New("killed before the commit")
 // deliver hands a message to whom it is for, through the inbox, as a runner does.
 func (w *world) deliver(m inbox.Message, crash bool) error {
 	consumer, handle := "saga", w.o.Handle
-	if w.participants[m.Type] != nil {
+	if w.participants.Actions[m.Type] != nil {
 		consumer, handle = "participants", w.participants.Handle
 	}
 	ctx, committed := inbox.Committing(context.Background())
-	err := postgres.InTx(context.Background(), w.db, func(tx postgres.Tx) error {
-		fresh, err := patterns.Inbox.Admit(context.Background(), tx, consumer, []string{m.EventID})
+	err := w.db.InTx(context.Background(), func(tx once.Tx) error {
+		fresh, err := inbox.Table{}.Admit(context.Background(), tx, consumer, []string{m.EventID})
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
@@ -191,7 +194,7 @@ func contains(all []string, one string) bool {
 // expire lets the saga's deadline pass and the timer look.
 func (w *world) expire(s Saga) int {
 	w.t.Helper()
-	w.in(func(tx postgres.Tx) error {
+	w.in(func(tx once.Tx) error {
 		_, err := tx.Exec(context.Background(), `UPDATE sagas SET due_at = clock_timestamp() - interval '1 second' WHERE id = $1 AND due_at IS NOT NULL`, s.ID)
 		return err
 	})
@@ -204,7 +207,7 @@ func (w *world) expire(s Saga) int {
 
 func (w *world) now(s Saga) Saga {
 	w.t.Helper()
-	read, err := Read(context.Background(), w.db, s.ID)
+	read, err := store.Read(context.Background(), w.db, s.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -213,17 +216,28 @@ func (w *world) now(s Saga) Saga {
 
 func (w *world) count(query string, args ...any) (n int) {
 	w.t.Helper()
-	if err := w.db.Get(context.Background(), &n, query, args...); err != nil {
+	rows, err := w.db.Read(context.Background(), query, args...)
+	if _, err := once.One(rows, err, &n); err != nil {
 		w.t.Fatal(err)
 	}
 	return n
+}
+
+// types are the types of the saga's events that match, in their order.
+func (w *world) types(s Saga, like string) []string {
+	w.t.Helper()
+	types, err := ids(w.db.Read(context.Background(), `SELECT type FROM outbox_events WHERE correlation_id = $1 AND type LIKE $2 ORDER BY seq`, s.Correlation, like))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return types
 }
 
 func (w *world) effects(s Saga) int {
 	return w.count(`SELECT count(*) FROM effects WHERE saga = $1`, s.ID)
 }
 func (w *world) alerts(s Saga) int {
-	return w.count(`SELECT count(*) FROM alerts WHERE kind = 'saga_stuck' AND subject = $1 AND state = 'open'`, s.Name())
+	return w.count(`SELECT count(*) FROM troubles WHERE kind = 'saga_stuck' AND subject = $1 AND ended_at IS NULL`, s.Name())
 }
 
 // is fails unless the saga is where it should be, with so many effects.

@@ -22,8 +22,8 @@ type DB interface {
 	// Read runs a statement that only reads, on a connection of the pool, and may run
 	// it again when that connection breaks.
 	Read(ctx context.Context, query string, args ...any) (Rows, error)
-	// Session takes a connection out of the pool, for what belongs to a session:
-	// advisory locks and settings.
+	// Session opens a connection beside the pool's, or takes one out of the pool for good,
+	// for what belongs to a session: advisory locks and settings.
 	Session(ctx context.Context) (Session, error)
 	// Listen calls notified for each notification on the channel, and after each time it
 	// has begun to listen, because notifications that came before are lost. It begins

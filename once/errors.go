@@ -39,6 +39,13 @@ func UniqueViolation(err error) bool { return SQLState(err) == "23505" }
 // MissingReference says that a row is not there that another one needs.
 func MissingReference(err error) bool { return SQLState(err) == "23503" }
 
+// BadValue says that the server takes no such value, however often it is asked: it has
+// not the form of its type, or is too large for an index.
+func BadValue(err error) bool {
+	state := SQLState(err)
+	return strings.HasPrefix(state, "22") || strings.HasPrefix(state, "54")
+}
+
 // LockTimeout says that another transaction held a row or a lock for longer than the
 // session waits.
 func LockTimeout(err error) bool { return SQLState(err) == "55P03" }

@@ -22,6 +22,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/migrations"
 	"payonce/once/envelope"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -94,7 +95,7 @@ INSERT INTO orders (id, merchant_id, request_key, status, email, amount_minor, c
 VALUES ($2, $1::uuid, 'test', 'paid', 'a@example.org', 8400, 'EUR', '[]')`
 
 // captured places an order and returns the event that its payment was captured.
-func (s *shop) captured() rabbit.Message {
+func (s *shop) captured() message.Message {
 	s.t.Helper()
 	e := event.PaymentCaptured{
 		Schema: event.SchemaVersion, MerchantID: newID(s.t), OrderID: newID(s.t), PaymentID: newID(s.t), AttemptNo: 1,
@@ -111,7 +112,7 @@ func (s *shop) captured() rabbit.Message {
 	return s.message(e)
 }
 
-func (s *shop) message(e event.PaymentCaptured) rabbit.Message {
+func (s *shop) message(e event.PaymentCaptured) message.Message {
 	s.t.Helper()
 	payload, err := json.Marshal(e)
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *shop) message(e event.PaymentCaptured) rabbit.Message {
 	}, patterns.Relays.Exchange, event.TypePaymentCaptured)
 }
 
-func (s *shop) publish(messages ...rabbit.Message) {
+func (s *shop) publish(messages ...message.Message) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
@@ -274,7 +275,7 @@ func TestPoisonGoesToAPersonAndTheOthersFlowOn(t *testing.T) {
 	s := open(t, devtest.DSN(t))
 	s.start()
 	poison := s.message(event.PaymentCaptured{Schema: event.SchemaVersion + 1, MerchantID: newID(t), PaymentID: newID(t)})
-	messages := []rabbit.Message{s.captured(), poison, s.captured()}
+	messages := []message.Message{s.captured(), poison, s.captured()}
 	s.publish(messages...)
 	s.until("the others have their effects", func() bool { return s.count(mailsSent) == 2 && s.count(transactions) == 2 && s.count(ticketRows) == 4 })
 	s.until("three dead letters wait", func() bool { return s.count(deadLetters) == 3 && s.count(alerts) == 3 })

@@ -88,9 +88,9 @@ func isOnceAdapter(dir string) bool {
 	return floorOf(dir) == library && slices.Contains(onceAdapters, unitOf(dir))
 }
 
-// notPatterns are the other folders of once: the transport and the form of its messages,
-// the tables, where trouble is written, and what tests need.
-var notPatterns = []string{"rabbit", "envelope", "schema", "trouble", "oncetest"}
+// notPatterns are the other folders of once: the transport, what is said to it and the form of its messages, the
+// tables and what keeps them, where trouble is written, what tests need, and programs.
+var notPatterns = []string{"rabbit", "message", "envelope", "schema", "retention", "trouble", "oncetest", "examples"}
 
 // patternOf returns the folder of the pattern that dir belongs to.
 func patternOf(dir string) (folder string, ok bool) {

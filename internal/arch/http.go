@@ -15,6 +15,8 @@ var ownClients = map[string]string{
 	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
 
 	"once/webhook/webhooktest/webhooktest.go":          "a suite goes with its pattern and must not import the laboratory",
+	"once/examples/minimal/main.go":                    "a program of its own; its keys make a repetition harmless",
+	"once/examples/minimal/main_test.go":               "its clicks have one key",
 	"once/oncetest/services.go":                        "makes virtual hosts; the module imports nothing of the house",
 	"once/oncetest/nettest/nettest_test.go":            "shows that net/http repeats a keyed request",
 	"internal/shop/provider/simulated/breaker_test.go": "counts what net/http repeats",
@@ -38,6 +40,7 @@ const serverRoom = "internal/platform/httpserver"
 var ownServers = map[string]string{
 	"bench/provider.go":                    "a provider that answers at once, to nothing but one api on loopback",
 	"bench/bench_test.go":                  "plays an api that refuses, and answers nothing but 429",
+	"once/examples/minimal/main.go":        "a program of its own, which shows the patterns and no more",
 	"cmd/demo/demo_linux_test.go":          "plays a program that a demo starts, and answers nothing but 200",
 	"internal/lab/program/program_test.go": "plays a program, and answers nothing but 200",
 }

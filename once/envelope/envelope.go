@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/once"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // Headers of an event that bear the same name everywhere: the CloudEvents 1.0 binary
@@ -34,8 +34,9 @@ type Format struct {
 	// The story of a message that failed.
 	Consumer, Reason, Class, FirstFailed, LastFailed string
 	// ID reads an id that is not empty, into the one form in which the program compares
-	// and keeps it, or into "" when it names nothing. Nil takes each text that Postgres takes and that is no longer than
-	// 255 bytes, as it is.
+	// and keeps it, or into "" when it names nothing; what it returns is text that Postgres
+	// takes, of 255 bytes at most. Nil takes each such text as it is: a program whose ids
+	// are UUIDs takes [UUID], or one id in two spellings is two letters.
 	ID func(id string) (string, error)
 }
 
@@ -73,7 +74,7 @@ type Envelope struct {
 }
 
 // Message puts the envelope on a message to exchange with the given key.
-func (f Format) Message(e Envelope, exchange, key string) rabbit.Message {
+func (f Format) Message(e Envelope, exchange, key string) message.Message {
 	headers := map[string]any{
 		HeaderSpecVersion:  "1.0",
 		HeaderID:           e.EventID,
@@ -97,7 +98,7 @@ func (f Format) Message(e Envelope, exchange, key string) rabbit.Message {
 	if e.Traceparent != "" {
 		headers[HeaderTraceparent] = e.Traceparent
 	}
-	return rabbit.Message{
+	return message.Message{
 		Exchange: exchange, Key: key, ID: e.EventID, Type: e.Type,
 		ContentType: "application/json", Time: e.Time, Headers: headers, Body: e.Payload,
 	}
@@ -105,7 +106,7 @@ func (f Format) Message(e Envelope, exchange, key string) rabbit.Message {
 
 // Parse reads the envelope of a message. An error is permanent; what
 // could be read is returned with it, so that a person sees more than nothing.
-func (f Format) Parse(m rabbit.Message) (Envelope, error) {
+func (f Format) Parse(m message.Message) (Envelope, error) {
 	e := Envelope{
 		Type:             m.Text(HeaderType),
 		Source:           m.Text(HeaderSource),
@@ -139,7 +140,7 @@ func (f Format) Parse(m rabbit.Message) (Envelope, error) {
 		note(of.header, err)
 	}
 	var err error
-	e.Time, err = time.Parse(time.RFC3339Nano, m.Text(HeaderTime))
+	e.Time, err = ReadTime(m.Text(HeaderTime))
 	note(HeaderTime, err)
 	if e.Type == "" {
 		note(HeaderType, errMissing)
@@ -150,20 +151,40 @@ func (f Format) Parse(m rabbit.Message) (Envelope, error) {
 var (
 	errMissing = errors.New("it is missing")
 	errNoID    = errors.New("it is longer than 255 bytes, or no text that Postgres takes")
+	errNoTime  = errors.New("it is not between the years 1 and 9999")
 )
+
+// ReadTime reads a time of RFC 3339 into UTC. It takes no year that JSON cannot write, and
+// leaves no offset that Postgres does not read (more than 15:59).
+func ReadTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if t = t.UTC(); err == nil && (t.Year() < 1 || t.Year() > 9999) {
+		err = errNoTime
+	}
+	return t, err
+}
+
+// Plain says that Postgres takes a text, and that it is no longer than AMQP's short
+// strings are.
+func Plain(text string) bool {
+	return len(text) <= 255 && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+}
 
 // Read reads an id, which is empty where there is none, and beside an error.
 func (f Format) Read(id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
-	if len(id) > 255 || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+	if !Plain(id) {
 		return "", errNoID
 	}
 	if f.ID == nil {
 		return id, nil
 	}
 	id, err := f.ID(id)
+	if err == nil && !Plain(id) {
+		err = errNoID
+	}
 	if err != nil {
 		return "", err
 	}

@@ -1,10 +1,12 @@
 package envelope_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"payonce/once/envelope"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // FuzzParseEnvelope holds that reading never fails otherwise than by an error,
@@ -20,7 +22,7 @@ func FuzzParseEnvelope(f *testing.F) {
 	own.ID = envelope.UUID
 	f.Fuzz(func(t *testing.T, event, subject, at, kind, scope, attempt string, replay int64, body []byte) {
 		for _, format := range []envelope.Format{anyText, own} {
-			e, err := format.Parse(rabbit.Message{Body: body, Headers: map[string]any{
+			e, err := format.Parse(message.Message{Body: body, Headers: map[string]any{
 				envelope.HeaderID: event, envelope.HeaderSubject: subject, envelope.HeaderTime: at, envelope.HeaderType: kind,
 				format.Scope: scope, format.Attempt: attempt, format.Replay: replay,
 			}})
@@ -43,6 +45,30 @@ func FuzzParseEnvelope(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatAFormatMakesOfAnIDIsTextThatPostgresTakesToo(t *testing.T) {
+	t.Parallel()
+	f := envelope.Of("letters")
+	for _, made := range []string{"a\x00", "\xff", strings.Repeat("x", 256)} {
+		f.ID = func(string) (string, error) { return made, nil }
+		if id, err := f.Read("short"); err == nil || id != "" {
+			t.Errorf("%q, %v", id, err)
+		}
+	}
+}
+
+func TestATimeIsReadIntoOneThatJSONAndPostgresTake(t *testing.T) {
+	t.Parallel()
+	at, err := envelope.ReadTime("2026-01-01T00:00:00+16:00")
+	if err != nil || at.Format(time.RFC3339) != "2025-12-31T08:00:00Z" {
+		t.Errorf("%s, %v", at, err)
+	}
+	for _, no := range []string{"", "9999-12-31T23:59:59-01:00", "0000-12-31T00:00:00Z", "yesterday"} {
+		if at, err := envelope.ReadTime(no); err == nil {
+			t.Errorf("%s is taken for %s", no, at)
+		}
+	}
 }
 
 func TestTwoProgramsFormatsShareNoHeaderOfTheirOwn(t *testing.T) {

@@ -63,7 +63,7 @@ func (r *Runner) around(ctx context.Context, m Message) (fresh []string, err err
 	}
 	record, err := call(ctx)
 	if err != nil {
-		return nil, notOurs(err)
+		return nil, notOurs(retry.Refused(r.cfg.DB, err))
 	}
 	if err := r.stop("after_call", m); err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (c *Config) setDefaults() error {
 		return errors.New("inbox: a consumer needs a name and a handler")
 	case c.DB == nil || c.Broker == nil || c.Publisher == nil || len(c.Schedule) == 0:
 		return fmt.Errorf("inbox: consumer %s needs a database, a broker, a publisher and a schedule", c.Consumer)
-	case c.Places.Dead == "" || c.Places.Delay == "":
+	case !c.Places.Complete():
 		return fmt.Errorf("inbox: consumer %s needs to know where its failed messages go; see retry.PlacesOf", c.Consumer)
 	case c.Now == nil:
 		return fmt.Errorf("inbox: consumer %s needs a clock", c.Consumer)

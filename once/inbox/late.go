@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"payonce/once"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 	"payonce/once/retry"
 )
 
@@ -50,7 +50,7 @@ func (r *Runner) fails(cause error) {
 // returned it, so an exchange or a queue of the schedule is gone. The message
 // waits in hand meanwhile. Said at every try, it is one trouble.
 func (r *Runner) returned(ctx context.Context, cause error) {
-	var back rabbit.Returned
+	var back message.Returned
 	if !errors.As(cause, &back) {
 		return
 	}

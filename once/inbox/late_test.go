@@ -11,6 +11,7 @@ import (
 
 	"payonce/once"
 	"payonce/once/inbox"
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/oncetest/dbtest"
 	"payonce/once/rabbit"
@@ -95,11 +96,11 @@ type lostRoute struct {
 	back atomic.Bool
 }
 
-func (l *lostRoute) Publish(ctx context.Context, m rabbit.Message) error {
+func (l *lostRoute) Publish(ctx context.Context, m message.Message) error {
 	if l.back.Load() {
 		return l.Publisher.Publish(ctx, m)
 	}
-	return rabbit.Returned{Exchange: m.Exchange, Key: m.Key, Reason: "NO_ROUTE"}
+	return message.Returned{Exchange: m.Exchange, Key: m.Key, Reason: "NO_ROUTE"}
 }
 
 func TestAFailedMessageThatIsReturnedWaitsInHandAndAlarmsOnceUntilItsRouteIsBack(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/oncetest/dbtest"
 	"payonce/once/oncetest/nettest"
@@ -73,7 +74,7 @@ func start(t *testing.T, url string, db once.DB, handler inbox.Handler, saw func
 
 func publish(t *testing.T, conn *rabbit.Conn, events ...inbox.Message) {
 	t.Helper()
-	var messages []rabbit.Message
+	var messages []message.Message
 	for _, m := range events {
 		messages = append(messages, places.Format.Message(envelope.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
 			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Attempt: 1, Payload: m.Payload, PastWindow: m.PastWindow}, "", "bank"))

@@ -25,7 +25,7 @@ const MostCounted = 100_000
 type BacklogGauge struct {
 	DB    once.DB
 	Table Table
-	Log   *slog.Logger
+	Log   *slog.Logger  // nil means silence
 	Every time.Duration // 0 means 2 s
 
 	latest atomic.Pointer[Backlog]
@@ -41,6 +41,10 @@ func (g *BacklogGauge) Latest() Backlog {
 
 // Run looks until ctx ends. While the database is away the latest look stands.
 func (g *BacklogGauge) Run(ctx context.Context) error {
+	log := g.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	every := g.Every
 	if every == 0 {
 		every = 2 * time.Second
@@ -49,7 +53,7 @@ func (g *BacklogGauge) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := g.look(ctx, every); err != nil && ctx.Err() == nil {
-			g.Log.Debug("the backlog was not looked at", "error", err)
+			log.Debug("the backlog was not looked at", "error", err)
 		}
 		select {
 		case <-ctx.Done():

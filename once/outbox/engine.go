@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // engine is one tenure of a relay: three things that go on at the same time,
@@ -230,7 +230,7 @@ func (e *engine) publish(ctx context.Context) (more bool) {
 		}
 		err := e.cfg.Publisher.Send(ctx, r.message(&e.cfg), func(err error) { e.outcomes <- outcome{r, err} })
 		if err != nil {
-			e.outcomes <- outcome{r, errors.Join(rabbit.ErrUnconfirmed, err)}
+			e.outcomes <- outcome{r, errors.Join(message.ErrUnconfirmed, err)}
 			return false
 		}
 		_ = e.point("after_publish", r) // nothing follows that could fail in its place

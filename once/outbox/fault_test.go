@@ -10,7 +10,7 @@ import (
 
 	"payonce/once"
 	"payonce/once/envelope"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // feed appends events in small transactions while the test breaks things.
@@ -121,11 +121,11 @@ func TestARelayThatIsAskedToStopMarksWhatTheBrokerConfirmed(t *testing.T) {
 
 // slow is a publisher whose confirms the test gives by hand.
 type slow struct {
-	sent chan rabbit.Message
+	sent chan message.Message
 	done chan func(error)
 }
 
-func (p slow) Send(_ context.Context, m rabbit.Message, done func(error)) error {
+func (p slow) Send(_ context.Context, m message.Message, done func(error)) error {
 	p.sent <- m
 	p.done <- done
 	return nil
@@ -136,7 +136,7 @@ func TestOfOneAggregateTheSecondEventLeavesOnlyAfterTheFirstIsConfirmed(t *testi
 	s := newStage(t)
 	busy := uuid.NewString()
 	s.append(thing("thing.happened", busy, 1), thing("thing.happened", busy, 2), thing("thing.happened", uuid.NewString(), 1))
-	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
+	by := slow{make(chan message.Message, 10), make(chan func(error), 10)}
 	s.start(s.relay(func(c *Config) { c.Publisher = by }))
 	one, other := <-by.sent, <-by.sent
 	confirmFirst, confirmOther := <-by.done, <-by.done

@@ -35,5 +35,5 @@ func NamesOf(name once.Name) Names {
 }
 
 func (n Names) complete() bool {
-	return n.Exchange != "" && n.Channel != "" && n.Presence != 0 && n.Partitions != 0
+	return n.Exchange != "" && n.Channel != "" && n.Presence != 0 && n.Partitions > 0
 }

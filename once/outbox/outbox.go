@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/once"
+	"payonce/once/envelope"
 )
 
 // Event is one fact, written in the transaction that makes it true.
@@ -53,17 +54,26 @@ func New(scope, correlation, aggregateType, aggregate, eventType string, payload
 	if err != nil {
 		return Event{}, err
 	}
-	return Event{
+	e := Event{
 		ID: id.String(), Scope: scope, Correlation: correlation,
 		AggregateType: aggregateType, AggregateID: aggregate, Type: eventType, Payload: b,
-	}, nil
+	}
+	return e, e.check()
 }
 
-var errIncomplete = errors.New("outbox: an event needs an id, an aggregate, a type and a payload")
+var (
+	errIncomplete = errors.New("outbox: an event needs an id, an aggregate, a type and a payload")
+	errUnreadable = errors.New("outbox: an id, a type or a destination is longer than 255 bytes, or no text that Postgres takes; no consumer could read it")
+)
 
 func (e Event) check() error {
 	if e.ID == "" || e.AggregateID == "" || e.AggregateType == "" || e.Type == "" || e.Payload == nil {
 		return fmt.Errorf("%w: %q of %s %s", errIncomplete, e.Type, e.AggregateType, e.AggregateID)
+	}
+	for _, text := range []string{e.ID, e.AggregateID, e.AggregateType, e.Type, e.Scope, e.Correlation, e.Destination, e.Traceparent} {
+		if !envelope.Plain(text) {
+			return fmt.Errorf("%w: %.300q", errUnreadable, text)
+		}
 	}
 	return nil
 }

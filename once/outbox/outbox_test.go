@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -123,12 +124,22 @@ func TestAnIncompleteEventIsRefusedBeforeTheDatabaseSeesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := outbox.New("", "", "thing", strings.Repeat("x", 256), "thing.happened", 1); err == nil {
+		t.Error("New made an event that no consumer can read")
+	}
 	for what, spoil := range map[string]func(*outbox.Event){
 		"id":        func(e *outbox.Event) { e.ID = "" },
 		"aggregate": func(e *outbox.Event) { e.AggregateID = "" },
 		"kind":      func(e *outbox.Event) { e.AggregateType = "" },
 		"type":      func(e *outbox.Event) { e.Type = "" },
 		"payload":   func(e *outbox.Event) { e.Payload = nil },
+		// AMQP's short strings end there, and a longer one ends the connection of all.
+		"an id of 255 bytes":    func(e *outbox.Event) { e.ID = strings.Repeat("x", 256) },
+		"a type of 255 bytes":   func(e *outbox.Event) { e.Type = strings.Repeat("x", 256) },
+		"a queue of 255 bytes":  func(e *outbox.Event) { e.Destination = strings.Repeat("x", 256) },
+		"a scope of 255 bytes":  func(e *outbox.Event) { e.Scope = strings.Repeat("x", 256) },
+		"a story that is text":  func(e *outbox.Event) { e.Correlation = "\x00" },
+		"a subject of any text": func(e *outbox.Event) { e.AggregateID = "\xff" },
 	} {
 		e := complete
 		spoil(&e)

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"payonce/once"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // absorb takes outcomes and marks that are there already.
@@ -29,7 +29,7 @@ func (e *engine) absorb(ctx context.Context) {
 // ever marked.
 func (e *engine) settle(ctx context.Context, f outcome) {
 	defer e.sayGone()
-	var returned rabbit.Returned
+	var returned message.Returned
 	f.err = e.confirmed(f)
 	switch {
 	case f.err == nil:
@@ -43,7 +43,7 @@ func (e *engine) settle(ctx context.Context, f outcome) {
 		e.stats.returned.Add(1)
 		e.saw(ctx, Returned, f.row)
 		e.refused(TroubleUnroutable, f)
-	case errors.Is(f.err, rabbit.ErrNacked):
+	case errors.Is(f.err, message.ErrNacked):
 		e.stats.nacked.Add(1)
 		e.refused(TroubleRefused, f)
 	default:

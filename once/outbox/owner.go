@@ -78,9 +78,15 @@ func (o owner) session(ctx context.Context, lead func(ctx context.Context, d *as
 	})
 }
 
+// sessionWithin is how long a server may take to begin a session before another is asked
+// for; an adapter gives the connection itself three seconds.
+const sessionWithin = 5 * time.Second
+
 // join opens a session, takes a place among the living and calls then.
 func (o owner) join(ctx context.Context, then func(s *session) error) error {
-	conn, err := o.db.Session(ctx)
+	asked, cancel := context.WithTimeout(ctx, sessionWithin)
+	conn, err := o.db.Session(asked)
+	cancel()
 	if err != nil {
 		return err
 	}

@@ -9,14 +9,14 @@ import (
 
 	"payonce/once"
 	"payonce/once/envelope"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 	"payonce/once/trouble"
 )
 
 // Publisher is the part of [rabbit.Publisher] that the relay needs.
 type Publisher interface {
 	// Send publishes and returns; done is called once with the outcome.
-	Send(ctx context.Context, m rabbit.Message, done func(error)) error
+	Send(ctx context.Context, m message.Message, done func(error)) error
 }
 
 // Config wires a [Relay].

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"payonce/once"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // Sampler writes queue depths into the database, so that what shows them
@@ -23,7 +23,7 @@ type Sampler struct {
 
 // Inspector looks at a queue without touching it; [rabbit.Conn] is one.
 type Inspector interface {
-	Depth(ctx context.Context, queue string) (rabbit.Depth, error)
+	Depth(ctx context.Context, queue string) (message.Depth, error)
 }
 
 // Run samples until ctx ends. A broker or database that is away leaves old
@@ -31,6 +31,9 @@ type Inspector interface {
 func (s Sampler) Run(ctx context.Context) error {
 	if s.Every == 0 {
 		s.Every = 2 * time.Second
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
 	}
 	tick := time.NewTicker(s.Every)
 	defer tick.Stop()
@@ -57,10 +60,10 @@ const forgetSample = `DELETE FROM {queue_samples} WHERE queue = @queue`
 func (s Sampler) sample(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Every)
 	defer cancel()
-	depths := map[string]rabbit.Depth{}
+	depths := map[string]message.Depth{}
 	for _, queue := range s.Queues {
 		depth, err := s.Broker.Depth(ctx, queue)
-		if errors.Is(err, rabbit.ErrNoQueue) {
+		if errors.Is(err, message.ErrNoQueue) {
 			continue
 		}
 		if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	oncepq "payonce/once/pq"
-	"payonce/once/rabbit"
+
+	"payonce/once/message"
 )
 
 // partitionLocks says which server process holds which partition.
@@ -101,7 +102,7 @@ func TestMoreRelaysThanPartitionsLeaveTheRestStandingBy(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	const many = partitions + 2
-	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
+	by := slow{make(chan message.Message, 10), make(chan func(error), 10)}
 	var relays []*Relay
 	for range many {
 		r := s.relay(func(c *Config) { c.Publisher = by })
@@ -180,7 +181,7 @@ func TestARelayWhoseLeaseHasRunOutSendsNothingUntilItsSessionAnswersAgain(t *tes
 	t.Parallel()
 	s := newStage(t)
 	s.append(thing("thing.happened", uuid.NewString(), 1))
-	by := slow{make(chan rabbit.Message, 10), make(chan func(error), 10)}
+	by := slow{make(chan message.Message, 10), make(chan func(error), 10)}
 	r := s.relay(func(c *Config) { c.Publisher = by })
 	d := newAssignment(newLease(time.Hour))
 	d.lease.renew(-2 * time.Hour)

@@ -9,7 +9,7 @@ import (
 
 	"payonce/once"
 	"payonce/once/envelope"
-	"payonce/once/rabbit"
+	"payonce/once/message"
 )
 
 // row is an unpublished event as the relay reads it.
@@ -56,7 +56,7 @@ func (r row) route(events string) (exchange, key string) {
 	return events, r.Type
 }
 
-func (r row) message(cfg *Config) rabbit.Message {
+func (r row) message(cfg *Config) message.Message {
 	exchange, key := r.route(cfg.Names.Exchange)
 	at := r.CreatedAt
 	if r.isReplay() {

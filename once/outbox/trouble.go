@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"payonce/once"
@@ -82,7 +84,7 @@ func (e *engine) known(ctx context.Context) (failing map[string]bool, err error)
 			failing["/"+queue] = true
 			delete(idle, queue)
 		}
-		for queue := range idle {
+		for _, queue := range slices.Sorted(maps.Keys(idle)) { // two relays end them in one order
 			if err := e.cfg.Troubles.End(ctx, tx, "/"+queue, TroubleUnroutable, TroubleRefused); err != nil {
 				return err
 			}

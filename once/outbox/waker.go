@@ -60,9 +60,13 @@ func (w *Waker) Run(ctx context.Context) error {
 		}
 		asked, cancel := context.WithTimeout(ctx, time.Second)
 		err := w.send(asked, &session)
+		if err != nil && asked.Err() == nil {
+			end() // it may have ended while nothing was to be said
+			err = w.send(asked, &session)
+		}
 		cancel()
 		if err != nil {
-			end() // the next one opens another
+			end()
 			if ctx.Err() == nil {
 				w.log.Debug("the relay was not woken; it will poll", "error", err)
 			}

@@ -16,8 +16,9 @@ import (
 
 // DB is a pool of connections.
 type DB struct {
-	pool *sql.DB
-	dsn  string
+	pool      *sql.DB
+	dsn       string
+	connector func() (driver.Connector, error) // of a session
 
 	mu           sync.RWMutex
 	prepared     map[string]*sql.Stmt
@@ -26,10 +27,14 @@ type DB struct {
 
 var _ once.DB = (*DB)(nil)
 
-// New is the adapter over a pool of lib/pq that exists. The DSN is for LISTEN, which
-// needs a connection of its own.
+// New is the adapter over a pool of lib/pq that exists. The DSN is for what needs a
+// connection of its own: LISTEN and sessions.
 func New(pool *sql.DB, dsn string) *DB {
-	return &DB{pool: pool, dsn: dsn, prepared: map[string]*sql.Stmt{}, unpreparable: map[string]bool{}}
+	return over(pool, dsn, func() (driver.Connector, error) { return Connector(Config{DSN: dsn}) })
+}
+
+func over(pool *sql.DB, dsn string, connector func() (driver.Connector, error)) *DB {
+	return &DB{pool: pool, dsn: dsn, connector: connector, prepared: map[string]*sql.Stmt{}, unpreparable: map[string]bool{}}
 }
 
 // Pool is what the adapter was made over.
@@ -195,16 +200,26 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (once.Rows, e
 	return once.SQLRows(t.raw.QueryContext(ctx, query, args...)) //nolint:rowserrcheck // its caller's
 }
 
-// Session implements [once.DB].
+// Session implements [once.DB]. Its connection is none of the pool's: one that is held for
+// good would starve a small pool, and one that was idle there may be dead without a sign.
 func (db *DB) Session(ctx context.Context) (once.Session, error) {
-	conn, err := db.pool.Conn(ctx)
+	connector, err := db.connector()
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn}, nil
+	own := sql.OpenDB(connector)
+	conn, err := own.Conn(ctx)
+	if err != nil {
+		_ = own.Close()
+		return nil, err
+	}
+	return &session{own, conn}, nil
 }
 
-type session struct{ conn *sql.Conn }
+type session struct {
+	own  *sql.DB // holds this connection alone
+	conn *sql.Conn
+}
 
 func (s *session) Do(ctx context.Context, query string, args ...any) (int64, error) {
 	result, err := s.conn.ExecContext(ctx, query, args...)
@@ -218,11 +233,8 @@ func (s *session) Read(ctx context.Context, query string, args ...any) (once.Row
 	return once.SQLRows(s.conn.QueryContext(ctx, query, args...)) //nolint:rowserrcheck // its caller's
 }
 
-// A connection that its driver calls bad is closed and does not go back to the pool.
+// Close closes the connection with what holds it.
 func (s *session) Close() error {
-	err := s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
-		return nil
-	}
-	return err
+	_ = s.conn.Close() // a second time it is closed already
+	return s.own.Close()
 }

@@ -54,7 +54,7 @@ func Open(cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return New(pool, cfg.DSN), nil
+	return over(pool, cfg.DSN, func() (driver.Connector, error) { return driven, nil }), nil
 }
 
 // Connector parses the DSN and adds the session's timeouts to it, and that it

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
@@ -18,9 +19,9 @@ func TestAConsumerBeginsWithLittleInHandUntilWhatComesIsFresh(t *testing.T) {
 	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	const many = 400
-	var messages []rabbit.Message
+	var messages []message.Message
 	for i := range many {
-		messages = append(messages, message("known", i))
+		messages = append(messages, numbered("known", i))
 	}
 	for _, err := range conn.Publisher(rabbit.PublisherConfig{}).PublishAll(soon(t), messages) {
 		if err != nil {

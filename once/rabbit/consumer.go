@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"payonce/once"
+	"payonce/once/message"
 )
 
 // ConsumerConfig says how a queue is read.
@@ -44,7 +45,7 @@ func (c *ConsumerConfig) setDefaults() error {
 
 // Delivery is one delivery of a message.
 type Delivery struct {
-	Message
+	message.Message
 	Queue       string
 	Redelivered bool
 	// Count is how often the queue has handed this message out before.
@@ -265,12 +266,12 @@ func (in *intake) take(d amqp.Delivery) Delivery {
 	in.mu.Lock()
 	in.open[d.DeliveryTag] = struct{}{}
 	in.mu.Unlock()
+	m := message.Message{
+		Exchange: d.Exchange, Key: d.RoutingKey, ID: d.MessageId, Type: d.Type, ContentType: d.ContentType,
+		Time: d.Timestamp, Headers: d.Headers, Body: d.Body,
+	}
 	return Delivery{
-		Message: Message{
-			Exchange: d.Exchange, Key: d.RoutingKey, ID: d.MessageId, Type: d.Type, ContentType: d.ContentType,
-			Time: d.Timestamp, Headers: d.Headers, Body: d.Body,
-		},
-		Queue: in.queue, Redelivered: d.Redelivered, Count: int(integer(d.Headers["x-delivery-count"])),
+		Message: m, Queue: in.queue, Redelivered: d.Redelivered, Count: int(m.Number("x-delivery-count")),
 		tag: d.DeliveryTag, from: in,
 	}
 }

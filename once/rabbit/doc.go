@@ -25,9 +25,9 @@
 //
 // A confirm says "stored", not "routed": a message that fits no queue is
 // confirmed and gone. So everything is published mandatory, and the Return,
-// which comes before the confirm, turns that one message into a [Returned]
+// which comes before the confirm, turns that one message into a [message.Returned]
 // error. Confirms are pipelined in a bounded window. Nothing is ever resent
-// here: after [ErrUnconfirmed] the message may or may not be in its queues, and
+// here: after [message.ErrUnconfirmed] the message may or may not be in its queues, and
 // only the caller knows what a second copy means.
 //
 //	answer            the message is

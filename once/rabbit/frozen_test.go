@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/rabbit"
 )
@@ -156,7 +157,7 @@ func TestAReconnectWhileNoNodeDeclaresCarriesMessages(t *testing.T) {
 	w.armed.Store(true)
 	w.cut()
 	eventually(t, "a new generation", func() bool { return conn.Healthy() && conn.Generation() > generation })
-	if err := conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 1)); err != nil {
+	if err := conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), numbered("known", 1)); err != nil {
 		t.Fatal(err)
 	}
 	heard := make(chan struct{}, 1)
@@ -224,7 +225,7 @@ func TestAQueueThatLetsNoReaderBeginStopsNoOtherAndLeavesNoReaderBehind(t *testi
 	}
 	eventually(t, "the silent queue was asked for a reader three times", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.held) >= 3 })
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
-	for _, m := range []rabbit.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, message("known", 1)} {
+	for _, m := range []message.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, numbered("known", 1)} {
 		if err := publisher.Publish(soon(t), m); err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +263,7 @@ func TestAQueueThatIsGoneIsDeclaredAgainByWhoMissesIt(t *testing.T) {
 		},
 		"its publisher": func(t *testing.T, conn *rabbit.Conn) {
 			t.Helper()
-			_ = conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 1))
+			_ = conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), numbered("known", 1))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -273,7 +274,7 @@ func TestAQueueThatIsGoneIsDeclaredAgainByWhoMissesIt(t *testing.T) {
 			}
 			miss(t, conn)
 			eventually(t, "it is bound again", func() bool {
-				return conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 2)) == nil
+				return conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), numbered("known", 2)) == nil
 			})
 		})
 	}

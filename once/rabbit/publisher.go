@@ -2,32 +2,14 @@ package rabbit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once/message"
 )
-
-// Returned says that no queue is bound for a message: it is nowhere, for
-// certain.
-type Returned struct {
-	Exchange string
-	Key      string
-	Reason   string
-}
-
-func (r Returned) Error() string {
-	return fmt.Sprintf("no queue is bound to exchange %q for %q (%s)", r.Exchange, r.Key, r.Reason)
-}
-
-// ErrNacked says that the broker refused the message for at least one queue. It
-// may stand in others.
-var ErrNacked = errors.New("the broker refused the message")
-
-// ErrUnconfirmed says that nobody knows whether the broker has the message.
-var ErrUnconfirmed = errors.New("the broker did not confirm the message")
 
 // PublisherConfig bounds what is under way.
 type PublisherConfig struct {
@@ -56,9 +38,9 @@ func (c *Conn) Publisher(cfg PublisherConfig) *Publisher {
 	return &Publisher{conn: c, cfg: cfg, window: make(chan struct{}, cfg.Window), turn: make(chan struct{}, 1)}
 }
 
-// Publish sends m and waits for its fate: nil, [Returned], [ErrNacked] or
-// [ErrUnconfirmed].
-func (p *Publisher) Publish(ctx context.Context, m Message) error {
+// Publish sends m and waits for its fate: nil, [message.Returned], [message.ErrNacked] or
+// [message.ErrUnconfirmed].
+func (p *Publisher) Publish(ctx context.Context, m message.Message) error {
 	fate := make(chan error, 1)
 	if err := p.Send(ctx, m, func(err error) { fate <- err }); err != nil {
 		return err
@@ -67,13 +49,13 @@ func (p *Publisher) Publish(ctx context.Context, m Message) error {
 	case err := <-fate:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
+		return fmt.Errorf("%w: %w", message.ErrUnconfirmed, ctx.Err())
 	}
 }
 
 // PublishAll sends all messages before it waits for any, and returns the fate
 // of each.
-func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []error {
+func (p *Publisher) PublishAll(ctx context.Context, messages []message.Message) []error {
 	fates := make([]error, len(messages))
 	var settled sync.WaitGroup
 	for i, m := range messages {
@@ -91,7 +73,7 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []error 
 // once with the message's fate; it runs on the goroutine that reads confirms
 // and must not block. After an error done is never called. Send waits while the
 // window is full, the connection is down or the broker is out of memory.
-func (p *Publisher) Send(ctx context.Context, m Message, done func(error)) error {
+func (p *Publisher) Send(ctx context.Context, m message.Message, done func(error)) error {
 	select {
 	case p.window <- struct{}{}:
 	case <-ctx.Done():
@@ -104,7 +86,7 @@ func (p *Publisher) Send(ctx context.Context, m Message, done func(error)) error
 	return nil
 }
 
-func (p *Publisher) write(ctx context.Context, m Message, done func(error)) error {
+func (p *Publisher) write(ctx context.Context, m message.Message, done func(error)) error {
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -184,7 +166,7 @@ type pending struct {
 // route is what a Return lets us recognise: the broker tells no tag.
 type route struct{ exchange, key, id string }
 
-func (o *outlet) publish(m Message, done func(error)) error {
+func (o *outlet) publish(m message.Message, done func(error)) error {
 	r := route{m.Exchange, m.Key, m.ID}
 	tag := o.ch.GetNextPublishSeqNo()
 	o.mu.Lock() // Before writing: the confirm may come before the write returns.
@@ -192,14 +174,14 @@ func (o *outlet) publish(m Message, done func(error)) error {
 	o.routes[r] = append(o.routes[r], tag)
 	o.mu.Unlock()
 
-	err := o.ch.Publish(m.Exchange, m.Key, true, false, m.publishing())
+	err := o.ch.Publish(m.Exchange, m.Key, true, false, publishing(m))
 	if err == nil {
 		return nil
 	}
 	if o.take(tag) == nil {
 		return nil // Its fate was told already: the connection broke under the write.
 	}
-	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	return fmt.Errorf("%w: %w", message.ErrUnconfirmed, err)
 }
 
 // take removes and returns a pending message; whoever gets it tells its fate.
@@ -269,7 +251,7 @@ func (o *outlet) returned(r amqp.Return) {
 	defer o.mu.Unlock()
 	for _, tag := range o.routes[route{r.Exchange, r.RoutingKey, r.MessageId}] {
 		if p := o.pending[tag]; p.failed == nil {
-			p.failed = Returned{Exchange: r.Exchange, Key: r.RoutingKey, Reason: r.ReplyText}
+			p.failed = message.Returned{Exchange: r.Exchange, Key: r.RoutingKey, Reason: r.ReplyText}
 			return
 		}
 	}
@@ -282,7 +264,7 @@ func (o *outlet) confirmed(c amqp.Confirmation) {
 	case p.failed != nil:
 		p.done(p.failed)
 	case !c.Ack:
-		p.done(ErrNacked)
+		p.done(message.ErrNacked)
 	default:
 		p.done(nil)
 	}
@@ -300,7 +282,7 @@ func (o *outlet) abandon(which func(*pending) bool, why string) {
 	o.mu.Unlock()
 	for _, tag := range tags {
 		if p := o.take(tag); p != nil {
-			p.done(fmt.Errorf("%w: %s", ErrUnconfirmed, why))
+			p.done(fmt.Errorf("%w: %s", message.ErrUnconfirmed, why))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
@@ -61,8 +62,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func message(key string, n int) rabbit.Message {
-	return rabbit.Message{Exchange: exchange, Key: key, ID: fmt.Sprintf("%s-%d", key, n), Body: []byte(fmt.Sprint(n))}
+func numbered(key string, n int) message.Message {
+	return message.Message{Exchange: exchange, Key: key, ID: fmt.Sprintf("%s-%d", key, n), Body: []byte(fmt.Sprint(n))}
 }
 
 func depth(t *testing.T, c *rabbit.Conn, name string) int {
@@ -77,17 +78,17 @@ func depth(t *testing.T, c *rabbit.Conn, name string) int {
 func TestAReturnFailsThatMessageOnly(t *testing.T) {
 	t.Parallel()
 	conn := open(t, oncetest.Broker(t))
-	var messages []rabbit.Message
+	var messages []message.Message
 	for i := range 300 {
 		key := "known"
 		if i%3 == 0 {
 			key = "unknown"
 		}
-		messages = append(messages, message(key, i))
+		messages = append(messages, numbered(key, i))
 	}
 	fates := conn.Publisher(rabbit.PublisherConfig{Window: 50}).PublishAll(soon(t), messages)
 	for i, err := range fates {
-		var returned rabbit.Returned
+		var returned message.Returned
 		if wantReturn := i%3 == 0; errors.As(err, &returned) != wantReturn || (!wantReturn && err != nil) {
 			t.Errorf("message %d (%s): %v", i, messages[i].Key, err)
 		}
@@ -100,18 +101,18 @@ func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T
 	proxy := nettest.NewProxy(t, oncetest.Broker(t))
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{Window: 4, ConfirmTimeout: 400 * time.Millisecond})
-	if err := publisher.Publish(soon(t), message("known", 0)); err != nil {
+	if err := publisher.Publish(soon(t), numbered("known", 0)); err != nil {
 		t.Fatal(err)
 	}
 	proxy.Answer(false)
-	for i, err := range publisher.PublishAll(soon(t), []rabbit.Message{message("known", 1), message("known", 2), message("known", 3), message("known", 4), message("known", 5)}) {
-		if !errors.Is(err, rabbit.ErrUnconfirmed) {
+	for i, err := range publisher.PublishAll(soon(t), []message.Message{numbered("known", 1), numbered("known", 2), numbered("known", 3), numbered("known", 4), numbered("known", 5)}) {
+		if !errors.Is(err, message.ErrUnconfirmed) {
 			t.Errorf("message %d: want ErrUnconfirmed, got %v", i+1, err)
 		}
 	}
 	proxy.Answer(true) // The late confirms meet nobody who waits.
 	for i := range 10 {
-		if err := publisher.Publish(soon(t), message("known", 10+i)); err != nil {
+		if err := publisher.Publish(soon(t), numbered("known", 10+i)); err != nil {
 			t.Fatalf("the window is blocked: %v", err)
 		}
 	}
@@ -127,7 +128,7 @@ func TestFiftyPublishersSurviveFiveBrokenConnectionsWithoutAWrongAnswer(t *testi
 	for p := range 50 {
 		all.Go(func() {
 			for i := range 20 {
-				err := publisher.Publish(soon(t), message("known", p*1000+i))
+				err := publisher.Publish(soon(t), numbered("known", p*1000+i))
 				answered.Add(1)
 				if err == nil {
 					confirmed.Add(1)
@@ -155,7 +156,7 @@ func TestAnAckOfAnOlderGenerationIsRefusedAndTheMessageComesAgain(t *testing.T) 
 	conn := open(t, proxy.URL())
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
 	for i := range 2 {
-		if err := publisher.Publish(soon(t), message("known", i)); err != nil {
+		if err := publisher.Publish(soon(t), numbered("known", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,9 +203,9 @@ func TestAckingManyIsOneFrameOnlyWhereEveryOlderDeliveryIsSettled(t *testing.T) 
 	t.Parallel()
 	conn := open(t, oncetest.Broker(t))
 	publisher := conn.Publisher(rabbit.PublisherConfig{})
-	var messages []rabbit.Message
+	var messages []message.Message
 	for i := range 10 {
-		messages = append(messages, message("known", i))
+		messages = append(messages, numbered("known", i))
 	}
 	for _, err := range publisher.PublishAll(soon(t), messages) {
 		if err != nil {
@@ -242,7 +243,7 @@ func TestAnOutageEndsWithANewGenerationThatPublishes(t *testing.T) {
 	eventually(t, "the loss is noticed", func() bool { return !conn.Healthy() })
 	proxy.Up()
 	eventually(t, "a new generation", func() bool { return conn.Healthy() && conn.Generation() > generation })
-	if err := conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", 1)); err != nil {
+	if err := conn.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), numbered("known", 1)); err != nil {
 		t.Error(err)
 	}
 }
@@ -272,7 +273,7 @@ func TestAQueueThatIsDeletedIsGoneUntilAConnectionDeclaresIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := conn.Depth(soon(t), queue); !errors.Is(err, rabbit.ErrNoQueue) {
+	if _, err := conn.Depth(soon(t), queue); !errors.Is(err, message.ErrNoQueue) {
 		t.Errorf("want ErrNoQueue, got %v", err)
 	}
 	if _, err := open(t, url).Depth(soon(t), queue); err != nil {
@@ -283,7 +284,7 @@ func TestAQueueThatIsDeletedIsGoneUntilAConnectionDeclaresIt(t *testing.T) {
 func TestDepthTellsAQueueThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	conn := open(t, oncetest.Broker(t))
-	if _, err := conn.Depth(soon(t), "nobody"); !errors.Is(err, rabbit.ErrNoQueue) {
+	if _, err := conn.Depth(soon(t), "nobody"); !errors.Is(err, message.ErrNoQueue) {
 		t.Errorf("want ErrNoQueue, got %v", err)
 	}
 	if d := depth(t, conn, queue); d != 0 {

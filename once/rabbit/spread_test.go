@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"payonce/once/message"
 	"payonce/once/oncetest"
 	"payonce/once/rabbit"
 )
@@ -57,7 +58,7 @@ func TestAQueueIsReadAsLongAsTheBrokerHandsOutAndNotBeforeAndNotAfter(t *testing
 	eventually(t, "it is read", read)
 	notRead("by another process", other)
 	for i := range 200 { // past the careful beginning
-		if err := other.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), message("known", i)); err != nil {
+		if err := other.Publisher(rabbit.PublisherConfig{}).Publish(soon(t), numbered("known", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,14 +79,14 @@ func TestAFloodThatNoQueueTakesDeclaresAtMostOnceInASecond(t *testing.T) {
 	conn := open(t, address)
 	publisher, before, began := conn.Publisher(rabbit.PublisherConfig{}), w.declarations.Load(), time.Now()
 	const flood = 3_000
-	messages := make([]rabbit.Message, flood)
+	messages := make([]message.Message, flood)
 	for i := range messages {
-		messages[i] = message("nobody-is-bound-for-this", i)
+		messages[i] = numbered("nobody-is-bound-for-this", i)
 	}
 	// One after the other, so that there is a pause for the next declaration.
 	for chunk := range 30 {
 		for _, err := range publisher.PublishAll(soon(t), messages[chunk*flood/30:(chunk+1)*flood/30]) {
-			var returned rabbit.Returned
+			var returned message.Returned
 			if !errors.As(err, &returned) {
 				t.Fatal(err)
 			}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once/message"
 )
 
 // Topology is what a process needs the broker to have. Declaring it twice, or
@@ -186,37 +188,28 @@ func refused(err error) error {
 	return err
 }
 
-// Depth is what a queue holds and who reads it.
-type Depth struct {
-	Ready     int
-	Consumers int
-}
-
-// ErrNoQueue says that the broker has no queue of that name.
-var ErrNoQueue = errors.New("the broker has no such queue")
-
 // Depth looks at a queue without touching it.
-func (c *Conn) Depth(ctx context.Context, queue string) (Depth, error) {
+func (c *Conn) Depth(ctx context.Context, queue string) (message.Depth, error) {
 	l, err := c.link(ctx)
 	if err != nil {
-		return Depth{}, err
+		return message.Depth{}, err
 	}
-	return within(ctx, func() (Depth, error) { return l.inspect(queue) }, nil)
+	return within(ctx, func() (message.Depth, error) { return l.inspect(queue) }, nil)
 }
 
-func (l *link) inspect(queue string) (Depth, error) {
+func (l *link) inspect(queue string) (message.Depth, error) {
 	ch, err := l.conn.Channel()
 	if err != nil {
-		return Depth{}, err
+		return message.Depth{}, err
 	}
 	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
 		if notFound(err) {
-			return Depth{}, fmt.Errorf("%w: %s", ErrNoQueue, queue)
+			return message.Depth{}, fmt.Errorf("%w: %s", message.ErrNoQueue, queue)
 		}
-		return Depth{}, err
+		return message.Depth{}, err
 	}
-	return Depth{Ready: q.Messages, Consumers: q.Consumers}, ch.Close()
+	return message.Depth{Ready: q.Messages, Consumers: q.Consumers}, ch.Close()
 }
 
 // DeleteQueue removes a queue with all that is in it, as a person at the broker

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"payonce/once/message"
 )
 
 // nack(requeue=true) spins at more than a thousand deliveries a second, and
@@ -46,7 +48,7 @@ func TestNackAndRejectAreNeverUsed(t *testing.T) {
 // and each delay is a queue of its own with one TTL for all it holds.
 func TestNoMessageCarriesATTLAndADelayIsAQueueOfItsOwn(t *testing.T) {
 	t.Parallel()
-	if ttl := (Message{Headers: map[string]any{"any": 1}, Time: time.Now()}).publishing().Expiration; ttl != "" {
+	if ttl := publishing(message.Message{Headers: map[string]any{"any": 1}, Time: time.Now()}).Expiration; ttl != "" {
 		t.Errorf("a message expires after %q", ttl)
 	}
 	for _, q := range []Queue{DelayQueue("d", 1500), WorkQueue("w", "dead"), LastQueue("l")} {

@@ -36,7 +36,7 @@ type CollectorConfig struct {
 	Recount time.Duration
 }
 
-// Collector writes what died into a table that a person looks at, and raises an
+// Collector writes what died into a table that a person looks at, and raises a
 // trouble. It is the only reader of [Places.Dead].
 type Collector struct {
 	cfg  CollectorConfig
@@ -52,7 +52,7 @@ func NewCollector(cfg CollectorConfig) (*Collector, error) {
 	if cfg.Now == nil {
 		return nil, errors.New("retry: a collector needs a clock")
 	}
-	if cfg.Places.Dead == "" || cfg.Places.Delay == "" {
+	if !cfg.Places.Complete() {
 		return nil, errors.New("retry: a collector needs to know where the dead are; see PlacesOf")
 	}
 	if cfg.Troubles == nil {
@@ -141,15 +141,17 @@ func (c *Collector) handle(ctx context.Context, batch []rabbit.Delivery) {
 }
 
 func (c *Collector) collect(ctx context.Context, d rabbit.Delivery) error {
-	l := c.cfg.Places.read(d, c.cfg.Now())
+	now := c.cfg.Now()
+	l := c.cfg.Places.read(d, now)
 	if err := c.at("after_fetch", l); err != nil {
 		return err
 	}
-	var state State
-	err := c.cfg.DB.InTx(ctx, func(tx once.Tx) (err error) {
-		state, err = c.write(ctx, tx, l)
-		return err
-	})
+	state, err := c.keep(ctx, l)
+	if once.BadValue(err) { // for this letter that is so each time, and those behind it wait
+		c.cfg.Log.Error("a dead letter is written down without what its headers say", "queue", d.Queue, "error", err)
+		l = l.bare(d, now, err)
+		state, err = c.keep(ctx, l)
+	}
 	if err != nil {
 		return err
 	}
@@ -164,6 +166,14 @@ func (c *Collector) collect(ctx context.Context, d rabbit.Delivery) error {
 		c.cfg.Log.Warn("a message is dead", "consumer", l.Consumer, "event", l.EventID, "class", l.Class, "reason", l.Reason)
 	}
 	return rabbit.Ack(d)
+}
+
+func (c *Collector) keep(ctx context.Context, l Letter) (state State, err error) {
+	err = c.cfg.DB.InTx(ctx, func(tx once.Tx) (err error) {
+		state, err = c.write(ctx, tx, l)
+		return err
+	})
+	return state, err
 }
 
 func (c *Collector) at(step string, l Letter) error {

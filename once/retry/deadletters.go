@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"payonce/once"
 	"payonce/once/envelope"
+	"payonce/once/trouble"
 )
 
 // State is where a letter stands.
@@ -99,20 +101,34 @@ func (l Letter) Headers() map[string]string {
 // Correlation is the story the event belongs to; "" when it says none.
 func (l Letter) Correlation() string { return l.id(l.format.Correlation) }
 
-// id is the id that a header names, "" when it names none that the format takes.
+// id is the id that a header names, "" when it names none that the format takes, or one
+// of which not each byte was kept.
 func (l Letter) id(header string) string {
-	id, _ := l.format.Read(l.Headers()[header])
+	text := l.Headers()[header]
+	if strings.ContainsRune(text, utf8.RuneError) {
+		return ""
+	}
+	id, _ := l.format.Read(text)
 	return id
 }
 
 // Born is when the event came into being: its id says so when it is a UUIDv7, and
 // otherwise its time. ok is false when neither can be read.
 func (l Letter) Born() (at time.Time, ok bool) {
-	if id, err := uuid.Parse(l.EventID); err == nil && id.Version() == 7 {
-		return time.Unix(id.Time().UnixTime()), true
+	if at, ok = l.dated(); ok {
+		return at, true
 	}
-	at, err := time.Parse(time.RFC3339Nano, l.Headers()[envelope.HeaderTime])
+	at, err := envelope.ReadTime(l.Headers()[envelope.HeaderTime])
 	return at, err == nil
+}
+
+func (l Letter) dated() (at time.Time, ok bool) {
+	id, err := uuid.Parse(l.EventID)
+	if err != nil || id.Version() != 7 {
+		return time.Time{}, false
+	}
+	at = time.Unix(id.Time().UnixTime())
+	return at, at.Year() <= 9999
 }
 
 // Resend is a letter's event on its way to the letter's consumer once more.
@@ -147,10 +163,13 @@ func (l Letter) resend() (Resend, error) {
 
 // DeadLetters reads dead letters and records what a person decides about them.
 type DeadLetters struct {
-	DB       once.DB
-	Table    Table
-	Format   envelope.Format
-	Troubles once.Troubles
+	DB     once.DB
+	Table  Table
+	Format envelope.Format
+	// AnyID says that the inbox remembers events of any id, as inbox.Table's Any does.
+	// Otherwise one whose id is no UUIDv7 can only be discarded.
+	AnyID    bool
+	Troubles once.Troubles // nil means the table of package payonce/once/trouble, in the letters' schema
 	// Resend writes the event in the decision's transaction, to be published to
 	// the one consumer's queue. outbox.Append with a destination is one.
 	Resend func(ctx context.Context, tx once.Tx, r Resend) error
@@ -212,6 +231,9 @@ func (d DeadLetters) allows(l Letter, a Action) error {
 	}
 	if _, err := l.resend(); err != nil {
 		return err
+	}
+	if _, dated := l.dated(); !dated && !d.AnyID {
+		return ErrUnreadable
 	}
 	born, _ := l.Born()
 	old := l.Now.Sub(born) > d.Limit
@@ -285,9 +307,16 @@ func (d DeadLetters) Decide(ctx context.Context, w Whose, id string, a Action, w
 		if err := d.note(ctx, tx, decided, a, why); err != nil {
 			return err
 		}
-		return d.Troubles.End(ctx, tx, l.subject(), TroubleDead)
+		return d.troubles().End(ctx, tx, l.subject(), TroubleDead)
 	})
 	return decided, err
+}
+
+func (d DeadLetters) troubles() once.Troubles {
+	if d.Troubles == nil {
+		return trouble.Table{Schema: d.Table.Schema}
+	}
+	return d.Troubles
 }
 
 func (d DeadLetters) note(ctx context.Context, tx once.Tx, l Letter, a Action, why Decision) error {

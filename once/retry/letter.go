@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"payonce/once/envelope"
 	"payonce/once/rabbit"
 )
 
@@ -22,14 +23,16 @@ func (p Places) read(d rabbit.Delivery, now time.Time) Letter {
 		Attempts: bounded(sent.Attempt), Payload: append([]byte{}, d.Body...), RawHeaders: headersJSON(d.Headers),
 		FirstFailed: moment(d, p.Format.FirstFailed, now), LastFailed: moment(d, p.Format.LastFailed, now), format: p.Format,
 	}
+	if strings.HasPrefix(l.EventID, hashed) {
+		l.EventID = "" // it would be taken for a hash
+	}
 	if l.Class == "" {
 		// Nobody of ours sent it: the queue's delivery limit did.
 		l.Class = string(ClassPoison)
 		l.Reason = fmt.Sprintf("the broker gave it up (%s): its consumer may die of it", deathReason(d))
 	}
 	if l.EventID == "" {
-		sum := sha256.Sum256(append([]byte(l.Consumer+"\x00"), d.Body...))
-		l.EventID = hashed + hex.EncodeToString(sum[:])
+		l.EventID = hashOf(l.Consumer, d.Body)
 		if broken != nil && l.Reason == "" {
 			l.Reason = cleanText(broken.Error())
 		}
@@ -37,13 +40,28 @@ func (p Places) read(d rabbit.Delivery, now time.Time) Letter {
 	return l
 }
 
+// bare is the letter that is left when the database refuses one for what its headers say:
+// found by its body, the operator's own. What they said stands in the headers.
+func (l Letter) bare(d rabbit.Delivery, now time.Time, refused error) Letter {
+	l.Scope, l.Consumer = "", cleanText(d.Key)
+	l.EventID = hashOf(l.Consumer, d.Body)
+	l.Class, l.Reason = string(ClassPoison), cleanText("its headers could not be written down: "+refused.Error())
+	l.FirstFailed, l.LastFailed = now, now
+	return l
+}
+
+func hashOf(consumer string, body []byte) string {
+	sum := sha256.Sum256(append([]byte(consumer+"\x00"), body...))
+	return hashed + hex.EncodeToString(sum[:])
+}
+
 // bounded fits a number from outside into the column.
 func bounded(n int) int { return min(max(n, 0), math.MaxInt32) }
 
 // consumerOf names the queue whose message this was.
 func (p Places) consumerOf(d rabbit.Delivery) string {
-	if c := d.Text(p.Format.Consumer); c != "" {
-		return cleanText(c)
+	if c := d.Text(p.Format.Consumer); c != "" && envelope.Plain(c) {
+		return c
 	}
 	return cleanText(d.Key) // A work queue dead-letters under its own name.
 }
@@ -56,7 +74,7 @@ func deathReason(d rabbit.Delivery) string {
 }
 
 func moment(d rabbit.Delivery, header string, otherwise time.Time) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, d.Text(header))
+	t, err := envelope.ReadTime(d.Text(header))
 	if err != nil {
 		return otherwise
 	}

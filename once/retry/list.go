@@ -22,7 +22,7 @@ func (d DeadLetters) List(ctx context.Context, w Whose, state State, before stri
 
 const foreignOpen = `
 SELECT count(*) FROM {dead_letters}
-WHERE state = 'open' AND NOT @all AND <scope> IS DISTINCT FROM @whose`
+WHERE state = 'open' AND NOT @all AND (<scope> = @whose) IS NOT TRUE`
 
 // ForeignOpen counts the open letters that w does not see.
 func (d DeadLetters) ForeignOpen(ctx context.Context, w Whose) (n int64, err error) {

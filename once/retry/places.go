@@ -31,6 +31,9 @@ func (p Places) Exchange(d time.Duration) string {
 	return p.Delay + strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
+// Complete says that a failed message can be sent on, and read again.
+func (p Places) Complete() bool { return p.Dead != "" && p.Delay != "" && p.Format.Attempt != "" }
+
 // Topology is what the schedule needs of the broker: one fanout exchange and
 // one queue for each delay, and the place of the dead. A fanout, because the
 // routing key is the consumer's queue and must survive: published through the

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"payonce/once/message"
 	"payonce/once/rabbit"
 )
 
@@ -41,7 +42,7 @@ func (s Schedule) Whole() time.Duration {
 
 // Publisher is the part of [rabbit.Publisher] that a router needs.
 type Publisher interface {
-	Publish(ctx context.Context, m rabbit.Message) error
+	Publish(ctx context.Context, m message.Message) error
 }
 
 // Router sends a failed delivery where it belongs: to a delay, or to the dead.
@@ -88,7 +89,7 @@ func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Ver
 
 // copyOf makes the message that leaves: the consumer's queue as its routing
 // key, which it keeps on its way back, the broker's own headers left behind.
-func (r Router) copyOf(d rabbit.Delivery, v Verdict) rabbit.Message {
+func (r Router) copyOf(d rabbit.Delivery, v Verdict) message.Message {
 	names := r.Places.Format
 	now := r.Now().UTC().Format(time.RFC3339Nano)
 	m := d.Message

@@ -3,6 +3,7 @@ package retry_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -20,7 +21,15 @@ import (
 
 func TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown(t *testing.T) {
 	t.Parallel()
-	for name, over := range dbtest.Over {
+	databases := maps.Clone(dbtest.Over)
+	databases["pq with scopes that are uuids"] = func(t testing.TB, name once.Name) once.DB {
+		db := dbtest.Pq(t, name)
+		for _, table := range []string{"dead_letters", "dead_letter_decisions"} {
+			dbtest.Exec(t, db, `ALTER TABLE `+string(name)+`.`+table+` ALTER COLUMN scope TYPE uuid USING scope::uuid`)
+		}
+		return db
+	}
+	for name, over := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			troubles := trouble.Table{Schema: "post"}

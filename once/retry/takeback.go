@@ -39,7 +39,7 @@ func (d DeadLetters) TakeBack(ctx context.Context, w Whose, id string, why Decis
 		if err := d.note(ctx, tx, open, TakeBack, why); err != nil {
 			return err
 		}
-		return raiseDead(ctx, tx, d.Troubles, l)
+		return raiseDead(ctx, tx, d.troubles(), l)
 	})
 	return open, err
 }

@@ -16,7 +16,7 @@ type Decisions struct {
 	DB         once.DB
 	Every      time.Duration // 0 means 1 s
 	Wake       func()        // called after commits that may have sent something; nil for none
-	Log        *slog.Logger
+	Log        *slog.Logger  // nil means silence
 }
 
 const pendingSQL = `
@@ -26,6 +26,9 @@ SELECT w.saga_id FROM {saga_decisions} w JOIN {sagas} g ON g.id = w.saga_id
 
 // Run looks until ctx ends.
 func (p Decisions) Run(ctx context.Context) error {
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
 	if p.Every == 0 {
 		p.Every = time.Second
 	}

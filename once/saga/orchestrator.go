@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,7 @@ func (o *Orchestrator) Handle(ctx context.Context, tx once.Tx, batch []inbox.Mes
 		in      input
 		text    string
 		args    once.Args
-		order   string
+		saga    string
 	}
 	all := make([]one, 0, len(batch))
 	for _, m := range batch {
@@ -42,11 +43,14 @@ func (o *Orchestrator) Handle(ctx context.Context, tx once.Tx, batch []inbox.Mes
 			return retry.Permanent(err)
 		}
 		id, _ := args["saga"].(string)
-		all = append(all, one{m, in, text, args, m.Correlation + id + m.AggregateID + m.EventID})
+		all = append(all, one{m, in, text, args, id})
 	}
 	// By what conditions lock, then by saga: two workers with the same ones wait for
 	// each other in one order.
-	slices.SortFunc(all, func(a, b one) int { return strings.Compare(a.order, b.order) })
+	slices.SortFunc(all, func(a, b one) int {
+		return cmp.Or(strings.Compare(a.message.Correlation, b.message.Correlation), strings.Compare(a.saga, b.saga),
+			strings.Compare(a.message.AggregateID, b.message.AggregateID), strings.Compare(a.message.EventID, b.message.EventID))
+	})
 	for _, each := range all {
 		if each.in.kind == signalled {
 			if err := o.signal(ctx, tx, each.message); err != nil {

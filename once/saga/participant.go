@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,7 +88,7 @@ func (p Participant) Handle(ctx context.Context, tx once.Tx, batch []inbox.Messa
 		traces[c.EventID] = m.Traceparent
 	}
 	slices.SortFunc(commands, func(a, b Command) int {
-		return strings.Compare(a.Saga+a.Step, b.Saga+b.Step)
+		return cmp.Or(strings.Compare(a.Saga, b.Saga), strings.Compare(a.Step, b.Step))
 	})
 	var replies []outbox.Event
 	for _, c := range commands {
@@ -97,7 +98,7 @@ func (p Participant) Handle(ctx context.Context, tx once.Tx, batch []inbox.Messa
 		}
 		replies = append(replies, e)
 	}
-	return p.Store.Outbox.Append(ctx, tx, replies...)
+	return p.Store.send(ctx, tx, replies...)
 }
 
 func (p Participant) answer(ctx context.Context, tx once.Tx, c Command, trace string) (outbox.Event, error) {
@@ -312,5 +313,5 @@ func (s Store) record(ctx context.Context, tx once.Tx, c Command, refusal *Refus
 	if err != nil {
 		return err
 	}
-	return s.Outbox.Append(ctx, tx, e)
+	return s.send(ctx, tx, e)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -111,6 +112,26 @@ func (w *world) begin(skip ...string) Saga {
 		return errors.Join(w.d.Open(context.Background(), tx, s, skip...), store.Outbox.Append(context.Background(), tx, e))
 	})
 	return s
+}
+
+func TestASagaThatNoAnswerCouldFindIsNotOpened(t *testing.T) {
+	t.Parallel()
+	whole := Saga{ID: uuid.NewString(), Scope: "all", Correlation: uuid.NewString(), Subject: uuid.NewString(), Data: []byte(`{}`)}
+	w := newWorld(t)
+	for what, spoil := range map[string]func(*Saga){
+		"id":                  func(s *Saga) { s.ID = "" },
+		"scope":               func(s *Saga) { s.Scope = "" },
+		"correlation":         func(s *Saga) { s.Correlation = "" },
+		"subject":             func(s *Saga) { s.Subject = "" },
+		"an id that is short": func(s *Saga) { s.ID = strings.Repeat("x", 255) },
+		"data that is JSON":   func(s *Saga) { s.Data = []byte(`{`) },
+	} {
+		s := whole
+		spoil(&s)
+		if err := w.db.InTx(t.Context(), func(tx once.Tx) error { return w.d.Open(t.Context(), tx, s) }); err == nil {
+			t.Errorf("a saga without %s was opened", what)
+		}
+	}
 }
 
 // pending are the saga's messages that were not delivered yet, oldest first.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"payonce/once"
+	"payonce/once/envelope"
 	"payonce/once/inbox"
 )
 
@@ -45,6 +46,9 @@ func (d Definition) Open(ctx context.Context, tx once.Tx, s Saga, skip ...string
 	if !json.Valid(s.Data) {
 		return errors.New("saga: the data of a saga is a JSON value")
 	}
+	if s.ID == "" || s.Scope == "" || s.Correlation == "" || s.Subject == "" {
+		return errors.New("saga: a saga needs an id, a scope, a correlation and a subject; without tenants, one word is the scope of all")
+	}
 	if _, err := d.Store.in(insertSQL).Exec(ctx, tx, once.Args{
 		"saga": s.ID, "whose": s.Scope, "correlation": s.Correlation, "definition": d.Name, "subject": s.Subject, "data": s.Data,
 		"due": d.Steps[0].Deadline.Seconds(), "trace": d.Store.trace(ctx),
@@ -52,6 +56,9 @@ func (d Definition) Open(ctx context.Context, tx once.Tx, s Saga, skip ...string
 		return err
 	}
 	for i, step := range d.Steps {
+		if !envelope.Plain(s.ID + "/" + step.Name) {
+			return errors.New("saga: id and step of a participation have 254 bytes together at most: " + step.Name)
+		}
 		status := Pending
 		if slices.Contains(skip, step.Name) {
 			status = Skipped
@@ -307,7 +314,7 @@ func (d Definition) follow(ctx context.Context, tx once.Tx, s *Saga, m move) err
 		if err != nil {
 			return err
 		}
-		return d.Store.Outbox.Append(ctx, tx, e)
+		return d.Store.send(ctx, tx, e)
 	}
 	if m.ended {
 		return d.Ended(ctx, tx, *s)

@@ -59,6 +59,16 @@ func (s Store) trace(ctx context.Context) string {
 	return s.Trace(ctx)
 }
 
+// send appends events; one that continues no trace continues the context's.
+func (s Store) send(ctx context.Context, tx once.Tx, events ...outbox.Event) error {
+	for i := range events {
+		if events[i].Traceparent == "" {
+			events[i].Traceparent = s.trace(ctx)
+		}
+	}
+	return s.Outbox.Append(ctx, tx, events...)
+}
+
 func (s Store) traced(ctx context.Context, traceparent string) context.Context {
 	if s.Context == nil {
 		return ctx

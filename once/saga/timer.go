@@ -17,7 +17,7 @@ type Timer struct {
 	Every      time.Duration // 0 means 1 s
 	Batch      int           // 0 means 100
 	Wake       func()        // called after commits that sent something; nil for none
-	Log        *slog.Logger
+	Log        *slog.Logger  // nil means silence
 }
 
 const (
@@ -27,6 +27,9 @@ const (
 
 // Run looks until ctx ends. A look that fails is repeated at the next turn.
 func (t Timer) Run(ctx context.Context) error {
+	if t.Log == nil {
+		t.Log = slog.New(slog.DiscardHandler)
+	}
 	if t.Every == 0 {
 		t.Every = time.Second
 	}

@@ -2,8 +2,8 @@
 --
 -- consumer_inbox is for events whose id is a UUIDv7, which carries the time of its birth:
 -- a partition for each day (UTC), so that forgetting is a drop. By the time of processing,
--- the same event would be admitted twice. Its days are made ahead by ensure_days, which a
--- program calls each day.
+-- the same event would be admitted twice. Its days are made ahead by ensure_days, which
+-- package retention calls.
 CREATE TABLE consumer_inbox (
   consumer      text        NOT NULL,
   event_id      uuid        NOT NULL,

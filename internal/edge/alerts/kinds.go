@@ -12,6 +12,7 @@ import (
 	"payonce/internal/shop/refund"
 	"payonce/internal/shop/tickets"
 	"payonce/once/outbox"
+	keep "payonce/once/retention"
 	"payonce/once/retry"
 	"payonce/once/saga"
 )
@@ -24,7 +25,7 @@ func Kinds() []alert.Kind {
 		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
 		alert.Of(retry.TroubleDead), alert.Of(retry.TroubleReturned), unroutable(), alert.Of(outbox.TroubleRefused),
 		delivery.AlertNotApplied,
-		retention.AlertOutbox, retention.AlertKept, retention.AlertMissing,
+		alert.Of(keep.TroubleOutbox), alert.Of(keep.TroubleKept), retention.AlertMissing,
 		email.AlertAway, email.AlertLate, email.AlertFailed,
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/event"
+	"payonce/once/message"
 	"payonce/once/outbox"
-	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
 
@@ -124,7 +124,10 @@ func byTheRelay(e *edge, k alert.Kind) {
 // taker is a broker that takes everything.
 type taker struct{}
 
-func (taker) Send(_ context.Context, _ rabbit.Message, done func(error)) error { done(nil); return nil }
+func (taker) Send(_ context.Context, _ message.Message, done func(error)) error {
+	done(nil)
+	return nil
+}
 
 // raise raises an alert of the edge's sandbox and returns its public id.
 func (e *edge) raise(k alert.Kind, subject string) string {

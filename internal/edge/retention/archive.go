@@ -18,6 +18,7 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/platform/fault"
+	keep "payonce/once/retention"
 )
 
 // Archived is one line of an archive: an event as it stood in the outbox.
@@ -50,7 +51,7 @@ var ErrArchive = errors.New("the archive does not read back as it was written")
 // under its final name is whole, always; what a crash leaves behind is called
 // .partial and is written anew. Run twice, or by two processes at once, it makes
 // the same file.
-func (k *Keeper) archive(ctx context.Context, d dated) error {
+func (k *Keeper) archive(ctx context.Context, d keep.Day) error {
 	if k.cfg.ArchiveDir == "" {
 		return nil
 	}
@@ -91,7 +92,7 @@ SELECT event_id, type, aggregate_type, aggregate_id, aggregate_version, merchant
 
 // writeDay pages through the day; without a destination row_id is event_id. The
 // sum is of the text before compression.
-func (k *Keeper) writeDay(ctx context.Context, w io.Writer, d dated) (lines int64, sum string, err error) {
+func (k *Keeper) writeDay(ctx context.Context, w io.Writer, d keep.Day) (lines int64, sum string, err error) {
 	zip := gzip.NewWriter(w)
 	digest := sha256.New()
 	out := json.NewEncoder(io.MultiWriter(zip, digest))

@@ -1,32 +1,12 @@
-// Package retention gives dedupe rows their life: partitions that are there
-// before the first row needs them, windows that are long enough, and an end.
+// Package retention keeps the shop's tables: what is the patterns' by [keep.Keeper], with the
+// functions that the tables' owner gives; the shop's own rows; and an archive.
 //
-// # The problem
+// A capture asks in its first transaction whether today and tomorrow are there, and is
+// refused before the charge when they are not; [WatchDays] alerts, and a worker makes what
+// can be made within a minute. Every migration makes thirty days ahead, and any worker does
+// so hourly; readiness asks [DaysLeft].
 //
-// A dedupe row must outlive the last way on which its duplicate can come back;
-// a row that goes too early is a second effect. A row that never goes fills the
-// disk, and a DELETE of a million rows stalls all other work.
-//
-// # The promise
-//
-// [Lint] compares the windows in pairs and names each that is too short; every
-// process runs it at start and refuses to work. Retention is the dedupe window.
-//
-// Two tables are cut into one partition a day by the time inside their UUIDv7
-// keys, outbox_events and consumer_inbox, so that forgetting is a DROP. A row
-// without a partition cannot be written. So a capture asks in its first transaction
-// whether today and tomorrow are there, and is refused before the charge when they are
-// not; [WatchDays] alerts, and a worker makes what can be made within a minute.
-// [MakeAhead] keeps thirty days in stock, made by every migration and hourly by any
-// worker; readiness asks [DaysLeft].
-//
-// A [Keeper] removes what is over. A day goes when its last event is older than
-// the window and none is unpublished, which is checked under a lock that no
-// query waits for longer than 50 ms; else it stays, and an alert is raised.
-// Other tables lose a thousand rows at a time, each thousand in a transaction of
-// its own, each table on a timer of its own. Open dead letters never expire, and
-// neither do business keys: orders, tickets, ledger, mails. They are the last
-// line.
+// Business keys never expire: orders, tickets, ledger, mails. They are the last line.
 //
 // With an archive folder, a day's source events are in a file before the day is
 // dropped: compressed JSON lines, read back, flushed to disk and only then given

@@ -17,6 +17,7 @@ import (
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/outbox"
+	keep "payonce/once/retention"
 )
 
 func windows() retention.Windows {
@@ -332,7 +333,7 @@ func TestAKeeperRefusesWindowsThatAreTooShort(t *testing.T) {
 	short := windows()
 	short.Inbox = 24 * time.Hour
 	_, err := retention.New(retention.Config{DB: db, Windows: short, Now: time.Now})
-	require.ErrorIs(t, err, retention.ErrInboxTooShort)
+	require.ErrorIs(t, err, keep.ErrInboxTooShort)
 	_, err = retention.New(retention.Config{DB: db, Windows: windows(), Now: time.Now, ArchiveDir: fmt.Sprintf("%s/none", t.TempDir())})
 	require.ErrorContains(t, err, "PAYONCE_ARCHIVE_DIR")
 }

@@ -9,6 +9,7 @@ import (
 	"payonce/internal/edge/retention"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/platform/postgres"
+	keep "payonce/once/retention"
 )
 
 func drop(t *testing.T, db *postgres.DB, partition string) {
@@ -54,12 +55,12 @@ func TestTheDefaultWindowsFitAndEachShortOneIsNamed(t *testing.T) {
 		is      error
 		shorten func(*retention.Windows)
 	}{
-		"idempotency keys":                 {retention.ErrKeysTooShort, func(w *retention.Windows) { w.Keys = retention.KeyHorizon - 1 }},
-		"the inbox under the way back":     {retention.ErrInboxTooShort, func(w *retention.Windows) { w.ReplayLimit = 30 * 24 * time.Hour }},
-		"the inbox under the outbox":       {retention.ErrInboxTooShort, func(w *retention.Windows) { w.Outbox = w.Inbox + 1 }},
-		"published events under the retry": {retention.ErrOutboxTooShort, func(w *retention.Windows) { w.Outbox = 24 * time.Hour }},
-		"receipts under the schedule":      {retention.ErrReceiptsTooShort, func(w *retention.Windows) { w.Receipts = retention.WebhookSchedule }},
-		"closed letters under the replay":  {retention.ErrLettersTooShort, func(w *retention.Windows) { w.Letters = w.ReplayLimit }},
+		"idempotency keys":                 {keep.ErrKeysTooShort, func(w *retention.Windows) { w.Keys = keep.KeyHorizon - 1 }},
+		"the inbox under the way back":     {keep.ErrInboxTooShort, func(w *retention.Windows) { w.ReplayLimit = 30 * 24 * time.Hour }},
+		"the inbox under the outbox":       {keep.ErrInboxTooShort, func(w *retention.Windows) { w.Outbox = w.Inbox + 1 }},
+		"published events under the retry": {keep.ErrOutboxTooShort, func(w *retention.Windows) { w.Outbox = 24 * time.Hour }},
+		"receipts under the schedule":      {keep.ErrReceiptsTooShort, func(w *retention.Windows) { w.Receipts = keep.WebhookSchedule }},
+		"closed letters under the replay":  {keep.ErrLettersTooShort, func(w *retention.Windows) { w.Letters = w.ReplayLimit }},
 		"attempts under the keys":          {retention.ErrAttemptsTooShort, func(w *retention.Windows) { w.Attempts = w.Keys - 1 }},
 	} {
 		short := w
@@ -67,9 +68,9 @@ func TestTheDefaultWindowsFitAndEachShortOneIsNamed(t *testing.T) {
 		require.ErrorIs(t, retention.Lint(short), bad.is, name)
 		require.ErrorContains(t, retention.Lint(short), "must be at least", name)
 	}
-	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrOutboxTooShort, "and all are named at once")
-	require.ErrorIs(t, retention.Lint(retention.Windows{Retries: 1}), retention.ErrKeysTooShort)
-	require.ErrorIs(t, retention.Lint(retention.Windows{}), retention.ErrNoTime)
+	require.ErrorIs(t, retention.Lint(retention.Windows{Windows: keep.Windows{Retries: 1}}), keep.ErrOutboxTooShort, "and all are named at once")
+	require.ErrorIs(t, retention.Lint(retention.Windows{Windows: keep.Windows{Retries: 1}}), keep.ErrKeysTooShort)
+	require.ErrorIs(t, retention.Lint(retention.Windows{}), keep.ErrNoTime)
 }
 
 func TestAGapInTheStockEndsItAndWithoutTodaysPartitionNoDayIsLeft(t *testing.T) {

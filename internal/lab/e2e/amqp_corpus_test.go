@@ -23,6 +23,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -69,7 +70,7 @@ func badMessages(t *testing.T) (all []badMessage) {
 }
 
 // on makes the message; merchant and payment are those of the good one.
-func (b badMessage) on(t *testing.T, merchant, payment uuid.UUID) rabbit.Message {
+func (b badMessage) on(t *testing.T, merchant, payment uuid.UUID) message.Message {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
 	if b.IDDays != 0 {

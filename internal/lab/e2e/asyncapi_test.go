@@ -18,6 +18,7 @@ import (
 	"payonce/internal/lab/stage"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -102,7 +103,7 @@ func TestPublishedMessagesFitTheirDescription(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var (
 		mu   sync.Mutex
-		seen = map[string]rabbit.Message{}
+		seen = map[string]message.Message{}
 	)
 	done := make(chan error, 1)
 	go func() {

@@ -21,6 +21,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/message"
 	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
@@ -248,7 +249,7 @@ func TestAReplayReachesTheOneQueueThroughTheDefaultExchangeWithItsCountAndTheEve
 }
 
 // delivered is an event as the ledger's queue holds it.
-func delivered(e outbox.Event) rabbit.Message {
+func delivered(e outbox.Event) message.Message {
 	return patterns.Format.Message(envelope.Envelope{
 		EventID: e.ID, Type: e.Type, Source: "/test", AggregateID: e.AggregateID, AggregateVersion: 1,
 		Scope: e.Scope, Correlation: e.Correlation, Time: time.Now(), Attempt: 1, Payload: e.Payload,
@@ -294,7 +295,7 @@ func TestARedeliveryStormOfTwoHundredCopiesHasOneEffectAndOthersKeepFlowing(t *t
 	t.Parallel()
 	p := openPostOffice(t)
 	e := p.event(newEventID())
-	var copies []rabbit.Message
+	var copies []message.Message
 	for range 200 {
 		copies = append(copies, delivered(e))
 	}

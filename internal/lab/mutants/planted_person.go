@@ -157,6 +157,20 @@ var ofPersons = []mutant{
 		new:  "AND a.code = 'refunds_held'\n WHERE s.young",
 		pkg:  "./internal/edge/audit", test: theMatrix,
 	},
+	{
+		name: "one-letter-stops-all-letters", breaks: "a dead letter that the database refuses is asked again and again, and those behind it wait",
+		file: "once/retry/collector.go",
+		old:  "if once.BadValue(err) {",
+		new:  "if err == nil && once.BadValue(err) {",
+		pkg:  "./once/retry", test: "TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown/pq_with_scopes_that_are_uuids",
+	},
+	{
+		name: "an-id-that-ends-the-connection", breaks: "an id longer than AMQP's short strings ends the connection of all, at each attempt",
+		file: "once/outbox/outbox.go",
+		old:  "if !envelope.Plain(text) {",
+		new:  "if text == \"\\x00\" {",
+		pkg:  "./once/outbox", test: "TestAnIncompleteEventIsRefusedBeforeTheDatabaseSeesIt",
+	},
 }
 
 // theMatrix is the test of docs/invariants.md.

@@ -8,8 +8,8 @@ import (
 
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/once/message"
 	"payonce/once/outbox"
-	"payonce/once/rabbit"
 )
 
 const (
@@ -52,7 +52,7 @@ type outlet struct {
 
 // Send implements outbox.Publisher. Without the guard confirms nobody listens to
 // what the broker says of the message: it is out as soon as it was written.
-func (o outlet) Send(ctx context.Context, m rabbit.Message, done func(error)) error {
+func (o outlet) Send(ctx context.Context, m message.Message, done func(error)) error {
 	m.Exchange = Exchange
 	if !isFact(m.Type) { // The refund's own messages are always guarded.
 		if m.Type == voidTickets+".done" && o.strikes(ctx, m, LoseReply) {
@@ -87,7 +87,7 @@ func (o outlet) Send(ctx context.Context, m rabbit.Message, done func(error)) er
 	return nil
 }
 
-func (o outlet) strikes(ctx context.Context, m rabbit.Message, t Trouble) bool {
+func (o outlet) strikes(ctx context.Context, m message.Message, t Trouble) bool {
 	e, err := patterns.Format.Parse(m)
 	return err == nil && strikes(ctx, o.db, patterns.ID(e.Correlation), t)
 }

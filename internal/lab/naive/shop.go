@@ -10,6 +10,7 @@ import (
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
 	"payonce/once/idempotency"
+	"payonce/once/message"
 	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
@@ -83,7 +84,7 @@ type lazily struct {
 var errNoBroker = errors.New("the api was given no broker (PAYONCE_NAIVE_AMQP_URL)")
 
 // Send implements outbox.Publisher.
-func (l *lazily) Send(ctx context.Context, m rabbit.Message, done func(error)) error {
+func (l *lazily) Send(ctx context.Context, m message.Message, done func(error)) error {
 	to, err := l.open()
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/envelope"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 )
 
@@ -71,7 +72,7 @@ func (r Relaxed) batch(ctx context.Context, worker int) (n int, err error) {
 		if r.Taken != nil {
 			r.Taken(worker)
 		}
-		var messages []rabbit.Message
+		var messages []message.Message
 		var ids []string
 		for _, e := range rows {
 			ids = append(ids, e.RowID.String())

@@ -91,6 +91,7 @@ func readFrom(text string) (*time.Time, error) {
 	if err != nil {
 		return nil, invalid("created_from", "created_from must be a time as RFC 3339 has it.")
 	}
+	from = from.UTC() // Postgres reads no offset beyond 15:59
 	return &from, nil
 }
 

@@ -26,7 +26,7 @@ const Source = "/payonce"
 
 // NewEvent is [outbox.New] with the ids of this house.
 func NewEvent(scope, correlation uuid.UUID, aggregateType string, aggregate uuid.UUID, eventType string, payload any) (outbox.Event, error) {
-	return outbox.New(Text(scope), Text(correlation), aggregateType, aggregate.String(), eventType, payload)
+	return outbox.New(Text(scope), Text(correlation), aggregateType, Text(aggregate), eventType, payload)
 }
 
 // Append writes events into the outbox; one that names no trace continues the context's.

@@ -113,7 +113,7 @@ var (
 	upserts  = regexp.MustCompile(`INSERT INTO \{?([a-z_]+)\b(?:[^` + "`" + `]*?)ON CONFLICT[^` + "`" + `]*?DO UPDATE`)
 	updates  = regexp.MustCompile(`UPDATE \{?([a-z_]+)\}?(?: AS [a-z]+| [a-z]+)?\s+SET`)
 	deletes  = regexp.MustCompile(`DELETE FROM \{?([a-z_]+)\b`)
-	lockings = regexp.MustCompile(`FROM (webhook_receipts)\b[^` + "`" + `]*FOR UPDATE`)
+	lockings = regexp.MustCompile(`FROM \{?(webhook_receipts)\b[^` + "`" + `]*FOR UPDATE`)
 	comment  = regexp.MustCompile(`(?m)^\s*//.*$`)
 )
 
@@ -130,8 +130,8 @@ func writing(t *testing.T) (list []string) {
 			if err != nil {
 				return err
 			}
-			if entry.IsDir() && (strings.HasSuffix(path, "test") || strings.HasSuffix(path, "testdata") || strings.HasSuffix(path, "once/schema")) {
-				return fs.SkipDir // tests, and what the owner of the tables runs
+			if entry.IsDir() && (strings.HasSuffix(path, "test") || strings.HasSuffix(path, "testdata") || strings.HasSuffix(path, "once/schema") || strings.HasSuffix(path, "once/examples")) {
+				return fs.SkipDir // tests, what the owner of the tables runs, and other programs
 			}
 			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return nil

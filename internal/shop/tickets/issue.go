@@ -130,7 +130,7 @@ func (c Consumer) issuedEvent(o paidOrder, tickets []uuid.UUID) (outbox.Event, e
 	return outbox.Event{
 		ID: id.String(), Type: event.TypeTicketsIssued, Payload: payload,
 		AggregateType: "order", AggregateID: o.order.String(), AggregateVersion: issuedVersion,
-		Scope: o.merchant.String(), Correlation: o.payment.String(), Traceparent: o.traceparent,
+		Scope: patterns.Text(o.merchant), Correlation: patterns.Text(o.payment), Traceparent: o.traceparent,
 	}, err
 }
 

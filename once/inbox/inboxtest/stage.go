@@ -13,6 +13,7 @@ import (
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	"payonce/once/message"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
@@ -128,7 +129,7 @@ func (s *stage) several(n int) []inbox.Message {
 
 func (s *stage) publish(events ...inbox.Message) {
 	s.t.Helper()
-	var messages []rabbit.Message
+	var messages []message.Message
 	for _, m := range events {
 		messages = append(messages, s.Places.Format.Message(envelope.Envelope{
 			EventID: m.EventID, Type: m.Type, Source: "/inboxtest", AggregateID: cmp.Or(m.AggregateID, m.EventID), AggregateVersion: max(1, m.AggregateVersion),

@@ -54,6 +54,7 @@ func Run(t *testing.T, a Adapter) {
 		"an array is one parameter":                                        arrays,
 		"rows that break off say so when they are closed":                  brokenOff,
 		"a session is one connection and its locks end with it":            session,
+		"a session leaves a pool of one to transactions":                   sessionBeside,
 		"a session that is lost is not replaced":                           lostSession,
 		"what a session has set does not go back to the pool":              settings,
 		"a listener hears, and hears again after its connection broke":     listen,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,6 +38,20 @@ func session(t *testing.T, w world) {
 	require.Equal(t, 1, w.clicks(t), "it committed by itself")
 	require.NoError(t, first.Close())
 	soon(t, func() bool { return answer[bool](t, second, tryLock, 7) }, "its lock ended with it")
+}
+
+// What a program holds for as long as it runs must leave a small pool to its work.
+func sessionBeside(t *testing.T, w world) {
+	db := w.Open(t, w.dsn, 1)
+	for range 2 {
+		held, err := db.Session(t.Context())
+		require.NoError(t, err)
+		defer func() { _ = held.Close() }()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, db.InTx(ctx, func(tx once.Tx) error { _, err := tx.Exec(ctx, click, 1); return err }))
+	require.Equal(t, 1, w.clicks(t))
 }
 
 func lostSession(t *testing.T, w world) {

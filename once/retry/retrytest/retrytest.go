@@ -7,6 +7,8 @@ package retrytest
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"testing"
@@ -16,6 +18,7 @@ import (
 
 	"payonce/once"
 	"payonce/once/envelope"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -51,6 +54,8 @@ func Run(t *testing.T, s Subject) {
 		"an open letter closes itself when another copy was applied":                  curedByACopy,
 		"a message without an event id is kept once, under a hash":                    noEventID,
 		"text that no column takes is kept in a form that it takes":                   unprintable,
+		"headers that no column takes keep no letter behind them waiting":             refusedHeaders,
+		"a letter is sent again only where the inbox remembers its event":             notRemembered,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,7 +238,7 @@ func pastTheLimit(s *stage) {
 	young := fact()
 	s.publishDead(young, "mine")
 	s.decide(s.letter(func(l letter) bool { return l.EventID == young.EventID }), retry.Apply, retry.ErrReplayable)
-	s.publish(rabbit.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
+	s.publish(message.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
 	unreadable := s.letter(func(l letter) bool { return l.EventID[:3] == "sha" })
 	s.decide(unreadable, retry.Replay, retry.ErrUnreadable)
 	s.decide(unreadable, retry.Discard, nil)
@@ -289,9 +294,9 @@ func curedByACopy(s *stage) {
 func noEventID(s *stage) {
 	s.collect()
 	for range 2 {
-		s.publish(rabbit.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
+		s.publish(message.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
 	}
-	s.publish(rabbit.Message{Exchange: s.Places.Dead, Key: "other", Body: []byte("not of ours")})
+	s.publish(message.Message{Exchange: s.Places.Dead, Key: "other", Body: []byte("not of ours")})
 	s.letter(func(l letter) bool { return l.Consumer == "mine" })
 	s.letter(func(l letter) bool { return l.Consumer == "other" })
 	s.eventually("the queue is empty", s.noneWaiting)
@@ -312,6 +317,59 @@ func unprintable(s *stage) {
 	s.collect()
 	if l := s.letter(func(l letter) bool { return l.EventID == e.EventID }); l.State != "open" {
 		s.t.Errorf("the letter says %+v", l)
+	}
+}
+
+// refusedHeaders dies of what reads well and does not fit: each letter is still written down,
+// and the one behind them all is.
+func refusedHeaders(s *stage) {
+	f := s.Places.Format
+	long := make([]byte, 8192)
+	_, _ = rand.Read(long)
+	spoilt := []func(headers map[string]any){
+		func(h map[string]any) { h[f.FirstFailed] = "2026-01-01T00:00:00+16:00" },
+		func(h map[string]any) { h[f.LastFailed] = "9999-12-31T23:59:59-12:00" },
+		func(h map[string]any) { h[f.FirstFailed] = "0000-01-01T00:00:00Z" },
+		func(h map[string]any) { h[f.Consumer] = hex.EncodeToString(long) },
+		func(h map[string]any) { h[envelope.HeaderType] = hex.EncodeToString(long) },
+		func(h map[string]any) { h[f.Scope] = "no uuid" },
+		func(h map[string]any) { h[envelope.HeaderID] = "sha256:0" },
+	}
+	for i, spoil := range spoilt {
+		e := fact()
+		e.Payload = fmt.Appendf(nil, `{"spoilt":%d}`, i)
+		m := s.message(e, s.Places.Dead, "mine")
+		spoil(m.Headers)
+		s.publish(m)
+	}
+	behind := fact()
+	s.publishDead(behind, "mine")
+	s.collect()
+	s.letter(func(l letter) bool { return l.EventID == behind.EventID })
+	written := s.all()
+	if len(written) != len(spoilt)+1 {
+		s.t.Errorf("%d letters, not %d", len(written), len(spoilt)+1)
+	}
+	for _, l := range written {
+		if l.Consumer != "mine" || l.FirstFailed.Year() < 2025 || l.FirstFailed.After(time.Now().Add(time.Hour)) {
+			s.t.Errorf("%s of %.40s failed first at %s", l.EventID, l.Consumer, l.FirstFailed)
+		}
+	}
+}
+
+// notRemembered has an event whose id does not say when it came into being.
+func notRemembered(s *stage) {
+	s.collect()
+	e := fact()
+	e.EventID = uuid.NewString()
+	s.publishDead(e, "mine")
+	l := s.letter(func(l letter) bool { return l.EventID == e.EventID })
+	s.decide(l, retry.Replay, retry.ErrUnreadable)
+	s.decide(l, retry.Apply, retry.ErrUnreadable)
+	any := s.deadLetters()
+	any.AnyID = true
+	if _, err := any.Decide(s.t.Context(), retry.Whose{All: true}, l.ID, retry.Replay, retry.Decision{Who: "a person", Why: "because"}); err != nil {
+		s.t.Error(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"payonce/once"
 	"payonce/once/envelope"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -59,7 +60,7 @@ func (s *stage) router() retry.Router {
 	return retry.Router{Places: s.Places, Publisher: s.out, Schedule: s.Schedule, Now: time.Now}
 }
 
-func (s *stage) publish(m rabbit.Message) {
+func (s *stage) publish(m message.Message) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
@@ -78,7 +79,7 @@ func (s *stage) publishDead(e envelope.Envelope, consumer string) {
 	s.publish(m)
 }
 
-func (s *stage) message(e envelope.Envelope, exchange, key string) rabbit.Message {
+func (s *stage) message(e envelope.Envelope, exchange, key string) message.Message {
 	return s.Places.Format.Message(e, exchange, key)
 }
 

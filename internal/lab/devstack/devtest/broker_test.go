@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/devtest"
+	"payonce/once/message"
 	"payonce/once/rabbit"
 )
 
@@ -20,7 +21,7 @@ func TestTwoTestsWithOneQueueNameHaveTwoQueuesAndNoneAfterwards(t *testing.T) {
 			t.Fatalf("the queue was just declared: %v", err)
 		}
 		empty := connect(t, devtest.Broker(t), rabbit.Topology{})
-		if _, err := empty.Depth(t.Context(), "same"); !errors.Is(err, rabbit.ErrNoQueue) {
+		if _, err := empty.Depth(t.Context(), "same"); !errors.Is(err, message.ErrNoQueue) {
 			t.Errorf("another test's queue is seen: want ErrNoQueue, got %v", err)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/once/envelope"
+	"payonce/once/message"
 	"payonce/once/outbox"
 	"payonce/once/rabbit"
 )
@@ -245,7 +246,7 @@ func (f *furniture) consumer(ctx context.Context, conn *rabbit.Conn, queue strin
 // connection may break half-way.
 func (f *furniture) consumed(ctx context.Context, queue string, handOver bool) (slice, error) {
 	all := f.events(forConsumers)
-	var messages []rabbit.Message
+	var messages []message.Message
 	for _, e := range all {
 		messages = append(messages, patterns.Format.Message(envelope.Envelope{
 			EventID: e.ID, Type: e.Type, Source: "/payonce", AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Attempt: 1, Payload: e.Payload,

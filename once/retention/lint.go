@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"payonce/internal/platform/config"
 )
 
 const day = 24 * time.Hour
@@ -17,27 +15,27 @@ type Windows struct {
 	Outbox      time.Duration // a published outbox row
 	Receipts    time.Duration // a webhook's receipt
 	Letters     time.Duration // a dead letter that was closed
-	Attempts    time.Duration // a client's attempt
-	OutboxAlarm time.Duration // the age at which an unpublished event alarms
+	OutboxAlarm time.Duration // the age at which an unpublished event is trouble
 	Retries     time.Duration // the whole retry schedule of a message
 	ReplayLimit time.Duration // how old an event may be when a person replays it
+	// Settings says how the program calls each of them where a person sets it, by the
+	// names above; nil means by those.
+	Settings map[string]string
 }
 
-// Defaults are the windows of the shop, with its retry schedule still to fill in.
+// Defaults are windows that fit, with the retry schedule still to fill in.
 func Defaults() Windows {
 	return Windows{
-		Keys: 72 * time.Hour, Inbox: 30 * day, Outbox: 7 * day, Receipts: 30 * day, Letters: 90 * day, Attempts: 30 * day,
+		Keys: 72 * time.Hour, Inbox: 30 * day, Outbox: 7 * day, Receipts: 30 * day, Letters: 90 * day,
 		OutboxAlarm: time.Hour, ReplayLimit: 14 * day,
 	}
 }
 
-// Configured are the windows of a process: its own settings, the keys' life
-// where it knows one, and the length of its retry schedule.
-func Configured(r config.Retention, keys, retries time.Duration) Windows {
-	return Windows{
-		Keys: keys, Inbox: r.RetainInbox, Outbox: r.RetainOutbox, Receipts: r.RetainReceipts, Letters: r.RetainLetters,
-		Attempts: r.RetainAttempts, OutboxAlarm: r.OutboxAlarm, Retries: retries, ReplayLimit: r.ReplayLimit,
+func (w Windows) setting(name string) string {
+	if called, ok := w.Settings[name]; ok {
+		return called
 	}
+	return name
 }
 
 // Windows that are too short; [Lint] wraps one of these for each.
@@ -47,7 +45,6 @@ var (
 	ErrOutboxTooShort   = errors.New("the life of published events is too short")
 	ErrReceiptsTooShort = errors.New("the life of webhook receipts is too short")
 	ErrLettersTooShort  = errors.New("the life of closed dead letters is too short")
-	ErrAttemptsTooShort = errors.New("the life of attempts is too short")
 	ErrNoTime           = errors.New("a window must be longer than nothing")
 )
 
@@ -61,7 +58,7 @@ const (
 )
 
 // Lint names every window that is shorter than the way back that it guards, with
-// what to do about it. Every process runs it at start and refuses to work when
+// what to do about it. A process runs it at start and refuses to work when
 // one is: the damage shows only months later, as an effect that came twice.
 func Lint(w Windows) error {
 	var short []error
@@ -70,24 +67,23 @@ func Lint(w Windows) error {
 			short = append(short, fmt.Errorf("%w: %s, but it must be at least %s: %s", which, have, want, why))
 		}
 	}
-	need(w.Keys, KeyHorizon, ErrKeysTooShort, "clients were promised a day to retry; set PAYONCE_KEY_TTL")
+	set := w.setting
+	need(w.Keys, KeyHorizon, ErrKeysTooShort, "clients were promised a day to retry; set "+set("Keys"))
 	// The longest way of an event: it waits in the outbox until an alert is raised,
 	// goes through every retry, dies, and is replayed on the last day allowed.
 	need(w.Inbox, w.OutboxAlarm+w.Retries+w.ReplayLimit+day, ErrInboxTooShort,
-		"an event may wait in the outbox, go through every retry and be replayed by a person, and must still be recognised; set PAYONCE_RETAIN_INBOX, or a shorter PAYONCE_REPLAY_LIMIT")
+		"an event may wait in the outbox, go through every retry and be replayed by a person, and must still be recognised; set "+set("Inbox")+", or a shorter "+set("ReplayLimit"))
 	need(w.Inbox, w.Outbox, ErrInboxTooShort,
-		"an event that is still in the outbox can still be sent again; set PAYONCE_RETAIN_INBOX to at least PAYONCE_RETAIN_OUTBOX")
+		"an event that is still in the outbox can still be sent again; set "+set("Inbox")+" to at least "+set("Outbox"))
 	need(w.Outbox, w.Retries+day, ErrOutboxTooShort,
-		"whoever looks into yesterday's trouble, and the audit, need the event after its last retry; set PAYONCE_RETAIN_OUTBOX")
+		"a look into yesterday's trouble, and an audit, need the event after its last retry; set "+set("Outbox"))
 	need(w.Receipts, WebhookSchedule+day, ErrReceiptsTooShort,
-		"a provider repeats a webhook for days, and its receipt is what absorbs the repeat; set PAYONCE_RETAIN_RECEIPTS")
+		"a provider repeats a webhook for days, and its receipt is what absorbs the repeat; set "+set("Receipts"))
 	// A closed letter that is gone cannot tell a late copy of its first life.
 	need(w.Letters, w.ReplayLimit+w.Retries+day, ErrLettersTooShort,
-		"a closed dead letter still tells a late copy from a new death; set PAYONCE_RETAIN_LETTERS")
-	need(w.Attempts, w.Keys, ErrAttemptsTooShort,
-		"whoever asks why a key got its answer needs its attempts; set PAYONCE_RETAIN_ATTEMPTS")
+		"a closed dead letter still tells a late copy from a new death; set "+set("Letters"))
 	if w.ReplayLimit <= 0 || w.OutboxAlarm <= 0 {
-		short = append(short, fmt.Errorf("%w: PAYONCE_REPLAY_LIMIT is %s, PAYONCE_OUTBOX_ALARM is %s", ErrNoTime, w.ReplayLimit, w.OutboxAlarm))
+		short = append(short, fmt.Errorf("%w: %s is %s, %s is %s", ErrNoTime, set("ReplayLimit"), w.ReplayLimit, set("OutboxAlarm"), w.OutboxAlarm))
 	}
 	return errors.Join(short...)
 }

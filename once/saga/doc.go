@@ -15,7 +15,7 @@
 // least once and in any order:
 //
 //   - a saga ends completed, with every step done, or compensated, with every
-//     step undone, in reverse; until it does, either a timer is running or an
+//     step undone, in reverse; until it does, either a timer is running or a
 //     trouble is open;
 //   - a step with a condition is sent only when its condition says so, and a saga
 //     that waits for that sends nothing and gives nothing up;

@@ -78,7 +78,7 @@ func (a *app) pack(w http.ResponseWriter, r *http.Request) {
 			if err == nil {
 				err = events.Append(r.Context(), tx, e)
 			}
-			return idempotency.Answer{Status: http.StatusCreated, ContentType: "text/plain", Body: []byte(parcel)}, parcel, err
+			return idempotency.Answer{Status: http.StatusCreated, Body: []byte(parcel)}, parcel, err
 		})
 	if err != nil {
 		a.log.Warn("not packed", "error", err)

@@ -26,6 +26,7 @@ import (
 	"payonce/internal/shop/provider/simulated"
 	"payonce/internal/shop/refund"
 	"payonce/once/idempotency"
+	"payonce/once/outbox"
 	"payonce/once/retry"
 	"payonce/once/webhook"
 	"payonce/web"
@@ -38,7 +39,7 @@ type api struct {
 	db      *postgres.DB
 	journal *journal.Journal
 	tail    *journal.Tail
-	waker   *patterns.Waker
+	waker   *outbox.Waker
 	handler http.Handler
 	admin   telemetry.Admin
 }
@@ -54,10 +55,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	if err != nil {
 		return nil, err
 	}
-	waker, err := patterns.NewWaker(ctx, pg, log)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
+	waker := patterns.NewWaker(db, log)
 	a := &api{
 		cfg: cfg, log: log, db: db, waker: waker,
 		journal: journal.New(journal.Options{DB: db, Log: log}),

@@ -26,6 +26,7 @@ import (
 	"payonce/internal/shop/tickets"
 	"payonce/once/idempotency"
 	"payonce/once/inbox"
+	"payonce/once/outbox"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 	"payonce/once/saga"
@@ -46,7 +47,7 @@ type worker struct {
 
 	journal   *journal.Journal
 	observer  observe.Observer
-	waker     *patterns.Waker
+	waker     *outbox.Waker
 	consumers []consumer
 	mailer    *email.Mailer
 	collector *retry.Collector
@@ -100,9 +101,7 @@ func (w *worker) wireServices(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if w.waker, err = patterns.NewWaker(ctx, w.pg, w.log); err != nil {
-		return err
-	}
+	w.waker = patterns.NewWaker(w.db, w.log)
 	topology := event.Topology(w.schedule)
 	if w.reading, err = rabbit.Open(rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker reading", Topology: topology, Log: w.log}); err != nil {
 		return err

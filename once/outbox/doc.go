@@ -59,7 +59,7 @@
 // # Waking up
 //
 // After its commit a writer calls [Waker.Wake]. NOTIFY inside the business
-// transaction would take a lock that is one for the whole database across its
+// transaction would take a lock that is one for the whole server across its
 // commit: 5,100 commits a second became 1,600. The wake-up is only the hurry; a
 // poll is the guarantee.
 //
@@ -105,7 +105,7 @@
 // outbox_events, partitioned by day of row_id so that retention is a drop; a partition
 // with an unpublished row stays. queue_samples ([Sampler]), for what draws queues and for
 // [Table.Takes]. Both are in payonce/once/schema; a program that has tables of its own says
-// how they are called ([Table]).
+// in which schema they are, and what their columns of scope and ids are ([Table]).
 //
 // Read first: outbox.go (writing), lanes.go (what may leave when), engine.go
 // (the loop), outcome.go (what each answer means), share.go (who owns what).

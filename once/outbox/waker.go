@@ -21,7 +21,7 @@ type Waker struct {
 var possible = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 // NewWaker makes the waker of a channel; see [Names]. It has a session of its own: NOTIFY
-// takes a lock across the commit that is one for the whole database (5,100 commits a
+// takes a lock across the commit that is one for the whole server (5,100 commits a
 // second became 1,600), so it never stands in a business transaction. log may be nil.
 func NewWaker(db once.DB, channel string, log *slog.Logger) *Waker {
 	if !possible.MatchString(channel) {

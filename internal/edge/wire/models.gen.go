@@ -1268,7 +1268,8 @@ type Problem struct {
 	// RetryKey With an operation that has an Idempotency-Key: which key the next
 	// request needs. `same`: nothing is stored, so the same key is judged
 	// anew. `new`: this refusal is stored, and the same key gets it again,
-	// also when what caused it has passed; the next wish is a new key's.
+	// also when what caused it has passed, or the key is another request's;
+	// the next wish is a new key's.
 	// A wish is a person's: no client makes a new key by itself.
 	RetryKey *ProblemRetryKey `json:"retry_key,omitempty"`
 	Status   int              `json:"status"`
@@ -1286,7 +1287,8 @@ type ProblemExecuted string
 // ProblemRetryKey With an operation that has an Idempotency-Key: which key the next
 // request needs. `same`: nothing is stored, so the same key is judged
 // anew. `new`: this refusal is stored, and the same key gets it again,
-// also when what caused it has passed; the next wish is a new key's.
+// also when what caused it has passed, or the key is another request's;
+// the next wish is a new key's.
 // A wish is a person's: no client makes a new key by itself.
 type ProblemRetryKey string
 

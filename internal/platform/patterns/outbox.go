@@ -98,24 +98,7 @@ func Takes(ctx context.Context, tx once.Tx, queue string) error {
 	return Outbox.Takes(ctx, tx, alert.Troubles{}, queue)
 }
 
-// Waker wakes the relays over a connection of its own.
-type Waker struct {
-	*outbox.Waker
-	db *postgres.DB
-}
-
-// NewWaker makes one. It does not connect before it has to.
-func NewWaker(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*Waker, error) {
-	cfg.PoolSize = 1
-	db, err := postgres.Open(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Waker{outbox.NewWaker(db.Once(), Relays.Channel, log), db}, nil
-}
-
-// Run sends wake-ups until ctx ends, and gives the connection back.
-func (w *Waker) Run(ctx context.Context) error {
-	defer func() { _ = w.db.Close() }()
-	return w.Waker.Run(ctx)
+// NewWaker makes what wakes the relays. It has a connection of its own, beside the pool's.
+func NewWaker(db *postgres.DB, log *slog.Logger) *outbox.Waker {
+	return outbox.NewWaker(db.Once(), Relays.Channel, log)
 }

@@ -59,8 +59,8 @@
 //	before the request commits    nothing happened; the retry runs as new
 //	after it                      the retry reads the stored answer; the saga runs
 //	between the call and its tx2  the command comes again and asks by the key
-//	anywhere else                 see pattern/saga
+//	anywhere else                 see once/saga
 //
-// The package owns the table refunds, and with pattern/saga the saga's. It knows
+// The package owns the table refunds, and with once/saga the saga's. It knows
 // payments only through the interfaces that it declares and cmd wires.
 package refund

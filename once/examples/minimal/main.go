@@ -3,15 +3,13 @@
 //
 //	POST /parcels ──key──▶ parcel + event ──relay──▶ queue ──inbox──▶ courier ──▶ label
 //
-// Kill it anywhere and start it again: docker run the two services that once/README.md
-// names, then
+// Kill it anywhere and start it again. With the services that once/README.md names:
 //
 //	go run ./examples/minimal -postgres postgres://… -amqp amqp://…
 //	curl -X POST -H 'Idempotency-Key: one-click' localhost:8080/parcels
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -52,12 +50,9 @@ var (
 	})
 )
 
-// app is the program's own part.
 type app struct {
-	db      once.DB
 	keys    *idempotency.Keys
 	courier string // where POST with an Idempotency-Key orders a pick-up once
-	log     *slog.Logger
 }
 
 // pack answers a click. Key, parcel, event and answer are one transaction.
@@ -81,7 +76,6 @@ func (a *app) pack(w http.ResponseWriter, r *http.Request) {
 			return idempotency.Answer{Status: http.StatusCreated, Body: []byte(parcel)}, parcel, err
 		})
 	if err != nil {
-		a.log.Warn("not packed", "error", err)
 		http.Error(w, "try again with the same key", http.StatusServiceUnavailable)
 		return
 	}
@@ -114,25 +108,22 @@ func (a *app) order(_ context.Context, _ once.Tx, m inbox.Message) (inbox.Call, 
 }
 
 // start makes the tables and wires what works beside the requests.
-func start(ctx context.Context, db once.DB, amqp, courier string, log *slog.Logger) (a *app, work []func(context.Context) error, err error) {
-	if _, err := schema.Apply(ctx, db, name); err != nil {
-		return nil, nil, err
-	}
-	for _, table := range []string{`minimal.parcels (id text PRIMARY KEY)`, `minimal.labels (parcel text NOT NULL)`} {
-		err = cmp.Or(err, db.InTx(ctx, func(tx once.Tx) error {
-			_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+table)
-			return err
-		}))
-	}
-	broker, brokenErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+func start(ctx context.Context, db once.DB, amqp, courier string, log *slog.Logger) (*app, []func(context.Context) error, error) {
+	_, schemaErr := schema.Apply(ctx, db, name)
+	tablesErr := db.InTx(ctx, func(tx once.Tx) error {
+		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS minimal.parcels (id text PRIMARY KEY);
+			CREATE TABLE IF NOT EXISTS minimal.labels (parcel text NOT NULL)`)
+		return err
+	})
+	broker, brokerErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
 	keys, keysErr := idempotency.New(idempotency.Config{
 		DB: db, Table: idempotency.Table{Schema: once.Schema(name)}, Secret: []byte("from the configuration"), TTL: 24 * time.Hour, Lease: 15 * time.Second,
 	})
-	if err := errors.Join(err, brokenErr, keysErr); err != nil {
+	if err := errors.Join(schemaErr, tablesErr, brokerErr, keysErr); err != nil {
 		return nil, nil, err
 	}
-	a = &app{db: db, keys: keys, courier: courier, log: log}
-	publisher := broker.Publisher(rabbit.PublisherConfig{})
+	context.AfterFunc(ctx, broker.Close)
+	a, publisher := &app{keys: keys, courier: courier}, broker.Publisher(rabbit.PublisherConfig{})
 	relay, relayErr := outbox.NewRelay(outbox.Config{
 		DB: db, Table: events, Names: names, Format: envelope.Of(name), Source: "/minimal", Publisher: publisher, Log: log,
 	})
@@ -141,37 +132,40 @@ func start(ctx context.Context, db once.DB, amqp, courier string, log *slog.Logg
 		DB: db, Table: inbox.Table{Schema: once.Schema(name)}, Broker: broker, Publisher: publisher,
 		Places: places, Schedule: schedule, Log: log, Now: time.Now,
 	})
-	return a, []func(context.Context) error{relay.Run, labels.Run, func(ctx context.Context) error {
-		<-ctx.Done()
-		broker.Close()
-		return nil
-	}}, errors.Join(relayErr, labelsErr)
+	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: broker, Places: places, Log: log, Now: time.Now,
+		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
+	})
+	return a, []func(context.Context) error{relay.Run, labels.Run, dead.Run}, errors.Join(relayErr, labelsErr, deadErr)
 }
 
 func main() {
 	postgres := flag.String("postgres", os.Getenv("ONCE_TEST_POSTGRES"), "the database")
 	amqp := flag.String("amqp", os.Getenv("ONCE_TEST_AMQP"), "the broker")
-	courier := flag.String("courier", "http://localhost:9090/pick-ups", "where pick-ups are ordered")
+	courier := flag.String("courier", "http://localhost:8080/pick-ups", "where pick-ups are ordered")
 	listen := flag.String("listen", "localhost:8080", "where parcels are packed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	db, err := oncepq.Open(oncepq.Config{DSN: *postgres})
-	var a *app
-	var work []func(context.Context) error
-	if err == nil {
-		a, work, err = start(ctx, db, *amqp, *courier, slog.Default())
-	}
-	if err != nil {
-		slog.Error("it does not start", "error", err)
-		os.Exit(1)
-	}
+	must(err)
+	a, work, err := start(ctx, db, *amqp, *courier, slog.Default())
+	must(err)
 	for _, each := range work {
-		go func() { _ = each(ctx) }()
+		go func() { must(each(ctx)) }()
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /parcels", a.pack)
+	mux.HandleFunc("POST /pick-ups", func(_ http.ResponseWriter, r *http.Request) { // a courier, until you have one
+		slog.Info("a pick-up is ordered", "key", r.Header.Get("Idempotency-Key"))
+	})
 	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { <-ctx.Done(); _ = server.Close() }()
-	slog.Info("it listens", "at", *listen, "ended", server.ListenAndServe())
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	slog.Info("ended", "listened at", *listen, "why", server.ListenAndServe())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

@@ -1622,7 +1622,8 @@ export interface components {
              * @description With an operation that has an Idempotency-Key: which key the next
              *     request needs. `same`: nothing is stored, so the same key is judged
              *     anew. `new`: this refusal is stored, and the same key gets it again,
-             *     also when what caused it has passed; the next wish is a new key's.
+             *     also when what caused it has passed, or the key is another request's;
+             *     the next wish is a new key's.
              *     A wish is a person's: no client makes a new key by itself.
              * @enum {string}
              */

@@ -34,7 +34,7 @@ func (t Time) String() string { return time.Time(t).UTC().Format(layout) }
 // MarshalJSON writes the form on the wire.
 func (t Time) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, t.String()), nil }
 
-// UnmarshalJSON reads any RFC 3339 time.
+// UnmarshalJSON reads any RFC 3339 time, into UTC: Postgres refuses offsets beyond 15:59.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	text, err := strconv.Unquote(string(b))
 	if err != nil {
@@ -44,6 +44,6 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*t = Time(parsed)
+	*t = Time(parsed.UTC())
 	return nil
 }

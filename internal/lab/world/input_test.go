@@ -90,6 +90,7 @@ func TestEveryRefusalOfTheDoorHasItsOwnStatus(t *testing.T) {
 		"cancel empty":  {s.must("POST", "/v1/charges/cancel", `{"idempotency_key":""}`), 400, "invalid_request"},
 		"limit zero":    {s.must("GET", "/v1/charges?limit=0", ""), 400, "invalid_request"},
 		"limit huge":    {s.must("GET", "/v1/charges?limit=1001", ""), 400, "invalid_request"},
+		"from no time":  {s.must("GET", "/v1/charges?created_from=yesterday", ""), 400, "invalid_request"},
 		"lost key":      {s.must("GET", "/v1/charges?idempotency_key=", ""), 400, "invalid_request"},
 		"lost ref":      {s.must("GET", "/v1/charges?reference=", ""), 400, "invalid_request"},
 		"odd mood":      {s.must("POST", "/v1/behaviour", `{"outage":"sometimes"}`), 400, "invalid_request"},
@@ -97,6 +98,10 @@ func TestEveryRefusalOfTheDoorHasItsOwnStatus(t *testing.T) {
 	} {
 		t.Log(name)
 		expect(t, call.got, call.status, call.code)
+	}
+	// RFC 3339 has offsets that Postgres has not.
+	if got := s.must("GET", "/v1/charges?created_from=2026-01-01T00:00:00%2B16:00", ""); got.status != http.StatusOK {
+		t.Errorf("a time of a far zone: %d", got.status)
 	}
 }
 

@@ -32,7 +32,28 @@ func (m Message) Text(header string) string {
 // Number is a header that is a number in any of the forms that AMQP has for one; 0 when it
 // is none.
 func (m Message) Number(header string) int64 {
-	return integer(m.Headers[header])
+	switch n := m.Headers[header].(type) {
+	case int64:
+		return n
+	case int32:
+		return int64(n)
+	case int16:
+		return int64(n)
+	case int8:
+		return int64(n)
+	case uint8:
+		return int64(n)
+	case uint16:
+		return int64(n)
+	case uint32:
+		return int64(n)
+	case int:
+		return int64(n)
+	case string:
+		i, _ := strconv.ParseInt(n, 10, 64)
+		return i
+	}
+	return 0
 }
 
 // Returned says that no queue is bound for a message: it is nowhere, for
@@ -62,28 +83,3 @@ type Depth struct {
 
 // ErrNoQueue says that the broker has no queue of that name.
 var ErrNoQueue = errors.New("the broker has no such queue")
-
-func integer(v any) int64 {
-	switch n := v.(type) {
-	case int64:
-		return n
-	case int32:
-		return int64(n)
-	case int16:
-		return int64(n)
-	case int8:
-		return int64(n)
-	case uint8:
-		return int64(n)
-	case uint16:
-		return int64(n)
-	case uint32:
-		return int64(n)
-	case int:
-		return int64(n)
-	case string:
-		i, _ := strconv.ParseInt(n, 10, 64)
-		return i
-	}
-	return 0
-}

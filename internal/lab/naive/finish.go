@@ -108,5 +108,5 @@ func (s *Shop) publish(ctx context.Context, e outbox.Event) {
 			return
 		}
 	}
-	s.log.Warn("the naive shop could not publish, and nobody will", "checkout", prefix.ID(patterns.ID(e.AggregateID)), "error", err)
+	s.log.Warn("the naive shop could not publish, and no process will", "checkout", prefix.ID(patterns.ID(e.AggregateID)), "error", err)
 }

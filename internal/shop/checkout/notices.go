@@ -31,7 +31,7 @@ var NoticesTypes = event.TypesOf(NoticesName)
 // and nothing moves. It always speaks of the one attempt that its key names.
 type Notices struct{ Service *Service }
 
-// Handle implements patterns.Handler. It calls nobody.
+// Handle implements patterns.Handler. It makes no call.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	charges := make([]event.ProviderCharge, 0, len(batch))
 	for _, m := range batch {

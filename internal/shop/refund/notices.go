@@ -28,7 +28,7 @@ type Notices struct {
 	Log      *slog.Logger
 }
 
-// Handle implements patterns.Handler. It calls nobody.
+// Handle implements patterns.Handler. It makes no call.
 func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message) error {
 	for _, m := range batch {
 		e, err := event.Decode[event.ProviderRefund](m.Payload)

@@ -21,8 +21,8 @@ func RunAround(t *testing.T, c Consumer, s Sample) {
 		s.Want = 1
 	}
 	for name, judge := range map[string]func(*stage){
-		"delivered twice in a row, one effect":                      aroundTwice,
-		"twenty deliveries at once to four workers, one effect":     aroundTwenty,
+		"delivered twice in a row, one effect":                      func(s *stage) { twiceInARow(s, s.asking) },
+		"twenty deliveries at once to four workers, one effect":     func(s *stage) { twentyAtOnce(s, s.asking) },
 		"the intent is durable before the call, the inbox row not":  intentFirst,
 		"a crash after the call repeats it, one effect":             crashAfterCall,
 		"a crash between commit and ack, one effect":                aroundCrashBeforeAck,
@@ -46,36 +46,6 @@ func (s *stage) wrapped(wrap func(ctx context.Context, m inbox.Message, call inb
 		}
 		return func(ctx context.Context) (inbox.Record, error) { return wrap(ctx, m, call) }, nil
 	}}
-}
-
-func aroundTwice(s *stage) {
-	m := s.fresh()
-	r := s.runAround(s.Around)
-	s.publish(m)
-	s.eventually("the first is applied", func() bool { return r.Counts().Applied == 1 })
-	s.publish(m)
-	s.eventually("the second is absorbed", func() bool { return r.Counts().Absorbed == 1 })
-	s.effects(s.sample.Want, m)
-	s.drained()
-}
-
-func aroundTwenty(s *stage) {
-	m := s.fresh()
-	runners := []*inbox.Runner{s.runAround(s.Around), s.runAround(s.Around), s.runAround(s.Around), s.runAround(s.Around)}
-	copies := make([]inbox.Message, 20)
-	for i := range copies {
-		copies[i] = m
-	}
-	s.publish(copies...)
-	s.eventually("one is applied, nineteen are absorbed", func() bool {
-		var applied, absorbed int64
-		for _, r := range runners {
-			applied, absorbed = applied+r.Counts().Applied, absorbed+r.Counts().Absorbed
-		}
-		return applied == 1 && absorbed == 19
-	})
-	s.effects(s.sample.Want, m)
-	s.drained()
 }
 
 func intentFirst(s *stage) {
@@ -169,7 +139,7 @@ func unansweredCall(s *stage) {
 func aroundUnknownVersion(s *stage) {
 	m := s.changed("schema", 999)
 	s.publish(m)
-	s.runAround(s.Around)
+	s.asking()
 	s.died(m, retry.ClassPermanent, "")
 	s.effects(0, m)
 }

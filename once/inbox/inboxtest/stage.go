@@ -88,6 +88,10 @@ func (s *stage) run(handler inbox.Handler) *inbox.Runner {
 	return s.start(inbox.Config{Handler: handler})
 }
 
+// handling starts a worker with the handler that is judged, asking one with the Around.
+func (s *stage) handling() *inbox.Runner { return s.run(s.Handler) }
+func (s *stage) asking() *inbox.Runner   { return s.runAround(s.Around) }
+
 // runAround starts a worker that asks, with a small prefetch.
 func (s *stage) runAround(around *inbox.Around) *inbox.Runner {
 	s.t.Helper()

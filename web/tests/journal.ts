@@ -27,9 +27,12 @@ export async function shownPayment(page: Page): Promise<string> {
 /**
  * Each number that the Shop page says of its payment is the one that the payment's
  * stored events make: attempts, requests, replays, duration, deliveries and charges.
- * The page is at rest; what it is given are the clicks that it was given.
+ * What it is given are the clicks that it was given.
  */
 export async function asStored(page: Page, clicks: number): Promise<Activity[]> {
+  // At rest: a browser that was told to wait asks once more, also when the page has
+  // learned from the stream meanwhile that the shop has recovered by itself.
+  await expect(page.locator('.line')).toContainText('to the commit it took');
   const events = await storedEvents(page, await shownPayment(page));
   const captures = events.filter(({ operation }) => operation === 'capture');
   const began = ({ kind }: Activity) => kind === 'attempt.received' || kind === 'interrupted';

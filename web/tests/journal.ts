@@ -30,7 +30,7 @@ export async function shownPayment(page: Page): Promise<string> {
  * What it is given are the clicks that it was given.
  */
 export async function asStored(page: Page, clicks: number): Promise<Activity[]> {
-  // At rest: a browser that was told to wait asks once more, also when the page has
+  // At rest: a browser that waits for its turn asks once more, also when the page has
   // learned from the stream meanwhile that the shop has recovered by itself.
   await expect(page.locator('.line')).toContainText('to the commit it took');
   const events = await storedEvents(page, await shownPayment(page));

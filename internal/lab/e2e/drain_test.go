@@ -122,7 +122,9 @@ func TestSIGTERMToTheWorkerAmidItsWorkGivesItsLeasesBack(t *testing.T) {
 	hurrySMTP, hurryProvider := net.Wire("worker", "smtp").Break(wiretest.Slow), net.Wire("worker", "provider").Break(wiretest.Slow)
 	// Attempts first: what the provider tells by itself makes all of them due at once.
 	for _, busy := range []string{leasesOfAttempts, leasesOfMails, leasesOfMails} {
-		s.Worker.Start()
+		// Watched from its first moment: it may have asked before it says that it is ready.
+		_, err := s.Worker.Launch()
+		require.NoError(t, err)
 		c.until("the worker is at it: "+busy, func() bool { return s.Count(busy) > 0 })
 		require.NoError(t, s.Worker.Signal(syscall.SIGTERM))
 		require.Equal(t, drained, s.Worker.Ends(drain))

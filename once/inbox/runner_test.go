@@ -19,7 +19,6 @@ import (
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
-	"payonce/once/schema"
 )
 
 var schedule = retry.Schedule{50 * time.Millisecond, 100 * time.Millisecond}
@@ -99,11 +98,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func TestWhileTheDatabaseIsAwayTwentyMessagesWaitInHandAndNoneIsRetriedOrDead(t *testing.T) {
 	t.Parallel()
-	outage, url := nettest.NewProxy(t, oncetest.Postgres(t)), oncetest.Broker(t)
+	outage, url := nettest.NewProxy(t, dbtest.Database(t, "bank")), oncetest.Broker(t)
 	db := dbtest.OpenPq(t, outage.URL())
-	if _, err := schema.Apply(t.Context(), db, "bank"); err != nil {
-		t.Fatal(err)
-	}
 	var ran atomic.Int32
 	var handler inbox.Handler = func(context.Context, once.Tx, []inbox.Message) error { ran.Add(1); return nil }
 	r, conn, _ := start(t, url, db, handler, nil)

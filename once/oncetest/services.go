@@ -12,6 +12,9 @@ package oncetest
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,18 +34,16 @@ const startPostgres = `ONCE_TEST_POSTGRES is not set. Start a server and say whe
 // with the test.
 func Postgres(t testing.TB) (dsn string) {
 	t.Helper()
-	server, err := url.Parse(service(t, "ONCE_TEST_POSTGRES", startPostgres))
-	if err != nil || server.Scheme == "" {
-		t.Fatal("oncetest: ONCE_TEST_POSTGRES is no URL of a server")
+	dsn, end, err := database(service(t, "ONCE_TEST_POSTGRES", startPostgres), "template0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	name := "once_" + uuid.NewString()
-	maintain(t, server.String(), `CREATE DATABASE `+pq.QuoteIdentifier(name)+` TEMPLATE template0`)
 	t.Cleanup(func() {
-		maintain(t, server.String(), `DROP DATABASE `+pq.QuoteIdentifier(name)+` WITH (FORCE)`)
+		if err := end(); err != nil {
+			t.Error(err)
+		}
 	})
-	own := *server
-	own.Path = "/" + name
-	return own.String()
+	return dsn
 }
 
 const startBroker = `ONCE_TEST_AMQP or ONCE_TEST_AMQP_API is not set. Start a broker and say where it is:
@@ -59,54 +60,83 @@ func Broker(t testing.TB) (address string) {
 // VirtualHost is [Broker] on the broker at amqp, whose management plugin is at api.
 func VirtualHost(t testing.TB, amqp, api string) (address string) {
 	t.Helper()
-	target, err := url.Parse(amqp)
+	address, end, err := virtualHost(amqp, api)
 	if err != nil {
-		t.Fatal("oncetest: the broker's address is no URL")
+		t.Fatal(err)
 	}
-	name := "test-" + uuid.NewString()
-	manage(t, http.MethodPut, api, name)
-	t.Cleanup(func() { manage(t, http.MethodDelete, api, name) })
-	target.Path, target.RawPath = "/"+name, ""
-	return target.String()
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return address
 }
 
-func manage(t testing.TB, method, api, vhost string) {
-	t.Helper()
-	base, err := url.Parse(api)
-	if err != nil {
-		t.Fatal("oncetest: the address of the broker's management plugin is no URL")
+// ForExample is [Postgres] and [Broker] for an Example, which is given no test. It calls
+// end at its own end; without services it panics with the lines that start them. A package
+// with such examples leaves them out under -short by [Main].
+func ForExample() (dsn, amqp string, end func()) {
+	for variable, start := range map[string]string{"ONCE_TEST_POSTGRES": startPostgres, "ONCE_TEST_AMQP": startBroker, "ONCE_TEST_AMQP_API": startBroker} {
+		if given(variable) == "" {
+			panic(start)
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath("api", "vhosts", vhost).String(), http.NoBody)
+	dsn, drop, err := database(given("ONCE_TEST_POSTGRES"), "template0")
 	if err != nil {
-		t.Fatal("oncetest: ask the broker's management plugin: it is no URL")
+		panic(err)
 	}
-	request.Close = true // an idle connection would look like a leak to the tests
-	response, err := http.DefaultClient.Do(request)
+	amqp, remove, err := virtualHost(given("ONCE_TEST_AMQP"), given("ONCE_TEST_AMQP_API"))
 	if err != nil {
-		t.Fatalf("oncetest: ask the broker's management plugin: %v", err)
+		panic(errors.Join(err, drop()))
 	}
-	_ = response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		t.Fatalf("oncetest: %s of virtual host %s: %s", method, vhost, response.Status)
+	return dsn, amqp, func() {
+		if err := errors.Join(remove(), drop()); err != nil {
+			panic(err)
+		}
 	}
 }
+
+// Main runs the tests of a package; under -short, and without services, its examples that
+// need them are left out.
+func Main(m *testing.M) {
+	flag.Parse()
+	if testing.Short() && given("ONCE_TEST_POSTGRES") == "" {
+		if err := flag.Set("test.skip", "^Example"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func given(variable string) string { return strings.TrimSpace(os.Getenv(variable)) }
 
 func service(t testing.TB, variable, start string) string {
 	t.Helper()
-	given := strings.TrimSpace(os.Getenv(variable))
+	address := given(variable)
 	switch {
-	case given == "" && testing.Short():
+	case address == "" && testing.Short():
 		t.Skip(variable + " is not set")
-	case given == "":
+	case address == "":
 		t.Fatal(start)
 	}
-	return given
+	return address
 }
 
-func maintain(t testing.TB, server, statement string) {
-	t.Helper()
+// database makes one on a server, as a copy of template.
+func database(at, template string) (dsn string, end func() error, _ error) {
+	server, err := url.Parse(at)
+	if err != nil || server.Scheme == "" {
+		return "", nil, errors.New("oncetest: ONCE_TEST_POSTGRES is no URL of a server")
+	}
+	name := "once_" + uuid.NewString()
+	own := *server
+	own.Path = "/" + name
+	return own.String(), func() error {
+		return maintain(at, `DROP DATABASE `+pq.QuoteIdentifier(name)+` WITH (FORCE)`)
+	}, maintain(at, `CREATE DATABASE `+pq.QuoteIdentifier(name)+` TEMPLATE `+pq.QuoteIdentifier(template))
+}
+
+func maintain(server, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	db, err := sql.Open("postgres", server)
@@ -115,6 +145,41 @@ func maintain(t testing.TB, server, statement string) {
 		_, err = db.ExecContext(ctx, statement)
 	}
 	if err != nil {
-		t.Fatalf("oncetest: %s: %v", statement, err)
+		return fmt.Errorf("oncetest: %s: %w", statement, err)
 	}
+	return nil
+}
+
+// virtualHost makes an empty one at a broker.
+func virtualHost(amqp, api string) (address string, end func() error, _ error) {
+	target, err := url.Parse(amqp)
+	if err != nil {
+		return "", nil, errors.New("oncetest: the broker's address is no URL")
+	}
+	name := "test-" + uuid.NewString()
+	target.Path, target.RawPath = "/"+name, ""
+	return target.String(), func() error { return manage(http.MethodDelete, api, name) }, manage(http.MethodPut, api, name)
+}
+
+func manage(method, api, vhost string) error {
+	base, err := url.Parse(api)
+	if err != nil {
+		return errors.New("oncetest: the address of the broker's management plugin is no URL")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath("api", "vhosts", vhost).String(), http.NoBody)
+	if err != nil {
+		return errors.New("oncetest: ask the broker's management plugin: it is no URL")
+	}
+	request.Close = true // an idle connection would look like a leak to the tests
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("oncetest: ask the broker's management plugin: %w", err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("oncetest: %s of virtual host %s: %s", method, vhost, response.Status)
+	}
+	return nil
 }

@@ -96,6 +96,11 @@ func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkO
 	began, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- s.pool().InTx(context.Background(), func(tx once.Tx) error {
+			// As old as the test lasts: the session's limit would end it on a slow machine.
+			if _, err := tx.Exec(context.Background(), `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+				close(began)
+				return err
+			}
 			var id string // Having one is enough to be old.
 			rows, err := tx.Query(context.Background(), `SELECT pg_current_xact_id()::text`)
 			_, err = once.One(rows, err, &id)

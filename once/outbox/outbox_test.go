@@ -15,7 +15,6 @@ import (
 	"payonce/once/outbox/outboxtest"
 	oncepq "payonce/once/pq"
 	"payonce/once/rabbit"
-	"payonce/once/schema"
 )
 
 var (
@@ -32,14 +31,11 @@ var (
 
 func overPq(t testing.TB, connections int) once.DB {
 	t.Helper()
-	db, err := oncepq.Open(oncepq.Config{DSN: oncetest.Postgres(t), PoolSize: connections})
+	db, err := oncepq.Open(oncepq.Config{DSN: dbtest.Database(t, "post"), PoolSize: connections})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if _, err := schema.Apply(t.Context(), db, "post"); err != nil {
-		t.Fatal(err)
-	}
 	return db
 }
 

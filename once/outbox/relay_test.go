@@ -17,7 +17,6 @@ import (
 	"payonce/once/oncetest/dbtest"
 	"payonce/once/oncetest/nettest"
 	"payonce/once/rabbit"
-	"payonce/once/schema"
 )
 
 // The names of these tests. The tables are found on the session's search_path.
@@ -54,12 +53,9 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, dsn: oncetest.Postgres(t) + "&search_path=post", url: oncetest.Broker(t)}
+	s := &stage{t: t, dsn: dbtest.Database(t, "post") + "&search_path=post", url: oncetest.Broker(t)}
 	s.proxy = nettest.NewProxy(t, s.url)
 	s.db = s.pool()
-	if _, err := schema.Apply(t.Context(), s.db, "post"); err != nil {
-		t.Fatal(err)
-	}
 	reader := s.connect(s.url, topology)
 	ctx, stop := context.WithCancel(context.Background())
 	read := make(chan error, 1)
@@ -135,17 +131,29 @@ func (s *stage) relay(change func(*Config)) *Relay {
 	s.t.Helper()
 	cfg := Config{
 		DB: s.pool(), Names: names, Format: format, Source: "/post",
-		Publisher: s.connect(s.proxy.URL(), topology).Publisher(rabbit.PublisherConfig{ConfirmTimeout: time.Second}),
-		Poll:      20 * time.Millisecond, Beat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Poll: 20 * time.Millisecond, Beat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&cfg)
+	}
+	if cfg.Publisher == nil {
+		cfg.Publisher = s.publisher(time.Second)
 	}
 	r, err := NewRelay(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return r
+}
+
+func (s *stage) publisher(patience time.Duration) *rabbit.Publisher {
+	return s.connect(s.proxy.URL(), topology).Publisher(rabbit.PublisherConfig{ConfirmTimeout: patience})
+}
+
+// well makes a relay that is well also on a machine that is slow: a confirm or a sign of
+// life that comes late is, rightly, a copy.
+func (s *stage) well() *Relay {
+	return s.relay(func(c *Config) { c.Publisher, c.Beat = s.publisher(20*time.Second), 2*time.Second })
 }
 
 // start runs a relay until the test ends or stop is called.

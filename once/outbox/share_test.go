@@ -58,7 +58,7 @@ func TestOfSixteenPartitionsEachOfTheLivingOwnsItsFairShareAtMost(t *testing.T) 
 func TestTwoRelaysShareTheWorkAndPublishTwoThousandEventsOnceEachInOrder(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	a, b := s.relay(nil), s.relay(nil)
+	a, b := s.well(), s.well()
 	s.start(a)
 	s.start(b)
 	s.eventuallyShared([]int{8, 8}, a, b)
@@ -78,7 +78,7 @@ func TestTwoRelaysShareTheWorkAndPublishTwoThousandEventsOnceEachInOrder(t *test
 func TestJoiningAndLeavingUnderLoadMovesPartitionsWithoutACopy(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	relays := []*Relay{s.relay(nil), s.relay(nil), s.relay(nil)}
+	relays := []*Relay{s.well(), s.well(), s.well()}
 	ends := []func(){s.start(relays[0])}
 	s.eventuallyShared([]int{16}, relays[0])
 	fed := s.feed(story("thing.happened", 150, 20))

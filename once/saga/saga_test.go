@@ -14,10 +14,8 @@ import (
 
 	"payonce/once"
 	"payonce/once/inbox"
-	"payonce/once/oncetest"
 	"payonce/once/oncetest/dbtest"
 	"payonce/once/outbox"
-	"payonce/once/schema"
 )
 
 // The tables are found on the session's search_path.
@@ -56,10 +54,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, db: dbtest.OpenPq(t, oncetest.Postgres(t)+"&search_path=trip"), d: trip(), refuse: map[string]bool{}}
-	if _, err := schema.Apply(t.Context(), w.db, "trip"); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, db: dbtest.OpenPq(t, dbtest.Database(t, "trip")+"&search_path=trip"), d: trip(), refuse: map[string]bool{}}
 	w.d.Signal, w.d.Steps[1].Condition = "trip.changed", roomIsDue
 	w.o = &Orchestrator{Definition: w.d}
 	if err := w.d.Check(); err != nil {

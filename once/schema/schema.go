@@ -58,9 +58,15 @@ func Apply(ctx context.Context, db once.DB, name once.Name) (applied int, err er
 // apply runs one file unless its row is there.
 func apply(ctx context.Context, tx once.Tx, name once.Name, file, text string) (added int64, err error) {
 	schema := `"` + string(name) + `"` // a name may be a word of SQL
-	// Two who apply at once take turns, and the second one finds the first one's row.
+	// Two who apply at once take turns, and the second one finds the first one's row. Its
+	// turn comes when it comes, and tables take as long as they take: the session's limits,
+	// which are made for requests, are not for that. A lock on tables in use is another
+	// matter, behind which requests would queue up.
 	for _, statement := range []string{
+		`SET LOCAL statement_timeout = 0`,
+		`SET LOCAL lock_timeout = 0`,
 		`SELECT pg_advisory_xact_lock(hashtextextended('once_versions', 0))`,
+		`SET LOCAL lock_timeout TO DEFAULT`,
 		`CREATE SCHEMA IF NOT EXISTS ` + schema,
 		`SET LOCAL search_path = ` + schema,
 		versions,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
@@ -53,6 +54,32 @@ func TestTwoProcessesApplyAtOnceAndAgainAndEachFileIsAppliedOnce(t *testing.T) {
 		applied += o.applied
 	}
 	require.Equal(t, len(files), applied)
+}
+
+// The limits of a session are for requests; one who applies waits for its turn.
+func TestOneWhoAppliesWaitsForAnotherLongerThanASessionWaitsForALock(t *testing.T) {
+	t.Parallel()
+	dsn := oncetest.Postgres(t)
+	first := dbtest.OpenPq(t, dsn)
+	hasty, err := oncepq.Open(oncepq.Config{DSN: dsn, LockTimeout: 20 * time.Millisecond, StatementTimeout: 100 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = hasty.Close() })
+	var applied int
+	outcome := make(chan error, 1)
+	require.NoError(t, first.InTx(t.Context(), func(tx once.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('once_versions', 0))`); err != nil {
+			return err
+		}
+		go func() {
+			var err error
+			applied, err = schema.Apply(context.Background(), hasty, "billing")
+			outcome <- err
+		}()
+		time.Sleep(300 * time.Millisecond)
+		return nil
+	}))
+	require.NoError(t, <-outcome)
+	require.Positive(t, applied)
 }
 
 func TestTwoNamesHaveTablesOfTheirOwnInOneDatabase(t *testing.T) {

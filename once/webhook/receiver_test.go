@@ -14,9 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"payonce/once"
-	"payonce/once/oncetest"
+	"payonce/once/oncetest/dbtest"
 	oncepq "payonce/once/pq"
-	"payonce/once/schema"
 	"payonce/once/webhook"
 	"payonce/once/webhook/webhooktest"
 )
@@ -75,11 +74,9 @@ func TestTheSmallestReceiverKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 	webhooktest.Run(t, func(t *testing.T) webhooktest.Receiver {
-		db, err := oncepq.Open(oncepq.Config{DSN: oncetest.Postgres(t)})
+		db, err := oncepq.Open(oncepq.Config{DSN: dbtest.Database(t, "radio")})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
-		_, err = schema.Apply(t.Context(), db, "radio")
-		require.NoError(t, err)
 		require.NoError(t, db.InTx(t.Context(), func(tx once.Tx) error {
 			_, err := tx.Exec(t.Context(), `CREATE TABLE words (word text NOT NULL); CREATE TABLE alarms (id text PRIMARY KEY)`)
 			return err

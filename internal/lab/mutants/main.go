@@ -50,7 +50,9 @@ type quarry struct {
 }
 
 // planted are the mutants that a test catches.
-func planted() []mutant { return slices.Concat(mutants, ofSagas, ofPersons, ofDoors, providers) }
+func planted() []mutant {
+	return slices.Concat(mutants, ofCalls, ofSagas, ofPersons, ofDoors, providers)
+}
 
 // chosen is what the flags ask for. Bugs that take a campaign each run when they
 // are named, and with the design's list.

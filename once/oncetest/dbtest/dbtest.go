@@ -2,6 +2,10 @@
 package dbtest
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,7 +24,7 @@ var Over = map[string]func(t testing.TB, name once.Name) once.DB{"pq": Pq, "pgx"
 // Pq is a database over lib/pq.
 func Pq(t testing.TB, name once.Name) once.DB {
 	t.Helper()
-	return applied(t, OpenPq(t, oncetest.Postgres(t)), name)
+	return OpenPq(t, Database(t, name))
 }
 
 // OpenPq is the database at dsn over lib/pq, as it is.
@@ -37,23 +41,47 @@ func OpenPq(t testing.TB, dsn string) once.DB {
 // Pgx is a database over pgx.
 func Pgx(t testing.TB, name once.Name) once.DB {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), oncetest.Postgres(t))
+	pool, err := pgxpool.New(t.Context(), Database(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return applied(t, oncepgx.New(pool), name)
+	return oncepgx.New(pool)
 }
 
-func applied(t testing.TB, db once.DB, name once.Name) once.DB {
+// Database is the address of a database with the tables under a name, or without when it
+// is "".
+func Database(t testing.TB, name once.Name) (dsn string) {
 	t.Helper()
 	if name == "" {
-		return db
+		return oncetest.Postgres(t)
 	}
-	if _, err := schema.Apply(t.Context(), db, name); err != nil {
+	return oncetest.PostgresWith(t, string(name)+" "+tables(t), func(dsn string) error {
+		db, err := oncepq.Open(oncepq.Config{DSN: dsn})
+		if err != nil {
+			return err
+		}
+		_, err = schema.Apply(context.Background(), db, name)
+		return errors.Join(err, db.Close())
+	})
+}
+
+// tables is the text of all files of the schema: another text is another database.
+func tables(t testing.TB) string {
+	t.Helper()
+	names, err := fs.Glob(schema.Files, "*.sql")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return db
+	var all strings.Builder
+	for _, name := range names {
+		text, err := fs.ReadFile(schema.Files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
 }
 
 // Exec runs a statement in a transaction of its own.

@@ -1,0 +1,40 @@
+package main
+
+// ofCalls are bugs of an effect outside between two commits.
+var ofCalls = []mutant{
+	{
+		name: "a-sleeper-writes", breaks: "a holder whose lease was taken over ends the attempt of the one who has it",
+		file: "once/call/books.go",
+		old:  "AND fence = @fence AND ended_at IS NULL`",
+		new:  "AND @fence > 0 AND ended_at IS NULL`",
+		pkg:  "./once/call", test: "TestTheProtocol/pq/a_sleeper_that_wakes_after_its_lease_gets_what_is_stored",
+	},
+	{
+		name: "silence-is-no", breaks: "a question without an answer is taken for a key that the outside does not know",
+		file: "once/call/recover.go",
+		old:  "	case err != nil, known:\n",
+		new:  "	case known:\n",
+		pkg:  "./once/call", test: "TestTheProtocol/pq/a_call_without_an_answer_is_asked_about_and_never_taken_for_no",
+	},
+	{
+		name: "not-sent-this-time", breaks: "a repetition that was not sent ends an attempt whose first request is on its way",
+		file: "once/call/recover.go",
+		old:  "		err = r.overdue(ctx, a)\n",
+		new:  "		if errors.Is(err, ErrNotSent) {\n			return r.release(ctx, a, err)\n		}\n		err = r.overdue(ctx, a)\n",
+		pkg:  "./once/call", test: "TestTheProtocol/pq/a_repetition_that_was_not_sent_says_nothing_of_the_first_request",
+	},
+	{
+		name: "done-is-not-taken", breaks: "an effect that is there is had done once more",
+		file: "once/schema/0009_calls.sql",
+		old:  "WHERE status IN ('calling', 'in_doubt', 'done');",
+		new:  "WHERE status IN ('calling', 'in_doubt');",
+		pkg:  "./once/call", test: "TestTheProtocol/pq/twenty_who_begin_at_once_are_one_attempt_and_the_others_are_taken",
+	},
+	{
+		name: "follows-in-a-transaction-of-its-own", breaks: "an outcome is stored whose consequences are not",
+		file: "once/call/books.go",
+		old:  "		return b.Ended(ctx, tx, after, o)\n	})\n	return after, changed, err\n",
+		new:  "		return nil\n	})\n	if err == nil && changed && b.Ended != nil {\n		err = b.DB.InTx(ctx, func(tx once.Tx) error { return b.Ended(ctx, tx, after, o) })\n	}\n	return after, changed, err\n",
+		pkg:  "./once/call", test: "TestTheProtocol/pq/an_outcome_and_what_follows_from_it_are_one_transaction",
+	},
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -119,7 +120,11 @@ func (p *Publisher) open(ctx context.Context) error {
 		case <-p.out.ended:
 		case <-p.out.link.down:
 		default:
-			return nil
+			if !p.out.doubted.Load() {
+				return nil
+			}
+			close(p.out.left)
+			p.out = nil
 		}
 	}
 	l, err := p.conn.link(ctx)
@@ -134,7 +139,7 @@ func (p *Publisher) open(ctx context.Context) error {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
 		return l.judged(err)
 	}
-	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
+	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), left: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
 	// Both are drained by one goroutine and wide enough for the window, so the
 	// client's reader never waits: it would throw a Return away after 5 s.
 	returns := ch.NotifyReturn(make(chan amqp.Return, p.cfg.Window+1))
@@ -150,6 +155,13 @@ type outlet struct {
 	ch    *amqp.Channel
 	miss  func()        // is told of a message that no queue is bound for
 	ended chan struct{} // closed when no confirm can come any more
+	left  chan struct{} // closed when the publisher has gone on to another one
+
+	// doubted says that the broker refused a message, or is late with a confirm. For a
+	// channel it keeps which replica of a queue leads; one that was opened while the old
+	// leader was silent asks that one for as long as it lasts, seven seconds for each
+	// message (RabbitMQ 3.10). What is published next goes over another channel.
+	doubted atomic.Bool
 
 	mu      sync.Mutex
 	pending map[uint64]*pending
@@ -210,11 +222,13 @@ func (o *outlet) take(tag uint64) *pending {
 
 func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirmation, timeout time.Duration) {
 	defer close(o.ended)
-	const ticksPerTimeout = 4
 	tick := time.NewTicker(timeout / ticksPerTimeout)
 	defer tick.Stop()
-	for {
+	left := o.left
+	for left != nil || !o.idle() {
 		select {
+		case <-left:
+			left = nil
 		case r, open := <-returns:
 			if !open {
 				returns = nil
@@ -240,9 +254,26 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 			}
 			o.confirmed(c)
 		case <-tick.C:
-			o.abandon(func(p *pending) bool { p.age++; return p.age > ticksPerTimeout }, "the confirm is overdue")
+			o.abandon(o.older, "the confirm is overdue")
 		}
 	}
+	go func() { _ = o.ch.Close() }() // It waits for an answer, and nothing else is to come.
+}
+
+const ticksPerTimeout = 8
+
+// older counts a tick, and says whether the message has waited for all of them.
+func (o *outlet) older(p *pending) bool {
+	if p.age++; p.age > 1 {
+		o.doubted.Store(true)
+	}
+	return p.age > ticksPerTimeout
+}
+
+func (o *outlet) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.pending) == 0
 }
 
 func (o *outlet) returned(r amqp.Return) {
@@ -264,6 +295,7 @@ func (o *outlet) confirmed(c amqp.Confirmation) {
 	case p.failed != nil:
 		p.done(p.failed)
 	case !c.Ack:
+		o.doubted.Store(true)
 		p.done(message.ErrNacked)
 	default:
 		p.done(nil)

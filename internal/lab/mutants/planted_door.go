@@ -158,4 +158,11 @@ var ofDoors = []mutant{
 		new:  "		if ",
 		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection",
 	},
+	{
+		name: "a-doubted-channel-is-kept", breaks: "a channel that the broker opened beside a silent leader publishes nothing for as long as that is silent",
+		file: "once/rabbit/publisher.go",
+		old:  "			if !p.out.doubted.Load() {",
+		new:  "			if !p.out.doubted.Load() || p.out.ch != nil {",
+		pkg:  "./once/rabbit", test: "TestAfterARefusalTheNextMessageGoesOverAnotherChannel",
+	},
 }

@@ -3,6 +3,7 @@ package rabbit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,8 +124,7 @@ func (p *Publisher) open(ctx context.Context) error {
 			if !p.out.doubted.Load() {
 				return nil
 			}
-			close(p.out.left)
-			p.out = nil
+			p.out.left.Store(true)
 		}
 	}
 	l, err := p.conn.link(ctx)
@@ -139,7 +139,7 @@ func (p *Publisher) open(ctx context.Context) error {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
 		return l.judged(err)
 	}
-	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), left: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
+	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
 	// Both are drained by one goroutine and wide enough for the window, so the
 	// client's reader never waits: it would throw a Return away after 5 s.
 	returns := ch.NotifyReturn(make(chan amqp.Return, p.cfg.Window+1))
@@ -155,13 +155,12 @@ type outlet struct {
 	ch    *amqp.Channel
 	miss  func()        // is told of a message that no queue is bound for
 	ended chan struct{} // closed when no confirm can come any more
-	left  chan struct{} // closed when the publisher has gone on to another one
-
 	// doubted says that the broker refused a message, or is late with a confirm. For a
 	// channel it keeps which replica of a queue leads; one that was opened while the old
 	// leader was silent asks that one for as long as it lasts, seven seconds for each
 	// message (RabbitMQ 3.10). What is published next goes over another channel.
 	doubted atomic.Bool
+	left    atomic.Bool // the publisher has gone on to another one
 
 	mu      sync.Mutex
 	pending map[uint64]*pending
@@ -205,13 +204,7 @@ func (o *outlet) take(tag uint64) *pending {
 		return nil
 	}
 	delete(o.pending, tag)
-	rest := o.routes[p.route]
-	for i, t := range rest {
-		if t == tag {
-			rest = append(rest[:i:i], rest[i+1:]...)
-			break
-		}
-	}
+	rest := slices.DeleteFunc(o.routes[p.route], func(t uint64) bool { return t == tag })
 	if len(rest) == 0 {
 		delete(o.routes, p.route)
 	} else {
@@ -224,11 +217,8 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 	defer close(o.ended)
 	tick := time.NewTicker(timeout / ticksPerTimeout)
 	defer tick.Stop()
-	left := o.left
-	for left != nil || !o.idle() {
+	for {
 		select {
-		case <-left:
-			left = nil
 		case r, open := <-returns:
 			if !open {
 				returns = nil
@@ -254,10 +244,12 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 			}
 			o.confirmed(c)
 		case <-tick.C:
-			o.abandon(o.older, "the confirm is overdue")
+			if o.abandon(o.older, "the confirm is overdue") == 0 && o.left.Load() {
+				go func() { _ = o.ch.Close() }() // It waits for an answer, and nothing else is to come.
+				return
+			}
 		}
 	}
-	go func() { _ = o.ch.Close() }() // It waits for an answer, and nothing else is to come.
 }
 
 const ticksPerTimeout = 8
@@ -268,12 +260,6 @@ func (o *outlet) older(p *pending) bool {
 		o.doubted.Store(true)
 	}
 	return p.age > ticksPerTimeout
-}
-
-func (o *outlet) idle() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.pending) == 0
 }
 
 func (o *outlet) returned(r amqp.Return) {
@@ -302,8 +288,8 @@ func (o *outlet) confirmed(c amqp.Confirmation) {
 	}
 }
 
-// abandon gives up the pending messages that match.
-func (o *outlet) abandon(which func(*pending) bool, why string) {
+// abandon gives up the pending messages that match, and says how many others there are.
+func (o *outlet) abandon(which func(*pending) bool, why string) (rest int) {
 	o.mu.Lock()
 	var tags []uint64
 	for tag, p := range o.pending {
@@ -311,10 +297,12 @@ func (o *outlet) abandon(which func(*pending) bool, why string) {
 			tags = append(tags, tag)
 		}
 	}
+	rest = len(o.pending) - len(tags)
 	o.mu.Unlock()
 	for _, tag := range tags {
 		if p := o.take(tag); p != nil {
 			p.done(fmt.Errorf("%w: %s", message.ErrUnconfirmed, why))
 		}
 	}
+	return rest
 }

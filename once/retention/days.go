@@ -106,14 +106,19 @@ func patiently(ctx context.Context, tries int, work func() error) (err error) {
 }
 
 // The first day that has no partition ends the stock, also when later days have
-// theirs: a gap is what breaks a write. The series is longer than any stock.
+// theirs: a gap is what breaks a write. The series is longer than any stock. Each name is
+// read once: readiness asks this all the time.
 const daysLeftSQL = `
-SELECT coalesce(min(away), 366) - 1
-  FROM (VALUES (CAST(@outbox AS text)), (CAST(@inbox AS text))) AS p (parent), generate_series(0, 365) AS away
- WHERE NOT EXISTS (
-   SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = to_regclass(p.parent)
-      AND right(c.relname, 9) = '_' || to_char((clock_timestamp() AT TIME ZONE 'UTC')::date + away, 'YYYYMMDD'))`
+WITH made AS (
+  SELECT right(c.relname, 8) AS day
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+   WHERE i.inhparent IN (to_regclass(@outbox), to_regclass(@inbox))
+), wanted AS (
+  SELECT away, to_char((clock_timestamp() AT TIME ZONE 'UTC')::date + away, 'YYYYMMDD') AS day FROM generate_series(0, 365) AS away
+), missing AS (
+  SELECT away FROM wanted LEFT JOIN made USING (day) GROUP BY away HAVING count(made.day) < 2
+)
+SELECT coalesce(min(away), 366) - 1 FROM missing`
 
 // DaysLeft says for how many days after today every partitioned table has its
 // partitions, without a gap; -1 when today's is missing. Fewer than three means

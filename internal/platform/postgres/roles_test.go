@@ -118,7 +118,7 @@ var (
 )
 
 // notHere are tables of once/schema that the shop does without.
-var notHere = []string{"troubles", "consumer_inbox_any"}
+var notHere = []string{"troubles", "consumer_inbox_any", "calls"}
 
 // writing lists the privileges that the statements of the shop's sources ask for, as
 // "INSERT table".

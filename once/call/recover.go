@@ -52,12 +52,9 @@ func (r *Runner[A, O]) TakeOver(ctx context.Context, id ID) (a A, taken bool, er
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Commit)
 	defer cancel()
 	holder := uuid.NewString()
-	take := func() error {
-		a, taken, err = r.cfg.Store.TakeOver(ctx, id, holder, r.cfg.Lease)
-		return err
-	}
-	if err := take(); once.Unavailable(err) || errors.Is(err, once.ErrCommitUnknown) {
-		return a, taken, take() // its holder recognises itself
+	a, taken, err = r.cfg.Store.TakeOver(ctx, id, holder, r.cfg.Lease)
+	if once.Unavailable(err) || errors.Is(err, once.ErrCommitUnknown) {
+		a, taken, err = r.cfg.Store.TakeOver(ctx, id, holder, r.cfg.Lease) // its holder recognises itself
 	}
 	return a, taken, err
 }

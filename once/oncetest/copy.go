@@ -28,11 +28,7 @@ func PostgresWith(t testing.TB, name string, prepare func(dsn string) error) (ds
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := end(); err != nil {
-			t.Error(err)
-		}
-	})
+	ends(t, end)
 	return dsn
 }
 

@@ -38,11 +38,7 @@ func Postgres(t testing.TB) (dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := end(); err != nil {
-			t.Error(err)
-		}
-	})
+	ends(t, end)
 	return dsn
 }
 
@@ -64,11 +60,7 @@ func VirtualHost(t testing.TB, amqp, api string) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := end(); err != nil {
-			t.Error(err)
-		}
-	})
+	ends(t, end)
 	return address
 }
 
@@ -106,6 +98,15 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// ends has what a test was given end with it.
+func ends(t testing.TB, end func() error) {
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func given(variable string) string { return strings.TrimSpace(os.Getenv(variable)) }

@@ -133,11 +133,11 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	ch, err := p.conn.channel(ctx, l)
 	if err != nil {
-		return l.judged(err)
+		return unopened(l, err)
 	}
 	if _, err := answered(ctx, p.conn, func() (struct{}, error) { return struct{}{}, ch.Confirm(false) }, nil); err != nil {
 		go func() { _ = ch.Close() }() // May wait as long as the call before it.
-		return l.judged(err)
+		return unopened(l, err)
 	}
 	o := &outlet{link: l, ch: ch, miss: p.conn.miss, ended: make(chan struct{}), pending: map[uint64]*pending{}, routes: map[route][]uint64{}}
 	// Both are drained by one goroutine and wide enough for the window, so the
@@ -147,6 +147,11 @@ func (p *Publisher) open(ctx context.Context) error {
 	go o.listen(returns, confirms, p.cfg.ConfirmTimeout)
 	p.out = o
 	return nil
+}
+
+// unopened says of a message for which no channel came about what [Publisher.Publish] says.
+func unopened(l *link, err error) error {
+	return fmt.Errorf("%w: %w", message.ErrUnconfirmed, l.judged(err))
 }
 
 // outlet is the publisher's channel in one generation of the connection.

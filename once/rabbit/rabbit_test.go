@@ -105,7 +105,7 @@ func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T
 		t.Fatal(err)
 	}
 	proxy.Answer(false)
-	for i, err := range publisher.PublishAll(soon(t), []message.Message{numbered("known", 1), numbered("known", 2), numbered("known", 3), numbered("known", 4)}) {
+	for i, err := range publisher.PublishAll(soon(t), []message.Message{numbered("known", 1), numbered("known", 2), numbered("known", 3), numbered("known", 4), numbered("known", 5)}) {
 		if !errors.Is(err, message.ErrUnconfirmed) {
 			t.Errorf("message %d: want ErrUnconfirmed, got %v", i+1, err)
 		}

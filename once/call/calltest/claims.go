@@ -175,14 +175,7 @@ func aSleeperThatWakesAfterItsLeaseGetsWhatIsStored(t *testing.T, d *depot) {
 	r, err := d.ready("slept", 20*time.Millisecond)
 	require.NoError(t, err)
 	other := d.runner(nil)
-	a, err := d.runner(func(c *config) {
-		c.Point = func(step string, _ call.Record) error {
-			if step == call.BeforeComplete {
-				d.sweep(other, r.ID)
-			}
-			return nil
-		}
-	}).Run(t.Context(), r)
+	a, err := d.runner(beforeComplete(func() { d.sweep(other, r.ID) })).Run(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, call.Done, a.Status)
 	require.Greater(t, a.Fence, r.Fence)
@@ -191,17 +184,12 @@ func aSleeperThatWakesAfterItsLeaseGetsWhatIsStored(t *testing.T, d *depot) {
 	// In other hands, and without an end yet.
 	r, err = d.ready("slept in hands", 20*time.Millisecond)
 	require.NoError(t, err)
-	_, err = d.runner(func(c *config) {
-		c.Point = func(step string, _ call.Record) error {
-			if step == call.BeforeComplete {
-				require.Eventually(t, func() bool {
-					_, taken, err := other.TakeOver(t.Context(), r.ID)
-					return err == nil && taken
-				}, 5*time.Second, 5*time.Millisecond)
-			}
-			return nil
-		}
-	}).Run(t.Context(), r)
+	_, err = d.runner(beforeComplete(func() {
+		require.Eventually(t, func() bool {
+			_, taken, err := other.TakeOver(t.Context(), r.ID)
+			return err == nil && taken
+		}, 5*time.Second, 5*time.Millisecond)
+	})).Run(t.Context(), r)
 	require.ErrorIs(t, err, call.ErrHeld)
 	require.Zero(t, d.labels("slept in hands"))
 	d.sweep(other, r.ID)
@@ -230,14 +218,7 @@ func anAnswerThatContradictsTheStoredOneIsTroubleAndNoNewAttemptBegins(t *testin
 			return call.Outcome{Status: call.Refused, Reason: "says one"}, true, nil
 		}
 	})
-	a, err := d.runner(func(c *config) {
-		c.Point = func(step string, _ call.Record) error {
-			if step == call.BeforeComplete {
-				d.sweep(other, r.ID)
-			}
-			return nil
-		}
-	}).Run(t.Context(), r)
+	a, err := d.runner(beforeComplete(func() { d.sweep(other, r.ID) })).Run(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, call.Refused, a.Status, "the stored outcome stays")
 	require.Zero(t, d.labels("torn"))

@@ -22,7 +22,6 @@ type courier struct {
 	before func(r call.Record) error
 	// silent says that questions are not answered.
 	silent func(r call.Record) error
-	refuse func(r call.Record) bool
 }
 
 func newCourier() *courier {
@@ -46,9 +45,6 @@ func (c *courier) send(_ context.Context, r call.Record) (call.Outcome, error) {
 	}
 	if c.buried[r.Key] {
 		return call.Outcome{Status: call.Abandoned}, nil
-	}
-	if c.refuse != nil && c.refuse(r) {
-		return call.Outcome{Status: call.Refused, Reason: "no such street"}, nil
 	}
 	if c.done[r.Key] == "" {
 		c.done[r.Key] = "pick-up-of-" + r.Key

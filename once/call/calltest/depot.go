@@ -51,6 +51,18 @@ func (d *depot) runner(with func(c *config)) *call.Runner[call.Record, call.Outc
 	return r
 }
 
+// beforeComplete does something when the outcome is about to be stored.
+func beforeComplete(do func()) func(c *config) {
+	return func(c *config) {
+		c.Point = func(step string, _ call.Record) error {
+			if step == call.BeforeComplete {
+				do()
+			}
+			return nil
+		}
+	}
+}
+
 // ready makes a parcel and its attempt, in one transaction.
 func (d *depot) ready(parcel string, lease time.Duration) (r call.Record, err error) {
 	err = d.db.InTx(d.t.Context(), func(tx once.Tx) error {

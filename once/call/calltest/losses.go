@@ -81,14 +81,7 @@ func afterALostCommitTheStepIsDoneOnce(t *testing.T, d *depot) {
 	r, err = d.ready("taken over", 0)
 	require.NoError(t, err)
 	lose(1)
-	a, err = d.runner(func(c *config) {
-		c.Point = func(step string, _ call.Record) error {
-			if step == call.BeforeComplete {
-				lose(1)
-			}
-			return nil
-		}
-	}).Recover(t.Context(), r.ID)
+	a, err = d.runner(beforeComplete(func() { lose(1) })).Recover(t.Context(), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, call.Done, a.Status)
 	require.EqualValues(t, 2, a.Fence, "one holder more")

@@ -121,7 +121,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	c := &campaign{Options: o, house: h, director: newDirector(h), scan: newScanner(h.secrets()), report: newReport(o)}
+	c := &campaign{Options: o, house: h, director: newDirector(h, o.FaultsOnly), scan: newScanner(h.secrets()), report: newReport(o)}
 	o.Say(fmt.Sprintf("the house stands after %.1f s", time.Since(began).Seconds()))
 	if err := c.run(ctx); err != nil {
 		return nil, err
@@ -165,10 +165,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 
 	attending, leave := context.WithCancel(ctx)
 	defer leave()
-	if !c.FaultsOnly {
-		c.director.doors.open(attending)
-	}
-
+	c.director.doors.open(attending)
 	c.rage(ctx, plan)
 	closed()
 	if ctx.Err() != nil {
@@ -243,7 +240,12 @@ func (c *campaign) load(ctx context.Context, log *clientLog) (closed, hurry cont
 // what went through the other doors comes to its end.
 // It ends as soon as nothing is: three lives of a worker that each carries a
 // dozen points take a minute on a machine that gives half of itself.
-const mop = 3 * time.Minute
+// Meanwhile only one checkout in mopPart begins: a few reach what is armed, and what
+// stands behind a backlog reaches nothing.
+const (
+	mop     = 3 * time.Minute
+	mopPart = 3
+)
 
 // rage carries out the plan under load and tells how it goes.
 func (c *campaign) rage(ctx context.Context, plan []Step) {
@@ -251,6 +253,7 @@ func (c *campaign) rage(ctx context.Context, plan []Step) {
 	go func() {
 		defer close(over)
 		c.director.perform(ctx, plan)
+		c.market.pace.SetLimit(rate.Limit(c.Rate / mopPart))
 		deadline := time.Now().Add(mop)
 		for c.director.pending()+int(c.director.doors.under.Load()) > 0 && ctx.Err() == nil && time.Now().Before(deadline) {
 			wait(ctx, 3*time.Second)

@@ -34,8 +34,8 @@ type director struct {
 	rejoined int
 }
 
-func newDirector(h *house) *director {
-	return &director{house: h, doors: newDoors(h), done: map[string]int{}, crashes: map[string]int{}, failed: []string{}, held: map[string]bool{}}
+func newDirector(h *house, faultsOnly bool) *director {
+	return &director{house: h, doors: newDoors(h, faultsOnly), done: map[string]int{}, crashes: map[string]int{}, failed: []string{}, held: map[string]bool{}}
 }
 
 // perform carries out the plan from its start until its end or ctx's.

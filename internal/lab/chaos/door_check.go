@@ -19,7 +19,7 @@ import (
 const unendedSQL = `
 SELECT (SELECT count(*) FROM unnest($1::text[]) AS made (id) WHERE NOT EXISTS (SELECT FROM refunds r WHERE r.provider_refund_id = made.id))
      + (SELECT count(*) FROM alerts WHERE state = 'open' AND kind = ANY ($2::text[]))
-     + (SELECT count(*) ` + starved + `)`
+     + (SELECT count(*) ` + innocent + `)`
 
 // unended is how much of what went through the other doors has not come to its end.
 // That lost events are applied is seen at once; that their alert is over only when

@@ -107,24 +107,22 @@ func (d *doors) openAlerts(ctx context.Context) (all []openAlert, err error) {
 // attendEvery is how often the operator looks.
 const attendEvery = time.Second
 
-// attend has the operator look after the alerts until ctx ends. What cannot be ended
-// yet is looked at again.
-func (d *doors) attend(ctx context.Context) {
-	for ctx.Err() == nil {
-		alerts, err := d.openAlerts(ctx)
-		for _, a := range alerts {
-			if err == nil {
-				err = d.lookAfter(ctx, a)
-			}
-		}
-		if err == nil && !slices.ContainsFunc(alerts, func(a openAlert) bool { return a.Kind == delivery.AlertNotApplied.Name }) {
-			err = d.replayStarved(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			d.amiss("the operator: %v", err)
-		}
-		wait(ctx, attendEvery)
+// attend looks after the open alerts and letters once. What cannot be ended yet is
+// looked at again.
+func (d *doors) attend(ctx context.Context) error {
+	alerts, err := d.openAlerts(ctx)
+	if err != nil {
+		return err
 	}
+	for _, a := range alerts {
+		if err := d.lookAfter(ctx, a); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(alerts, func(a openAlert) bool { return a.Kind == delivery.AlertNotApplied.Name }) {
+		return nil
+	}
+	return d.replayInnocent(ctx)
 }
 
 // lookAfter does what the remedy of the alert's kind says, for what the campaign

@@ -118,6 +118,8 @@ type doors struct {
 	*house
 	tap    *tap
 	market *market
+	// faultsOnly leaves all of them out.
+	faultsOnly bool
 
 	operators, steps sync.WaitGroup
 	under            atomic.Int64 // steps that are not at their end
@@ -132,13 +134,28 @@ type doors struct {
 	wrong    []string             // what must not be
 }
 
-func newDoors(h *house) *doors {
-	return &doors{house: h, ends: map[string]map[string]int{}, acts: map[string]map[string]int{},
+func newDoors(h *house, faultsOnly bool) *doors {
+	return &doors{house: h, faultsOnly: faultsOnly, ends: map[string]map[string]int{}, acts: map[string]map[string]int{},
 		letters: map[string]ruling{}, vanished: map[string]bool{}, resent: map[string]time.Time{}}
 }
 
-// open has the operator begin to work, until ctx ends.
-func (d *doors) open(ctx context.Context) { d.operators.Go(func() { d.attend(ctx) }) }
+// open has the operator begin to work, until ctx ends. Where the other doors are left
+// out, faults alone raise no alert that a person must end: then only letters are
+// looked after.
+func (d *doors) open(ctx context.Context) {
+	look := d.attend
+	if d.faultsOnly {
+		look = d.replayInnocent
+	}
+	d.operators.Go(func() {
+		for ctx.Err() == nil {
+			if err := look(ctx); err != nil && ctx.Err() == nil {
+				d.amiss("the operator: %v", err)
+			}
+			wait(ctx, attendEvery)
+		}
+	})
+}
 
 // begin has a step carried out beside the others.
 func (d *doors) begin(step func()) {
@@ -230,8 +247,10 @@ func (d *doors) read(ctx context.Context, into any, query string, args ...any) e
 func (d *doors) report() (all []Door) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range Doors() {
-		all = append(all, doorOf(name, d.ends[name]))
+	if !d.faultsOnly {
+		for _, name := range Doors() {
+			all = append(all, doorOf(name, d.ends[name]))
+		}
 	}
 	for _, what := range sorted(d.acts) {
 		all = append(all, doorOf("the operator "+what, d.acts[what]))

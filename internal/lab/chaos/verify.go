@@ -23,6 +23,8 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	r.readLog(log)
 	r.Captures, r.Unanswered = int(c.market.captured.Load()), int(c.market.unanswered.Load())
 	r.readDirector(c.director)
+	r.Doors = c.director.doors.report()
+	r.invariant("other_doors", "safety", "who went through them", c.director.doors.wrong)
 	if !c.FaultsOnly {
 		if err := c.checkDoors(ctx); err != nil {
 			return err
@@ -79,11 +81,9 @@ func (c *campaign) check(ctx context.Context, log []Entry) error {
 	return nil
 }
 
-// checkDoors reports what went through the other doors, compares what was made by
-// hand with our books, and asks which alerts are left.
+// checkDoors compares what was made by hand with our books, and asks which alerts
+// are left.
 func (c *campaign) checkDoors(ctx context.Context) error {
-	c.report.Doors = c.director.doors.report()
-	c.report.invariant("other_doors", "safety", "who went through them", c.director.doors.wrong)
 	apart, err := c.hand.judge(ctx, c.db)
 	if err != nil {
 		return err

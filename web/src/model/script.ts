@@ -54,6 +54,14 @@ export function ofStory(event: Activity): boolean {
   return operation !== 'order' && drawnTypes.some((start) => type.startsWith(start));
 }
 
+/**
+ * True for what moves nothing in the picture and is still in its numbers: what the
+ * provider said went through the broker too, and its deliveries are deliveries.
+ */
+export function carried({ kind, type }: Activity): boolean {
+  return (kind === 'published' || kind === 'delivered') && (type ?? '').startsWith('provider.');
+}
+
 const drawnOperations = { capture: true, refund: true };
 
 /** Null for events that move nothing (a process came up, a node this page does not draw). */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Activity } from '../api/shapes';
 import { proof } from './proof.example';
+import { carried, ofStory } from './script';
 import { describe as words, Tally } from './station';
 
 const event = (kind: Activity['kind'], node: string, trace: string, at = 0): Activity => ({
@@ -108,4 +109,23 @@ test('a refund asked for twice is 2 in, 1 through, 1 absorbed, and the saga take
   expect(of.api).toEqual({ in: 2, out: 1, absorbed: 1 });
   expect(of.saga).toEqual({ in: 1, out: 1, absorbed: 0 });
   expect(of.postgres).toEqual({ in: 1, out: 1, absorbed: 0 });
+});
+
+test('what the provider said goes through the broker too: its delivery is one, and moves nothing', () => {
+  const tally = new Tally();
+  const said = { type: 'provider.charge_succeeded', operation: 'webhook' };
+  const captured = { type: 'payment.captured' };
+  const events: Activity[] = [
+    { ...event('published', 'relay', 'a'), ...captured },
+    ...['ledger', 'email', 'tickets'].map((node) => ({
+      ...event('delivered', node, 'a'),
+      ...captured,
+    })),
+    { ...event('published', 'relay', 'b'), ...said },
+    { ...event('delivered', 'provider', 'b'), ...said },
+  ];
+  for (const one of events) tally.add(one, 'browser');
+  expect(tally.read(null).of.rabbitmq).toMatchObject({ in: 2, out: 4 });
+  expect(tally.read(null).of.provider.in).toBe(0);
+  expect(events.filter((one) => carried(one) && !ofStory(one))).toEqual(events.slice(4));
 });

@@ -72,7 +72,8 @@ export class Tally {
 
   add(event: Activity, origin: Origin): void {
     if (event.operation === 'refund') this.#refund(event, origin);
-    else if (event.operation === 'webhook') count(this.#of.postgres, 'in', 'out');
+    else if (event.operation === 'webhook' && event.kind === 'committed')
+      count(this.#of.postgres, 'in', 'out');
     else if (consumers.some((name) => name === event.node)) this.#consume(event);
     else this.#capture(event, origin);
   }
@@ -109,9 +110,8 @@ export class Tally {
         count(of.rabbitmq, 'in');
         break;
       case 'delivered':
-        if (event.type !== 'provider.refund') break;
         count(of.rabbitmq, 'out');
-        count(of.provider, 'in');
+        if (event.type === 'provider.refund') count(of.provider, 'in');
         break;
     }
   }

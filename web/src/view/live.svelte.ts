@@ -4,7 +4,7 @@ import { listen, type StreamState } from '../api/stream';
 import { Flow, pace, projectorPace, type Drawing } from '../model/flow';
 import { Numbering, originOf } from '../model/origin';
 import { inTime, InOrder } from '../model/order';
-import { ofStory, script, type Origin } from '../model/script';
+import { carried, ofStory, script, type Origin } from '../model/script';
 import { Tally, type Stations } from '../model/station';
 import { total } from '../model/fate';
 
@@ -22,7 +22,11 @@ export interface Entry {
   event: Activity;
   origin: Origin;
   number: number | null;
+  /** What was counted after it and moves nothing. */
+  also: Activity[];
 }
+
+const counts = (event: Activity): boolean => ofStory(event) || carried(event);
 
 /**
  * The live half of the page: the stream, the counts made of it at once, and the
@@ -96,7 +100,7 @@ export class Live {
    * called for a past that is [forgotten].
    */
   remember(history: readonly Activity[]): void {
-    const missing = history.filter((event) => ofStory(event) && !this.#known.has(event.id));
+    const missing = history.filter((event) => counts(event) && !this.#known.has(event.id));
     if (missing.length === 0) return;
     const all = [...this.#noted, ...inTime(missing)];
     this.#begin(null);
@@ -154,22 +158,24 @@ export class Live {
   /** False for what is another payment's, or known. */
   #enqueue(raw: Activity): boolean {
     if (raw.payment_id === undefined || raw.payment_id !== this.#paymentId) return false;
-    if (!ofStory(raw) || this.#known.has(raw.id)) return false;
+    if (!counts(raw) || this.#known.has(raw.id)) return false;
     this.#known.add(raw.id);
     this.#order.push(raw, performance.now());
     return true;
   }
 
   #note(raw: Activity): Entry {
-    const entry = {
+    const entry: Entry = {
       event: raw,
       origin: this.#originOf(raw),
       number: this.#numbering.number(raw),
+      also: [],
     };
     this.#known.add(raw.id);
     this.#noted.push(raw);
     this.#tally.add(entry.event, entry.origin);
-    if (script(raw, entry.origin) !== null) this.story = [...this.story, entry];
+    if (!ofStory(raw)) this.story.at(-1)?.also.push(raw);
+    else if (script(raw, entry.origin) !== null) this.story = [...this.story, entry];
     return entry;
   }
 
@@ -209,7 +215,7 @@ export class Live {
     const next = this.#order.take(now);
     for (const raw of next) {
       const { origin, number } = this.#note(raw);
-      this.#flow.push(raw, origin, now, number);
+      if (ofStory(raw)) this.#flow.push(raw, origin, now, number);
     }
     if (next.length > 0) this.stations = this.#tally.read(this.#proof);
     this.drawing = this.#flow.frame(now);

@@ -138,8 +138,8 @@ export class Replay {
   #count(): void {
     const tally = new Tally();
     tally.reset(null);
-    for (const { event, origin } of this.live.story.slice(0, this.#scrubber.head)) {
-      tally.add(event, origin);
+    for (const { event, origin, also } of this.live.story.slice(0, this.#scrubber.head)) {
+      for (const one of [event, ...also]) tally.add(one, origin);
     }
     this.#stations = tally.readAt(this.live.proof);
   }

@@ -67,7 +67,7 @@ func (a Alert) Possible() []Action {
 	switch {
 	case !a.Open() || !known:
 		return nil
-	case k.ByPerson:
+	case k.PersonEnds(a.Subject):
 		return []Action{Resolve}
 	case k == email.AlertFailed:
 		return []Action{SendMail}

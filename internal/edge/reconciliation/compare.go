@@ -17,15 +17,38 @@ import (
 // batch is how many rows are looked up together.
 const batch = 500
 
-// since is the beginning of yesterday, in UTC.
-func since(now time.Time) time.Time {
-	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+const day = 24 * time.Hour
+
+// longest is how far back a turn lists, at most.
+const longest = 30 * day
+
+// since is the beginning of yesterday, in UTC; or of the day before the oldest open
+// alert about money at the provider, so that what a person decides later is compared,
+// and booked, all the same.
+func (j *Job) since(ctx context.Context) (time.Time, error) {
+	now := j.cfg.Now().UTC()
+	from := now.Truncate(day).Add(-day)
+	oldest, err := alert.Oldest(ctx, j.cfg.DB, provider.AlertContradiction, refund.AlertUnknown, checkout.AlertUnknownCharge, checkout.AlertAmount)
+	if err != nil || !oldest.Valid {
+		return from, err
+	}
+	told := oldest.Time.UTC().Truncate(day).Add(-day)
+	if limit := now.Add(-longest).Truncate(day); told.Before(limit) {
+		told = limit
+	}
+	if told.Before(from) {
+		from = told
+	}
+	return from, nil
 }
 
 // compare asks for both lists and then hears what differs, one row per
 // transaction: what cannot be applied does not stop the others.
 func (j *Job) compare(ctx context.Context) error {
-	from := since(j.cfg.Now())
+	from, err := j.since(ctx)
+	if err != nil {
+		return err
+	}
 	charges, err := j.cfg.Provider.ChargesSince(ctx, from)
 	if err != nil {
 		return err
@@ -70,14 +93,27 @@ func (j *Job) charges(ctx context.Context, charges []provider.Charge, refunds []
 	return all
 }
 
+// refunds hears the refunds that our books do not agree with. A contradiction about one
+// that they agree with is over: a message said what the books do not.
 func (j *Job) refunds(ctx context.Context, refunds []provider.Refund) (all error) {
+	var apart []provider.Refund
 	for some := range slices.Chunk(refunds, batch) {
 		differing, err := refund.Differing(ctx, j.cfg.DB, some)
 		if err != nil {
 			return errors.Join(all, err)
 		}
+		apart = append(apart, differing...)
 		for _, r := range differing {
 			all = errors.Join(all, j.hear(ctx, func(tx postgres.Tx) error { return j.cfg.Refunds.Hear(ctx, tx, refundOf(r)) }))
+		}
+	}
+	told, err := alert.Open(ctx, j.cfg.DB, provider.AlertContradiction)
+	if err != nil {
+		return errors.Join(all, err)
+	}
+	for _, name := range refund.Agreed(refunds, apart) {
+		if slices.Contains(told, name) {
+			all = errors.Join(all, alert.ResolveAlone(ctx, j.cfg.DB, name, provider.AlertContradiction))
 		}
 	}
 	return all

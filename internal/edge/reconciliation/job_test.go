@@ -106,6 +106,14 @@ func (s *shop) count(query string, args ...any) (n int) {
 	return n
 }
 
+func (s *shop) write(query string, args ...any) {
+	s.t.Helper()
+	require.NoError(s.t, postgres.InTx(s.t.Context(), s.db, func(tx postgres.Tx) error {
+		_, err := tx.Exec(s.t.Context(), query, args...)
+		return err
+	}))
+}
+
 func (s *shop) outside(query string, args ...any) {
 	s.t.Helper()
 	db, err := sql.Open("postgres", s.world.DSN)
@@ -170,6 +178,37 @@ func TestBothListsAreReadToTheirEndAndGoBackToTheBeginningOfYesterday(t *testing
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM refunds WHERE provider_refund_id = 're_z1'`))
 	require.Equal(t, 0, s.count(`SELECT count(*) FROM refunds WHERE provider_refund_id = 're_z2'`), "the day before yesterday was compared yesterday")
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM payments WHERE refunded_minor = 100`))
+}
+
+// A refund of ours that the provider made in another amount: a person gave the saga up,
+// a week after a message had told of it. What went back is booked as what it is, and the
+// alert is over; one that a message contradicted and the books do not is over too.
+func TestWhatAPersonWasToldOfIsComparedForAsLongAsTheAlertIsOpen(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	payment, charge := s.captured()
+	agreed, other := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	for _, id := range []uuid.UUID{agreed, other} {
+		s.write(`INSERT INTO refunds (id, merchant_id, payment_id, order_id, request_key, status, amount_minor, currency, reason, failure_code, saga_id)
+			SELECT $1::uuid, merchant_id, id, order_id, 'k' || ($1::uuid)::text, 'failed', 4200, 'EUR', 'requested_by_customer', 'x', gen_random_uuid() FROM payments WHERE id = $2`, id, payment)
+		require.NoError(t, provider.AlertContradiction.RaiseAlone(t.Context(), s.db, s.merchant, event.RefundName(id), map[string]any{}))
+	}
+	back, err := s.books.Refund(t.Context(), provider.RefundRequest{
+		Key: refund.ProviderKey(other), ChargeID: charge, Reference: event.RefundName(other), Amount: money.Of(700, "EUR"),
+	})
+	require.NoError(t, err)
+	s.outside(`UPDATE refunds SET created_at = now() - interval '7 days 1 minute' WHERE id = $1`, back.ID)
+	s.outside(`INSERT INTO refunds (id, charge_id, reference, idempotency_key, amount_minor, currency, status, decline_code, created_at)
+		VALUES ('re_agreed', $1, 'r', $2, 4200, 'EUR', 'declined', 'x', now() - interval '7 days')`, charge, refund.ProviderKey(agreed))
+
+	s.write(`UPDATE alerts SET raised_at = now() - interval '7 days'`)
+	j := s.job(s.books)
+	for range 2 {
+		s.turn(j)
+		require.Equal(t, 1, s.count(`SELECT count(*) FROM refunds WHERE provider_refund_id = $1 AND amount_minor = 700`, back.ID))
+		require.Equal(t, 1, s.count(`SELECT count(*) FROM payments WHERE id = $1 AND refunded_minor = 700`, payment))
+		require.Zero(t, s.count(`SELECT count(*) FROM alerts WHERE state = 'open'`))
+	}
 }
 
 // cut is a provider whose list of refunds ends in the middle.

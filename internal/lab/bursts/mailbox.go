@@ -3,9 +3,11 @@ package bursts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +39,29 @@ func (m *Mailbox) Up(ctx context.Context) bool {
 
 // EachMail calls f for every message there is, newest first.
 func (m *Mailbox) EachMail(ctx context.Context, f func(audit.Mail) error) error {
-	filter := url.Values{"limit": {"1000"}}
+	return m.each(ctx, url.Values{}, f)
+}
+
+// MailsByMessageID returns the messages with one Message-ID: one, unless the
+// mailbox failed to recognise a twin.
+func (m *Mailbox) MailsByMessageID(ctx context.Context, id string) ([]audit.Mail, error) {
+	return m.all(ctx, url.Values{"message_id": {id}})
+}
+
+// MailsTo returns the messages for one address, newest first.
+func (m *Mailbox) MailsTo(ctx context.Context, recipient string) ([]audit.Mail, error) {
+	return m.all(ctx, url.Values{"to": {recipient}})
+}
+
+func (m *Mailbox) all(ctx context.Context, filter url.Values) (mails []audit.Mail, err error) {
+	err = m.each(ctx, filter, func(one audit.Mail) error { mails = append(mails, one); return nil })
+	return mails, err
+}
+
+// each reads all pages, newest first, or returns an error: of f, or of a page that did
+// not come.
+func (m *Mailbox) each(ctx context.Context, filter url.Values, f func(audit.Mail) error) error {
+	filter.Set("limit", "1000")
 	for {
 		page, next, err := m.page(ctx, filter)
 		if err != nil {
@@ -53,19 +77,6 @@ func (m *Mailbox) EachMail(ctx context.Context, f func(audit.Mail) error) error 
 		}
 		filter.Set("cursor", next)
 	}
-}
-
-// MailsByMessageID returns the messages with one Message-ID: one, unless the
-// mailbox failed to recognise a twin.
-func (m *Mailbox) MailsByMessageID(ctx context.Context, id string) ([]audit.Mail, error) {
-	mails, _, err := m.page(ctx, url.Values{"message_id": {id}})
-	return mails, err
-}
-
-// MailsTo returns the newest messages for one address.
-func (m *Mailbox) MailsTo(ctx context.Context, recipient string) ([]audit.Mail, error) {
-	mails, _, err := m.page(ctx, url.Values{"to": {recipient}})
-	return mails, err
 }
 
 func (m *Mailbox) page(ctx context.Context, filter url.Values) ([]audit.Mail, string, error) {
@@ -111,7 +122,10 @@ type mailView struct {
 }
 
 const sentSQL = `
-SELECT message_id, payment_id, recipient FROM emails WHERE merchant_id = $1 ORDER BY id DESC LIMIT 100`
+SELECT message_id, payment_id, recipient, queued_at FROM emails WHERE merchant_id = $1 ORDER BY id DESC LIMIT 100`
+
+// errOlder ends a listing at what came before the sandbox's mails were written.
+var errOlder = errors.New("older than what is looked for")
 
 // mails is GET /v1/lab/mailbox. Two sandboxes may use one address; each sees
 // only the mails that its own payments caused.
@@ -120,6 +134,7 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 		MessageID string    `db:"message_id"`
 		PaymentID uuid.UUID `db:"payment_id"`
 		Recipient string    `db:"recipient"`
+		QueuedAt  time.Time `db:"queued_at"`
 	}
 	if r.Mailbox == nil {
 		reply.Refuse(w, q, wire.KindNotFound, "This build knows no mailbox.")
@@ -129,27 +144,27 @@ func (r *routes) mails(w http.ResponseWriter, q *http.Request) {
 		reply.Refuse(w, q, wire.KindUnavailable, "The database is away.")
 		return
 	}
-	views, asked := []mailView{}, map[string]bool{}
-	of := map[string]uuid.UUID{}
+	views := []mailView{}
+	of, since := map[string]uuid.UUID{}, map[string]time.Time{} // by message, and by address
 	for _, s := range sent {
-		of[s.MessageID] = s.PaymentID
+		of[s.MessageID], since[s.Recipient] = s.PaymentID, s.QueuedAt // the oldest is the last
 	}
-	for _, s := range sent {
-		if asked[s.Recipient] {
-			continue
-		}
-		asked[s.Recipient] = true
-		arrived, err := r.Mailbox.MailsTo(q.Context(), s.Recipient)
-		if err != nil {
+	for recipient, first := range since {
+		err := r.Mailbox.each(q.Context(), url.Values{"to": {recipient}}, func(m audit.Mail) error {
+			if payment, ours := of[m.MessageID]; ours {
+				views = append(views, mailView{m.MessageID, m.To, m.Subject, m.Deliveries, wire.At(m.ReceivedAt), wire.PrefixPayment.ID(payment)})
+			}
+			if m.ReceivedAt.Before(first.Add(-time.Minute)) { // two clocks
+				return errOlder
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errOlder) {
 			r.Log.Warn("the mailbox cannot be asked", "error", err)
 			reply.Refuse(w, q, wire.KindUnavailable, "The mailbox is away.")
 			return
 		}
-		for _, m := range arrived {
-			if payment, ours := of[m.MessageID]; ours {
-				views = append(views, mailView{m.MessageID, m.To, m.Subject, m.Deliveries, wire.At(m.ReceivedAt), wire.PrefixPayment.ID(payment)})
-			}
-		}
 	}
+	slices.SortFunc(views, func(a, b mailView) int { return time.Time(b.ReceivedAt).Compare(time.Time(a.ReceivedAt)) })
 	reply.JSON(w, http.StatusOK, map[string]any{"data": views, "mailbox_url": r.Mailbox.client.URL() + "/mailbox"})
 }

@@ -2,6 +2,7 @@ package bursts_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/smtp"
@@ -47,6 +48,28 @@ func TestThreeDeliveriesOfOneMailAreOneMessageAndTheNewestComesFirst(t *testing.
 	found, err = client.MailsByMessageID(t.Context(), "<three@payonce>")
 	require.NoError(t, err)
 	require.Empty(t, found)
+}
+
+// More than the longest page of the mailbox holds, for one address and under one id.
+func TestEachListOfMailsIsReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	w := worldtest.Start(t, world.Options{})
+	db, err := sql.Open("postgres", w.DSN)
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	for _, columns := range []string{"'<one@payonce>', 'r' || n", "'<' || n || '@payonce>', 'ada@example.org'"} {
+		_, err = db.ExecContext(t.Context(), `INSERT INTO mail_messages (id, message_id, recipient, sender, subject, body_text, deliveries, received_at)
+			SELECT gen_random_uuid()::text, `+columns+`, 's', 's', 't', 1, now() FROM generate_series(1, 1001) n`)
+		require.NoError(t, err)
+	}
+	client := bursts.NewMailbox(w.URL)
+	one, err := client.MailsByMessageID(t.Context(), "<one@payonce>")
+	require.NoError(t, err)
+	ada, err := client.MailsTo(t.Context(), "ada@example.org")
+	require.NoError(t, err)
+	n := 0
+	require.NoError(t, client.EachMail(t.Context(), func(audit.Mail) error { n++; return nil }))
+	require.Equal(t, []int{1001, 1001, 2002}, []int{len(one), len(ada), n})
 }
 
 func TestEachMailEndsWithTheErrorOfWhoeverHasSeenEnough(t *testing.T) {

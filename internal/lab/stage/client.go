@@ -159,12 +159,12 @@ var Once = Effects{Charges: 1, Mails: 1, Tickets: 2, LedgerTransactions: 1, Capt
 // Deliveries of mails are left out of the comparison with Once.
 func (b *Buyer) Effects(c Checkout) (e Effects) {
 	b.Stage.T.Helper()
-	for _, charge := range b.Stage.world(b.Stage.T, "/v1/charges?reference="+url.QueryEscape(c.PaymentID)) {
+	for _, charge := range b.Stage.world(b.Stage.T, "/v1/charges", url.Values{"reference": {c.PaymentID}}) {
 		if charge["status"] == "succeeded" {
 			e.Charges++
 		}
 	}
-	e.Mails = len(b.Stage.world(b.Stage.T, "/mailbox/messages?to="+url.QueryEscape(c.Email)))
+	e.Mails = len(b.Stage.world(b.Stage.T, "/mailbox/messages", url.Values{"to": {c.Email}}))
 	e.Tickets = b.Stage.Count(`SELECT count(*) FROM tickets t JOIN orders o ON o.id = t.order_id WHERE 'ord_' || replace(o.id::text, '-', '') = $1`, c.OrderID)
 	e.LedgerTransactions = b.Stage.Count(`SELECT count(*) FROM ledger_transactions WHERE 'pay_' || replace(payment_id::text, '-', '') = $1`, c.PaymentID)
 	e.CapturedEvents = b.Stage.Count(`SELECT count(*) FROM outbox_events WHERE destination IS NULL AND type = 'payment.captured' AND 'pay_' || replace(aggregate_id::text, '-', '') = $1`, c.PaymentID)
@@ -195,7 +195,7 @@ func (b *Buyer) Settles(c Checkout) {
 func (s *Stage) Mails() map[string]int {
 	s.T.Helper()
 	arrived := map[string]int{}
-	for _, m := range s.world(s.T, "/mailbox/messages?limit=100") {
+	for _, m := range s.world(s.T, "/mailbox/messages", url.Values{}) {
 		arrived[m["message_id"].(string)] = int(m["deliveries"].(float64))
 	}
 	return arrived
@@ -210,13 +210,21 @@ func (s *Stage) Visitor() *client.Client { return visitors.At(s.URL) }
 // World is a caller of the outside world: the provider and the mailbox.
 func (s *Stage) World() *client.Client { return visitors.At(s.SimulatorURL) }
 
-func (s *Stage) world(t testing.TB, path string) []map[string]any {
+// world reads a list of the outside world to its end.
+func (s *Stage) world(t testing.TB, path string, filter url.Values) (rows []map[string]any) {
 	t.Helper()
-	out, err := client.Get[struct {
-		Data []map[string]any `json:"data"`
-	}](context.Background(), s.World(), path)
-	require.NoError(t, err)
-	return out.Data
+	filter.Set("limit", "1000")
+	for {
+		page, err := client.Get[struct {
+			Data []map[string]any `json:"data"`
+			Next *string          `json:"next_cursor"`
+		}](context.Background(), s.World(), path+"?"+filter.Encode())
+		require.NoError(t, err)
+		if rows = append(rows, page.Data...); page.Next == nil {
+			return rows
+		}
+		filter.Set("cursor", *page.Next)
+	}
 }
 
 // Count runs a counting query on the shop's database.

@@ -49,6 +49,7 @@ type Stage struct {
 	T            testing.TB
 	URL          string // the api
 	SimulatorURL string
+	SimulatorDSN string       // the provider's own books
 	DB           *postgres.DB // the shop's database, for looking into it and breaking it: an administrator's
 	DSN          string
 	AMQPURL      string
@@ -87,7 +88,7 @@ func Start(t testing.TB, options Options) *Stage {
 	require.NoError(t, errors.Join(faults.Make(t.Context(), s.DB), naive.Make(t.Context(), s.DB)), "what api --migrate makes in a lab build")
 
 	api, simulator, smtp := free(t), free(t), free(t)
-	s.SimulatorURL = "http://" + simulator
+	s.SimulatorURL, s.SimulatorDSN = "http://"+simulator, devtest.EmptyDSN(t)
 	ways := ways{between: options.Between, postgres: s.DSN, rabbitmq: s.AMQPURL, provider: s.SimulatorURL, smtp: smtp}
 	if options.PostgresDSN != "" {
 		ways.postgres = options.PostgresDSN
@@ -97,7 +98,7 @@ func Start(t testing.TB, options Options) *Stage {
 	}
 	s.URL = "http://" + ways.address("client", "api", api)
 	settings := program.Settings{
-		Bin: bin, Schedule: "demo", ReaderDSN: devstack.RoleDSN(s.DSN, postgres.ReaderRole), SimulatorDSN: devtest.EmptyDSN(t), Simulator: simulator, SMTP: smtp,
+		Bin: bin, Schedule: "demo", ReaderDSN: devstack.RoleDSN(s.DSN, postgres.ReaderRole), SimulatorDSN: s.SimulatorDSN, Simulator: simulator, SMTP: smtp,
 		Listen: api, PublicURL: s.URL, LocalURL: s.URL,
 		Secrets: map[string]string{"PAYONCE_SECRET": Secret, "PAYONCE_OPERATOR_TOKEN": OperatorToken},
 	}

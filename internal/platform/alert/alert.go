@@ -15,6 +15,7 @@ package alert
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"strings"
 
@@ -35,6 +36,14 @@ type Kind struct {
 	// end of the trouble, a person may end it too.
 	Ends     string
 	ByPerson bool
+	// PersonAbout begins the subjects for which ByPerson holds where it does not hold for
+	// all of the kind.
+	PersonAbout string
+}
+
+// PersonEnds says whether a person may end the kind's alert about a subject.
+func (k Kind) PersonEnds(subject string) bool {
+	return k.ByPerson || k.PersonAbout != "" && strings.HasPrefix(subject, k.PersonAbout)
 }
 
 // EndedBy is what resolves an alert of this kind, for people. With what the kind
@@ -42,6 +51,8 @@ type Kind struct {
 func (k Kind) EndedBy() string {
 	const person = "a person, with a reason: `POST /v1/ops/alerts/{id}/resolve`"
 	switch {
+	case k.PersonAbout != "":
+		return k.Ends + "; about `" + k.PersonAbout + "…` also " + person
 	case !k.ByPerson:
 		return k.Ends
 	case k.Ends != "":
@@ -186,6 +197,15 @@ const openSQL = `SELECT subject FROM alerts WHERE state = 'open' AND kind = ANY 
 func Open(ctx context.Context, db *postgres.DB, kinds ...Kind) (subjects []string, err error) {
 	err = db.Select(ctx, &subjects, openSQL, pq.Array(names(kinds)))
 	return subjects, err
+}
+
+const oldestSQL = `SELECT min(raised_at) FROM alerts WHERE state = 'open' AND kind = ANY ($1)`
+
+// Oldest is when the oldest open alert of these kinds was raised; valid is false where
+// none is open.
+func Oldest(ctx context.Context, db *postgres.DB, kinds ...Kind) (at sql.NullTime, err error) {
+	err = db.Get(ctx, &at, oldestSQL, pq.Array(names(kinds)))
+	return at, err
 }
 
 const countSQL = `SELECT count(*) FROM alerts WHERE state = 'open' AND subject = $1 AND kind = ANY ($2)`

@@ -8,6 +8,7 @@ import (
 	"github.com/lib/pq"
 
 	"payonce/internal/platform/postgres"
+	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 )
@@ -55,4 +56,19 @@ func Differing(ctx context.Context, db *postgres.DB, refunds []provider.Refund) 
 		}
 	}
 	return differing, nil
+}
+
+// Agreed are the names of those of our refunds that the provider lists, and of which
+// nothing that it lists differs from our books.
+func Agreed(listed, differing []provider.Refund) (names []string) {
+	apart := map[uuid.UUID]bool{uuid.Nil: true}
+	for _, r := range differing {
+		apart[keyed(r.IdempotencyKey)] = true
+	}
+	for _, r := range listed {
+		if id := keyed(r.IdempotencyKey); !apart[id] {
+			names = append(names, event.RefundName(id))
+		}
+	}
+	return names
 }

@@ -92,7 +92,9 @@ func verdict(r event.Refund, at provider.Refund) error {
 
 // Look asks the provider whether a refund's money is gone, when a person says how
 // its saga ended: a saga.Look. A complete listing by the key answers, whatever
-// the provider remembers of it.
+// the provider remembers of it. Money of another amount or charge is not this
+// refund's: given up, it is booked as what went back by another door (see
+// [Notices.Hear]).
 func (g Gateway) Look(ctx context.Context, s saga.Saga, as saga.State) error {
 	var r event.Refund
 	if err := json.Unmarshal(s.Data, &r); err != nil {
@@ -107,13 +109,13 @@ func (g Gateway) Look(ctx context.Context, s saga.Saga, as saga.State) error {
 	if as == saga.Compensated && !found {
 		known, found = g.cancel(ctx, ProviderKey(r.RefundID))
 	}
-	gone := found && known.Status == provider.Succeeded
+	gone := found && known.Status == provider.Succeeded && known.Amount == r.Amount && known.ChargeID == r.ProviderChargeID
 	switch {
 	case as == saga.Compensated && gone:
 		return saga.Contradict(fmt.Sprintf("the provider gave %s back, as refund %s of charge %s", known.Amount, known.ID, known.ChargeID))
 	case as == saga.Completed && !found:
 		return saga.Contradict("the provider knows no refund under the key " + ProviderKey(r.RefundID))
-	case as == saga.Completed && (!gone || known.Amount != r.Amount || known.ChargeID != r.ProviderChargeID):
+	case as == saga.Completed && !gone:
 		return saga.Contradict(fmt.Sprintf("the provider's refund %s is %s: %s of charge %s; asked was %s of %s",
 			known.ID, known.Status, known.Amount, known.ChargeID, r.Amount, r.ProviderChargeID))
 	}

@@ -69,7 +69,8 @@ func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderRefun
 }
 
 // afterAll is money that went back although our refund had failed and everything
-// else was taken back: it is booked as a refund of its own.
+// else was taken back: it is booked as a refund of its own, and the contradiction is
+// over. Where it cannot be booked yet, that is an alert of its own.
 func (n Notices) afterAll(ctx context.Context, tx postgres.Tx, r Refund, e event.ProviderRefund) error {
 	_, err := n.Payments.OfCharge(ctx, tx, e.ChargeID)
 	if errors.Is(err, event.ErrUnknownCharge) {
@@ -78,7 +79,11 @@ func (n Notices) afterAll(ctx context.Context, tx postgres.Tx, r Refund, e event
 	if err != nil {
 		return err
 	}
-	return n.external(ctx, tx, e)
+	if err := n.external(ctx, tx, e); err != nil {
+		return err
+	}
+	_, err = alert.Resolve(ctx, tx, event.RefundName(r.ID), provider.AlertContradiction)
+	return err
 }
 
 // keyed is the refund that one of our keys names; the zero id for another key.

@@ -25,7 +25,7 @@ import (
 func database(t testing.TB, server, template string) string {
 	t.Helper()
 	name := pq.QuoteIdentifier("t_" + short(t.Name()) + "_" + uuid.NewString()[24:])
-	if err := administer(t.Context(), server, "CREATE DATABASE "+name+" TEMPLATE "+pq.QuoteIdentifier(template)+" OWNER "+devstack.OwnerRole); err != nil {
+	if err := administer(t.Context(), server, "CREATE DATABASE "+name+" TEMPLATE "+pq.QuoteIdentifier(template)+" OWNER "+devstack.OwnerRole+" STRATEGY file_copy"); err != nil {
 		t.Fatalf("devtest: %v", err)
 	}
 	t.Cleanup(func() {

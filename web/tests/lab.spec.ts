@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
 import { run } from './demo.ts';
 import { look } from './look.ts';
+import { keep } from './keep.ts';
 import { expect, test } from './visitor.ts';
 
 // Some lessons kill the api, and a page asks a dead one in vain.
@@ -92,6 +93,7 @@ test('nothing is shown before an option is picked, and a wrong guess is told kin
     await expect(option(page, 'same')).toHaveAttribute('data-true', 'true');
     await expect(option(page, 'two')).toHaveAttribute('data-true', 'false');
     await expect(visitor.node('api')).toContainText('2 in');
+    keep('page-wrong-guess.png', await page.screenshot());
     await page.reload();
   }
   await page.getByRole('button', { name: 'Predict again' }).click();

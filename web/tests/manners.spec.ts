@@ -1,4 +1,5 @@
 import { shifts, watchShifts } from './shifts.ts';
+import { keep } from './keep.ts';
 import { expect, test } from './visitor.ts';
 
 test('with the keyboard alone: space pays, letters work, and can be switched off', async ({
@@ -44,6 +45,7 @@ test.describe('at 1920 px', () => {
     await expect(root).toHaveAttribute('data-projector', 'off');
     await visitor.pay.dblclick();
     await expect(visitor.attempts).toHaveCount(2);
+    keep('page-wide.png', await page.screenshot());
     await page.keyboard.press('p');
     await expect(visitor.attempts).toHaveCount(0);
     await page.goto(new URL('/ops', page.url()).href);

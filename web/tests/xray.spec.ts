@@ -4,6 +4,7 @@ import { kill, run } from './demo.ts';
 import { storedEvents } from './journal.ts';
 import { fits, sizes } from './look.ts';
 import { listens, trackNode, wentDownAndUp } from './track.ts';
+import { keep } from './keep.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
 const scrubber = (page: Page) => page.getByTestId('scrubber');
@@ -107,6 +108,8 @@ test.describe('a decline first', () => {
     const stored = new Map((await storedEvents(page, payment)).map((e) => [e.id, tellEvent(e)]));
     const lines = page.getByTestId('event');
     await expect(lines.filter({ hasText: 'got “payment.captured”' })).toHaveCount(3);
+    await lines.last().scrollIntoViewIfNeeded();
+    keep('page-stored-events.png', await page.screenshot());
     const shown = await lines.evaluateAll((rows) =>
       rows.map((row) => ({
         id: row.getAttribute('data-event') ?? '',

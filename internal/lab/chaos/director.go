@@ -108,7 +108,7 @@ func (d *director) inflict(ctx context.Context, s Step) error {
 		return d.mood(ctx, s)
 	case Poison:
 		return d.poison(ctx)
-	case Stubborn, Pair, Age, CheckIn, ByHand, Letter, Vanish:
+	case Stubborn, Pair, Age, CheckIn, ByHand, Letter, Vanish, Decide:
 		return d.doors.pass(s)
 	}
 	return fmt.Errorf("there is no fault %q", s.Kind)

@@ -200,6 +200,13 @@ func (d *doors) due(what string) bool {
 	return due
 }
 
+// keep has the operator leave something to the door that brought it about.
+func (d *doors) keep(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.resent[what] = time.Now().AddDate(1, 0, 0)
+}
+
 // sendAgain sends a consumer's lost events again, those that the alert names. They
 // are lost when the consumer runs and its queue is empty; before, they are late.
 func (d *doors) sendAgain(ctx context.Context, a openAlert) error {

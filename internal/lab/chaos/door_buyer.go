@@ -11,32 +11,48 @@ import (
 	"sync"
 
 	"payonce/internal/lab/client"
+	"payonce/internal/platform/postgres"
 	"payonce/once/saga"
 )
 
 // This file holds the doors of buyers and of the merchant at the entrance: many
 // declined cards, pairs of partial refunds, tickets that are used.
 
-// moreThanAPage is how many declined attempts come before the good card: the
-// provider lists a hundred charges at a time.
-const moreThanAPage = 105
+const (
+	// badCards are declined before the good one.
+	badCards = 5
+	// moreThanAPage is how many declined charges of the payment the provider lists
+	// besides: its longest page has a thousand. A person tried them there, at a terminal.
+	moreThanAPage = 1001
 
-// stubborn tries one payment with a bad card more often than a page has rows, and
-// then with a good one.
+	terminalSQL = `
+INSERT INTO charges (id, reference, idempotency_key, amount_minor, currency, status, decline_code, created_at)
+SELECT 'ch_0' || n || $1, $1, 'terminal-' || $1 || n, $2, $3, 'declined', 'insufficient_funds', now() FROM generate_series(1, $4::integer) AS n
+ON CONFLICT (id) DO NOTHING`
+)
+
+// stubborn tries one payment with bad cards, here and at a terminal of the provider, more
+// often than a page of the provider's list has rows, and then with a good one.
 func (d *doors) stubborn(ctx context.Context, b *buyer, _ string) (string, error) {
 	k, ok := b.order()
 	if !ok {
 		return "", errGaveUp
 	}
-	for n := 1; n <= moreThanAPage; n++ {
+	for n := 1; n <= badCards; n++ {
 		if e := b.insist(ctx, k, fmt.Sprintf("stubborn-%d-%d", b.no, n), "tok_declined"); e.Status != http.StatusPaymentRequired {
 			return "", fmt.Errorf("declined attempt %d of %s: %d %s", n, k.payment, e.Status, e.Problem)
 		}
 	}
-	if e := b.insist(ctx, k, fmt.Sprintf("stubborn-%d-good", b.no), "tok_ok"); e.Status != http.StatusOK {
-		return "", fmt.Errorf("the good card of %s after %d declined ones: %d %s", k.payment, moreThanAPage, e.Status, e.Problem)
+	if err := postgres.InTx(ctx, d.world, func(tx postgres.Tx) error {
+		_, err := tx.Exec(ctx, terminalSQL, k.payment, k.amount, k.currency, moreThanAPage)
+		return err
+	}); err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("captured after %d declined attempts", moreThanAPage), nil
+	if e := b.insist(ctx, k, fmt.Sprintf("stubborn-%d-good", b.no), "tok_ok"); e.Status != http.StatusOK {
+		return "", fmt.Errorf("the good card of %s after %d declined charges: %d %s", k.payment, badCards+moreThanAPage, e.Status, e.Problem)
+	}
+	return fmt.Sprintf("captured after %d declined charges", badCards+moreThanAPage), nil
 }
 
 // insist captures with one key until the key has its answer.

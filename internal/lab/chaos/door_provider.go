@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -85,6 +86,8 @@ type handMade struct {
 	Status string `json:"status"`
 }
 
+var errNotMade = errors.New("the provider refuses what is made by hand")
+
 // atProvider asks the provider, under a key, until it has an answer that says
 // something: made, or refused.
 func (d *doors) atProvider(ctx context.Context, path, key string, body any) (made handMade, err error) {
@@ -99,7 +102,7 @@ func (d *doors) atProvider(ctx context.Context, path, key string, body any) (mad
 		case err == nil && answer.Status == http.StatusPaymentRequired:
 			return handMade{Status: "declined"}, nil
 		case err == nil && answer.Status < 500 && !slices.Contains([]int{http.StatusConflict, http.StatusTooManyRequests}, answer.Status):
-			return made, fmt.Errorf("the provider answers %s with %d %.200s", path, answer.Status, answer.Body)
+			return made, fmt.Errorf("%w: it answers %s with %d %.200s", errNotMade, path, answer.Status, answer.Body)
 		}
 		wait(ctx, 200*time.Millisecond)
 	}

@@ -22,6 +22,7 @@ const (
 	ByHand   Kind = "by-hand"       // a charge or a refund that is made at the provider
 	Letter   Kind = "dead-letter"   // a person decides about a dead letter
 	Vanish   Kind = "queue-deleted" // a consumer's queue is deleted with what is in it
+	Decide   Kind = "decision"      // a person decides how a stuck refund ended
 )
 
 // way goes through a door: what it is about comes in, how it ended comes out.
@@ -44,6 +45,7 @@ var doorRhythm = []struct {
 	{ByHand, (*doors).byHand, 12 * time.Second, byHand, false},
 	{Letter, (*doors).letter, 20 * time.Second, rulings, false},
 	{Vanish, (*doors).vanish, 50 * time.Second, []string{""}, true},
+	{Decide, (*doors).decided, 2 * time.Minute, []string{""}, true},
 }
 
 func wayOf(kind Kind) way {

@@ -1,6 +1,7 @@
 import type { Page } from '@playwright/test';
 import { kill, run } from './demo.ts';
 import { asStored, shownPayment, storedEvents } from './journal.ts';
+import { keep } from './keep.ts';
 import { listens, said, track, trackNode, wentDownAndUp } from './track.ts';
 import { expect, test } from './visitor.ts';
 
@@ -89,4 +90,7 @@ async function crashAsStored(page: Page): Promise<void> {
   await expect(story.getByText('its process ended before it wrote down')).toHaveCount(1);
   await expect(story.getByText('asked what had become of the charge')).toHaveCount(1);
   await expect(story.getByText('The provider answered: succeeded')).toHaveCount(1);
+  await story.first().scrollIntoViewIfNeeded();
+  await page.mouse.wheel(0, 400);
+  keep('page-story-of-a-crash.png', await page.screenshot());
 }

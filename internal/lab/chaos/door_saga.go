@@ -97,7 +97,7 @@ func (d *doors) decided(ctx context.Context, b *buyer, _ string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := d.replayCommands(ctx, ours.Refund); err != nil {
+	if err := d.replayCommands(ctx, id); err != nil {
 		return "", err
 	}
 	through, err := d.refundsEnd(ctx, k)
@@ -146,12 +146,12 @@ func (d *doors) decide(ctx context.Context, id uuid.UUID) (end string, err error
 	return "", ctx.Err()
 }
 
-// replayCommands sends the commands of a refund again that are dead letters, until none
+// replayCommands sends the commands of a saga again that are dead letters, until none
 // is. Each is answered from what its participant remembers.
-func (d *doors) replayCommands(ctx context.Context, refund string) error {
+func (d *doors) replayCommands(ctx context.Context, of uuid.UUID) error {
 	for ctx.Err() == nil {
 		var letters []uuid.UUID
-		if err := d.db.Select(ctx, &letters, commandLettersSQL, event.ConsumerProvider, refund); err == nil && len(letters) == 0 {
+		if err := d.db.Select(ctx, &letters, commandLettersSQL, event.ConsumerProvider, of.String()); err == nil && len(letters) == 0 {
 			return nil
 		}
 		for _, id := range letters {

@@ -32,12 +32,12 @@ func (j *Job) since(ctx context.Context) (time.Time, error) {
 	if err != nil || !oldest.Valid {
 		return from, err
 	}
-	told := oldest.Time.UTC().Truncate(day).Add(-day)
-	if limit := now.Add(-longest).Truncate(day); told.Before(limit) {
-		told = limit
+	alerted := oldest.Time.UTC().Truncate(day).Add(-day)
+	if limit := now.Add(-longest).Truncate(day); alerted.Before(limit) {
+		alerted = limit
 	}
-	if told.Before(from) {
-		from = told
+	if alerted.Before(from) {
+		from = alerted
 	}
 	return from, nil
 }
@@ -107,12 +107,12 @@ func (j *Job) refunds(ctx context.Context, refunds []provider.Refund) (all error
 			all = errors.Join(all, j.hear(ctx, func(tx postgres.Tx) error { return j.cfg.Refunds.Hear(ctx, tx, refundOf(r)) }))
 		}
 	}
-	told, err := alert.Open(ctx, j.cfg.DB, provider.AlertContradiction)
+	open, err := alert.Open(ctx, j.cfg.DB, provider.AlertContradiction)
 	if err != nil {
 		return errors.Join(all, err)
 	}
 	for _, name := range refund.Agreed(refunds, apart) {
-		if slices.Contains(told, name) {
+		if slices.Contains(open, name) {
 			all = errors.Join(all, alert.ResolveAlone(ctx, j.cfg.DB, name, provider.AlertContradiction))
 		}
 	}

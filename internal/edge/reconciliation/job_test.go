@@ -181,9 +181,9 @@ func TestBothListsAreReadToTheirEndAndGoBackToTheBeginningOfYesterday(t *testing
 }
 
 // A refund of ours that the provider made in another amount: a person gave the saga up,
-// a week after a message had told of it. What went back is booked as what it is, and the
+// a week after its alert. What went back is booked as what it is, and the
 // alert is over; one that a message contradicted and the books do not is over too.
-func TestWhatAPersonWasToldOfIsComparedForAsLongAsTheAlertIsOpen(t *testing.T) {
+func TestWhatAnAlertIsAboutIsComparedForAsLongAsItIsOpen(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	payment, charge := s.captured()

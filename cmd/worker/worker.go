@@ -222,7 +222,7 @@ func (w *worker) wireCheckout(context.Context) error {
 	}
 	w.sweepNow = make(chan struct{}, 1)
 	w.gateway = simulated.New(simulated.Config{URL: w.cfg.ProviderURL, APIKey: w.cfg.ProviderKey, ConnectTimeout: w.cfg.ProviderConnect, Log: w.log})
-	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Hurry: w.sweepNow, Log: w.log, Service: checkout.New(checkout.Config{
+	w.sweeper = checkout.Sweeper{Every: w.cfg.Sweep, Hurry: w.sweepNow, Service: checkout.New(checkout.Config{
 		DB:       w.db,
 		Keys:     keys,
 		Provider: w.gateway,

@@ -155,8 +155,9 @@ type Config[A Row, O any] struct {
 	// Doubt are the waits between questions; the last one repeats.
 	Doubt []time.Duration
 
-	// Landed is called when an attempt is no longer held; nil for none. It must not block.
-	Landed func(a A)
+	// Landed is called when an attempt is no longer held here, with what was stored; nil for
+	// none. It must not block.
+	Landed func(ctx context.Context, a A)
 	// Point stops at each step, for tests; nil for none. An error before the call means
 	// that its outcome is unknown, as a crash there would.
 	Point func(step string, a A) error
@@ -203,8 +204,8 @@ func (r *Runner[A, O]) point(step string, a A) error {
 	return r.cfg.Point(step, a)
 }
 
-func (r *Runner[A, O]) landed(a A) {
+func (r *Runner[A, O]) landed(ctx context.Context, a A) {
 	if r.cfg.Landed != nil {
-		r.cfg.Landed(a)
+		r.cfg.Landed(ctx, a)
 	}
 }

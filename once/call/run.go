@@ -62,7 +62,7 @@ func (r *Runner[A, O]) complete(ctx context.Context, a A, o O) (A, error) {
 	if !changed {
 		return r.settled(ctx, a, o)
 	}
-	r.landed(after)
+	r.landed(ctx, after)
 	return after, nil
 }
 
@@ -97,7 +97,7 @@ func (r *Runner[A, O]) park(ctx context.Context, a A) (A, error) {
 	if err != nil {
 		return a, sent(err)
 	}
-	r.landed(after)
+	r.landed(ctx, after)
 	return after, nil
 }
 
@@ -113,7 +113,7 @@ func (r *Runner[A, O]) release(ctx context.Context, a A, why error) (A, error) {
 		after, changed, err = r.cfg.Store.Release(ctx, a, why)
 		return err
 	})
-	r.landed(a)
+	r.landed(ctx, a)
 	switch {
 	case err != nil:
 		return a, sent(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -93,7 +94,7 @@ func (r *Runner[A, O]) Turn(ctx context.Context, s Sweep) (ended int, err error)
 func (r *Runner[A, O]) one(ctx context.Context, id ID) (a A, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("call: a panic at attempt %d of %s: %v", id.No, id.Subject, p)
+			err = fmt.Errorf("call: a panic at attempt %d of %s: %v\n%s", id.No, id.Subject, p, debug.Stack())
 		}
 	}()
 	return r.Recover(ctx, id)

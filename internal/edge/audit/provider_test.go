@@ -113,12 +113,19 @@ const (
 // try captures, whatever comes of it.
 func (h *house) try(payment uuid.UUID, token string, patience time.Duration) {
 	h.t.Helper()
-	h.ProviderDeadline = patience
+	h.within(patience)
 	res, err := h.Capture(context.Background(), checkout.Capture{
 		Merchant: h.merchant, Key: uuid.NewString(), Payment: payment, Amount: money.Of(8400, "EUR"), Token: token, Wait: time.Second,
 	})
 	h.t.Logf("%s with %s: %d %v", checkout.PaymentRef(payment), token, res.Answer.Status, err)
-	h.ProviderDeadline = ordinary
+	h.within(ordinary)
+}
+
+// within goes on as a process would that gives the provider so much time.
+func (h *house) within(patience time.Duration) {
+	cfg := h.Config
+	cfg.ProviderDeadline = patience
+	h.Service = checkout.New(cfg)
 }
 
 const ordinary, hasty = 4 * time.Second, 300 * time.Millisecond

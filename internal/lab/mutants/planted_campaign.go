@@ -13,10 +13,10 @@ var campaigned = []mutant{
 	},
 	{
 		name: "no-commit-behind-the-200", breaks: "a capture is acknowledged that no database has",
-		file: "internal/shop/checkout/finalise.go",
-		old:  "	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, values...) }); err != nil {",
+		file: "internal/shop/checkout/attempts.go",
+		old:  "	if err := finaliseSQL.Get(ctx, b.DB, &n, values...); err != nil || n == 0 {",
 		new: `	n = len(values)
-	if err := ctx.Err(); err != nil {`,
+	if err := ctx.Err(); err != nil || n == 0 {`,
 		invariant: "no_early_2xx",
 	},
 	{

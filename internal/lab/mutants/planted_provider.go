@@ -72,8 +72,8 @@ var providers = []mutant{
 	of("lists-a-charge-late", "a charge is listed 0.7 s after it was made", "edge/audit", everyWay,
 		provider{
 			holds: "what the provider has not heard of is sent again under its own key, and ends as it was made",
-			without: []edit{{checkout + "recover.go", "		return s.send(ctx, a)\n	}\n	// Too old",
-				"		return outcome{attemptStatus: attemptAbandoned, declineCode: \"abandoned\"}, nil\n	}\n	// Too old"}},
+			without: []edit{{checkout + "recover.go", "	if err != nil || !found {\n		return outcome{}, false, err\n	}\n",
+				"	if err == nil && !found {\n		return outcome{attemptStatus: attemptAbandoned, declineCode: \"abandoned\"}, true, nil\n	}\n	if err != nil {\n		return outcome{}, false, err\n	}\n"}},
 		}, listsLate),
 	of("adds-fields", "charges, refunds and pages have fields that the shop does not know", "edge/audit", everyWay,
 		provider{
@@ -153,7 +153,7 @@ var providers = []mutant{
 	of("forgets-a-key-early", "a key that has charged charges again; the list still names it", "edge/audit", everyWay,
 		provider{
 			breach: true, holds: "the list is asked before anything is sent again, so there is one charge",
-			without: []edit{{checkout + "recover.go", "	case found:\n", "	case found && !a.Young:\n"}},
+			without: []edit{{checkout + "recover.go", "	return o, true, err\n", "	return o, a.Age > s.GiveUp.Seconds(), err\n"}},
 		}, forgetsAlways),
 	of("forgets-a-key-and-lists-late", "a key that has charged charges again, and the list does not name it yet", "edge/audit", everyWay,
 		provider{

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
+	"payonce/once/call"
 	"payonce/once/idempotency"
 )
 
@@ -285,34 +287,31 @@ func (s *Service) wait(ctx context.Context, d *delivery, payment uuid.UUID, no i
 func (s *Service) doubtful(ctx context.Context, a attempt) Result {
 	answer := s.Render.PaymentAnswer(a.payment(InDoubt), 202)
 	s.tell(ctx, observe.Waited, observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Attempt: a.No, Detail: InDoubt})
-	return Result{Answer: answer, Fate: Waited, RetryAfter: max(s.askIn(a.Asked), time.Second)}
+	return Result{Answer: answer, Fate: Waited, RetryAfter: max(s.calls.AskIn(a), time.Second)}
 }
 
 // charge is steps 3 and 4 for an attempt that this process holds.
 func (s *Service) charge(ctx context.Context, a attempt) (Result, error) {
-	o, err := s.send(ctx, a)
+	a, err := s.calls.Run(ctx, a)
 	switch {
-	case errors.Is(err, provider.ErrNotSent):
-		return Result{}, s.release(ctx, a, "not_sent", err)
-	case errors.Is(err, provider.ErrRefused):
-		return Result{}, s.release(ctx, a, "refused", err)
 	case err != nil:
-		if err := s.park(ctx, a); err != nil {
-			return Result{}, err
-		}
+		return Result{}, left(err)
+	case a.Status == attemptInDoubt:
 		res := s.doubtful(ctx, a)
 		res.Fate = Executed
 		return res, nil
 	}
-	answer, err := s.finalise(ctx, a, o)
-	return Result{Answer: answer, Fate: Executed}, err
+	res := Result{Fate: Executed}
+	if a.end == nil { // a twin was faster
+		res.Answer, err = s.storedAnswer(ctx, a)
+		return res, err
+	}
+	res.Answer = a.end.answer
+	return res, nil
 }
 
-// send calls the provider under the attempt's own key. No transaction is open,
-// and the client's patience is not the call's: once begun, it is seen through.
+// send calls the provider under the attempt's own key. It is [call.Outside]'s.
 func (s *Service) send(ctx context.Context, a attempt) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ProviderDeadline)
-	defer cancel()
 	about := observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Key: a.OpenedBy, Attempt: a.No}
 	if err := fault.Point("capture.before_charge", a.MerchantID, a.PaymentID); err != nil {
 		return outcome{}, errors.Join(provider.ErrInDoubt, err)
@@ -329,7 +328,12 @@ func (s *Service) send(ctx context.Context, a attempt) (outcome, error) {
 		about.Detail = "no answer"
 	}
 	s.tell(ctx, observe.Answered, about)
-	if err != nil {
+	switch {
+	case errors.Is(err, provider.ErrNotSent):
+		return outcome{}, fmt.Errorf("%w: %w", call.ErrNotSent, err)
+	case errors.Is(err, provider.ErrRefused):
+		return outcome{}, fmt.Errorf("%w: %w", call.ErrRefused, err)
+	case err != nil:
 		return outcome{}, err
 	}
 	return s.believe(ctx, a, c)

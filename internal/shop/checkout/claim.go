@@ -48,7 +48,7 @@ WITH p AS (
 ), `+KeyTable.ClaimFrom("p")+`
 SELECT a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
-       true AS leased, true AS young, false AS overdue, false AS contradicted, a.traceparent,
+       true AS leased, 0::float8 AS age, false AS contradicted, a.traceparent,
        p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
        o.email, o.items
   FROM a JOIN p ON p.id = a.payment_id JOIN orders o ON o.id = p.order_id`)

@@ -33,6 +33,13 @@
 // card's alone: the same card gets it, another one opens attempt n+1. While n is
 // in doubt no other card is sent; the answer is 202, and nothing is stored.
 //
+// # The protocol and its statements
+//
+// What follows on what is package [payonce/once/call]'s: steps 3 and 4, recovery and the
+// sweep. This package has the call (capture.go), the question (recover.go) and the
+// statements (attempts.go, finalise.go), which are folded: payment, order, key and event
+// change with the attempt in one round trip.
+//
 // # Recovery
 //
 // One function, [Service.Recover], with three causes: a client's retry, the

@@ -23,6 +23,12 @@ const doubtsSQL = `
 SELECT count(*) AS n, coalesce(floor(extract(epoch FROM clock_timestamp() - min(sent_at))), 0)::bigint AS oldest
   FROM payment_attempts WHERE status IN ('sending', 'in_doubt') AND (status = 'in_doubt' OR lease_until <= clock_timestamp())`
 
+// counted is what follows a sweep.
+func (s *Service) counted(ctx context.Context, recovered int) error {
+	s.doubts.recovered.Add(int64(recovered))
+	return s.sample(ctx)
+}
+
 func (s *Service) sample(ctx context.Context) error {
 	var now struct {
 		N      int64 `db:"n"`

@@ -3,13 +3,10 @@ package checkout
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"payonce/internal/platform/alert"
-	"payonce/internal/platform/fault"
-	"payonce/internal/platform/observe"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
@@ -108,38 +105,6 @@ func (o outcome) apply(a attempt, at time.Time) Payment {
 	return p
 }
 
-// finalise stores an attempt's outcome and returns the answer that stands for
-// it, whoever stored it.
-func (s *Service) finalise(ctx context.Context, a attempt, o outcome) (idempotency.Answer, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
-	defer cancel()
-	if err := fault.Point("capture.before_finalise", a.MerchantID, a.PaymentID); err != nil {
-		return idempotency.Answer{}, maybeExecuted(err)
-	}
-	values, f, err := s.finalValues(ctx, a, o)
-	answer, e := f.answer, f.event
-	if err != nil {
-		return answer, err
-	}
-	var n int
-	if err := s.insist(ctx, func() error { return finaliseSQL.Get(ctx, s.DB, &n, values...) }); err != nil {
-		return answer, maybeExecuted(err)
-	}
-	if err := fault.Point("capture.after_finalise", a.MerchantID, a.PaymentID); err != nil {
-		return answer, maybeExecuted(err)
-	}
-	if n == 0 {
-		return s.settled(ctx, a, o)
-	}
-	s.flights.Landed(a.PaymentID.String())
-	s.Wake()
-	s.tell(ctx, observe.Committed, observe.Event{
-		Node: "postgres", Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture",
-		Key: a.OpenedBy, Attempt: a.No, Type: e.Type, EventID: patterns.ID(e.ID), Detail: f.status,
-	})
-	return answer, nil
-}
-
 // final is what a finalise makes durable beside the rows.
 type final struct {
 	status string
@@ -169,24 +134,6 @@ func (s *Service) answer(ctx context.Context, p Payment) idempotency.Answer {
 	return s.Render.PaymentAnswer(p, 200)
 }
 
-// insist repeats a guarded statement while the database is away, as long as
-// there is time: the money has moved, so giving up early helps nobody.
-func (s *Service) insist(ctx context.Context, run func() error) error {
-	pause := 50 * time.Millisecond
-	for {
-		err := run()
-		if err == nil || !(once.Unavailable(err) || once.LockTimeout(err) || once.Retriable(err) || errors.Is(err, once.ErrCommitUnknown)) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-			pause = min(2*pause, time.Second)
-		}
-	}
-}
-
 func (o outcome) event(a attempt, at time.Time) (outbox.Event, error) {
 	if !o.captured() {
 		return patterns.NewEvent(a.MerchantID, a.PaymentID, "payment", a.PaymentID, event.TypePaymentDeclined, event.PaymentDeclined{
@@ -209,25 +156,6 @@ func nullable(s string) any {
 		return nil
 	}
 	return s
-}
-
-// settled decides what it means that a finalise changed nothing: the same
-// outcome is stored (by a twin, or by the first run of this very statement), or
-// somebody else holds the attempt, or the stored outcome contradicts this one.
-func (s *Service) settled(ctx context.Context, a attempt, o outcome) (idempotency.Answer, error) {
-	now, err := s.attempt(ctx, a.PaymentID, a.No)
-	switch {
-	case err != nil:
-		return idempotency.Answer{}, maybeExecuted(err)
-	case now.unfinished():
-		return idempotency.Answer{}, idempotency.ErrInProgress
-	case now.Status == o.attemptStatus && now.ChargeID.String == o.chargeID:
-		return s.storedAnswer(ctx, now)
-	}
-	if err := s.contradiction(ctx, now, o); err != nil {
-		return idempotency.Answer{}, maybeExecuted(err)
-	}
-	return s.storedAnswer(ctx, now)
 }
 
 // storedAnswer is the outcome that an attempt has.

@@ -94,13 +94,13 @@ func TestAStrayChargeIsFoundWhereverItStandsInTheListAndHoweverLateTheListComes(
 			require.NoError(t, err)
 		}
 
-		s.ProviderDeadline = 300 * time.Millisecond
+		s.anew(patience(300 * time.Millisecond))
 		for range 3 {
 			if _, err = s.capture(payment, fmt.Sprintf("next-%d", at), "tok_ok"); errors.Is(err, checkout.ErrNeedsReview) {
 				break
 			}
 			require.ErrorIs(t, err, provider.ErrNotSent, "what could not be read is unknown")
-			s.ProviderDeadline = 4 * time.Second
+			s.anew(patience(4 * time.Second))
 		}
 		require.ErrorIs(t, err, checkout.ErrNeedsReview, "at %d", at)
 		require.Equal(t, 1, s.charges(payment, "succeeded"), "at %d", at)

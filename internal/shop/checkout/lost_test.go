@@ -67,11 +67,11 @@ func TestAnOrderWhoseCommitIsLostIsOneOrder(t *testing.T) {
 func (s *shop) doubtful() uuid.UUID {
 	s.t.Helper()
 	payment := s.payment()
-	s.ProviderDeadline = 300 * time.Millisecond
+	s.anew(patience(300 * time.Millisecond))
 	r, err := s.capture(payment, "K-"+payment.String(), "tok_timeout_after")
 	require.NoError(s.t, err)
 	require.Equal(s.t, 202, r.Answer.Status)
-	s.ProviderDeadline = 4 * time.Second
+	s.anew(patience(4 * time.Second))
 	return payment
 }
 

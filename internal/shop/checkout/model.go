@@ -29,6 +29,8 @@ const (
 	attemptSucceeded = "succeeded"
 	attemptDeclined  = "declined"
 	attemptAbandoned = "abandoned"
+	attemptNotSent   = "not_sent"
+	attemptRefused   = "refused"
 )
 
 // Payment is one payment as the shop knows it.

@@ -157,8 +157,7 @@ type attempt struct {
 	DeclineCode   sql.NullString `db:"decline_code"`
 	Asked         int            `db:"asked"`
 	Leased        bool           `db:"leased"`
-	Young         bool           `db:"young"`
-	Overdue       bool           `db:"overdue"`
+	Age           float64        `db:"age"` // in seconds, by the database's clock
 	Contradicted  bool           `db:"contradicted"`
 	Traceparent   string         `db:"traceparent"`
 	SentAt        time.Time      `db:"sent_at"`
@@ -170,15 +169,15 @@ type attempt struct {
 	PaymentMadeAt time.Time      `db:"payment_created_at"`
 	Email         event.Address  `db:"email"`
 	Items         []byte         `db:"items"`
+
+	end *final // what this process has just stored
 }
 
-// attemptColumns expects a (payment_attempts), p (payments), o (orders) and the
-// age at which to give up as $3.
+// attemptColumns expects a (payment_attempts), p (payments) and o (orders).
 const attemptColumns = `a.payment_id, a.attempt_no, a.merchant_id, a.provider_key, a.amount_minor, a.currency, a.card_token, a.opened_by,
        a.fence, a.status, a.provider_charge_id, a.decline_code, a.asked,
        coalesce(a.lease_until > clock_timestamp(), false) AS leased,
-       a.sent_at > clock_timestamp() - $3::float8 * interval '1 second' AS young,
-       a.sent_at < clock_timestamp() - interval '24 hours' AS overdue,
+       extract(epoch FROM clock_timestamp() - a.sent_at)::float8 AS age,
        EXISTS (SELECT FROM payment_attempts c WHERE c.payment_id = a.payment_id AND c.contradicted_at IS NOT NULL) AS contradicted, a.traceparent, a.sent_at,
        p.order_id, p.status AS payment_status, p.version, p.refunded_minor, p.captured_at, p.created_at AS payment_created_at,
        o.email, o.items`
@@ -192,7 +191,7 @@ SELECT ` + attemptColumns + `
 
 func (s *Service) attempt(ctx context.Context, payment uuid.UUID, no int) (attempt, error) {
 	var a attempt
-	err := s.DB.Get(ctx, &a, attemptSQL, payment, no, s.GiveUp.Seconds())
+	err := s.DB.Get(ctx, &a, attemptSQL, payment, no)
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, ErrNotFound
 	}

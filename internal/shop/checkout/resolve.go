@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"time"
@@ -157,12 +156,12 @@ func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Holding
 // finish ends an attempt in doubt as any recovery would. It becomes its holder
 // first: whoever else is asking about it finds an older fence.
 func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, error) {
-	err := s.takeOver(ctx, &a, a.PaymentID, a.No)
+	a, taken, err := s.calls.TakeOver(ctx, a.Call().ID)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, idempotency.ErrInProgress // somebody is asking at this moment
 	case err != nil:
 		return nil, notExecuted(err)
+	case !taken:
+		return nil, idempotency.ErrInProgress // somebody is asking at this moment
 	}
 	values, _, err := s.finalValues(ctx, a, o)
 	if err != nil {

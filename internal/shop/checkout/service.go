@@ -11,6 +11,7 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/provider"
+	"payonce/once/call"
 	"payonce/once/idempotency"
 )
 
@@ -60,6 +61,7 @@ type Service struct {
 	// silent says that the provider did not answer the last question.
 	silent atomic.Bool
 	doubts doubts
+	calls  *call.Runner[attempt, outcome]
 }
 
 // New makes a Service; missing parts of cfg get their defaults.
@@ -90,7 +92,9 @@ func New(cfg Config) *Service {
 	if len(cfg.Doubt) == 0 {
 		cfg.Doubt = DoubtProduction
 	}
-	return &Service{Config: cfg, self: uuid.New()}
+	s := &Service{Config: cfg, self: uuid.New()}
+	s.calls = s.protocol()
+	return s
 }
 
 func (s *Service) tell(ctx context.Context, kind observe.Kind, e observe.Event) {

@@ -70,6 +70,13 @@ func patience(d time.Duration) option {
 	return func(c *checkout.Config) { c.ProviderDeadline = d }
 }
 
+// anew goes on as a process that is set otherwise would.
+func (s *shop) anew(change option) {
+	cfg := s.Config
+	change(&cfg)
+	s.Service = checkout.New(cfg)
+}
+
 func charger(wrap func(provider.Charger) provider.Charger) option {
 	return func(c *checkout.Config) { c.Provider = wrap(c.Provider) }
 }

@@ -94,7 +94,8 @@ func (s *shop) insist(payment uuid.UUID, key string) (checkout.Result, int) {
 func TestAllConnectionsKilledInTheMiddleOfCapturesLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	s := pooled(t, 4)
-	s.Lease, s.Keys.Lease = 500*time.Millisecond, 500*time.Millisecond
+	s.Keys.Lease = 500 * time.Millisecond
+	s.anew(func(c *checkout.Config) { c.Lease = s.Keys.Lease })
 	admin, err := postgres.Open(t.Context(), postgres.Config{DSN: devtest.DSN(t), PoolSize: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = admin.Close() })

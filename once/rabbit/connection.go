@@ -71,6 +71,7 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{}
+	of     *Conn // whose queue is read over this one; nil for one that was opened
 
 	mu         sync.Mutex
 	current    *link         // nil while down
@@ -89,12 +90,16 @@ func Open(cfg Config) (*Conn, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
+	c := newConn(cfg)
+	go c.heal()
+	return c, nil
+}
+
+func newConn(cfg Config) *Conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg.URLs = slices.Clone(cfg.URLs)
 	rand.Shuffle(len(cfg.URLs), func(i, j int) { cfg.URLs[i], cfg.URLs[j] = cfg.URLs[j], cfg.URLs[i] })
-	c := &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), readers: map[string][over + 1]int{}, lost: make(chan struct{}, 1)}
-	go c.heal()
-	return c, nil
+	return &Conn{cfg: cfg, ctx: ctx, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}), readers: map[string][over + 1]int{}, lost: make(chan struct{}, 1)}
 }
 
 // Close ends the connection. Unacknowledged deliveries come again elsewhere.

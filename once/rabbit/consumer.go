@@ -76,11 +76,17 @@ func (c *Conn) Consume(ctx context.Context, cfg ConsumerConfig, handle func(ctx 
 	if err := cfg.setDefaults(); err != nil {
 		return err
 	}
-	pause := &once.Pause{First: c.cfg.BackoffMin, Most: c.cfg.BackoffMax}
+	pause, ends := &once.Pause{First: c.cfg.BackoffMin, Most: c.cfg.BackoffMax}, 0
 	for ctx.Err() == nil {
 		handed, err := c.consume(ctx, cfg, handle)
 		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
 			break
+		}
+		if ends++; !errors.Is(err, errEnded) {
+			ends = 0
+		}
+		if ends == deadly && c.of == nil {
+			return c.apart(ctx, cfg, handle)
 		}
 		if handed > 0 {
 			pause.Reset()
@@ -195,6 +201,8 @@ func (in *intake) begin(cfg ConsumerConfig, tag string) (<-chan amqp.Delivery, e
 		in.enter(reading)
 	case notFound(err):
 		in.conn.miss()
+	case in.link.conn.IsClosed():
+		return nil, fmt.Errorf("%w: %w", errEnded, err)
 	}
 	return deliveries, err
 }

@@ -50,6 +50,10 @@
 // has handed out too often. A consumer therefore begins with ten in hand, and
 // takes its whole share after a hundred in a row that nobody had held before.
 //
+// A queue that lets no reader begin stops no other: one that is silent is left waiting on
+// its channel, and one over which the broker ends the connection three times is read over
+// a connection of its own.
+//
 // # What is not promised
 //
 // Order across reconnects, and one delivery per message: whoever consumes

@@ -26,6 +26,9 @@ type waiting struct {
 	armed    atomic.Bool
 	// silent is the queue of which a reader's beginning is kept back.
 	silent atomic.Value
+	// deadly is the queue over whose reader the broker ends the connection.
+	deadly atomic.Value
+	deaths atomic.Int64
 	// declarations counts what clients declared of queues.
 	declarations atomic.Int64
 
@@ -94,6 +97,10 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 		}
 		declares := head[0] == 1 && len(rest) > 4 && binary.BigEndian.Uint16(rest) == 50
 		frame := slices.Concat(head, rest)
+		if reads(&w.deadly, rest, head[0]) {
+			w.deaths.Add(1)
+			return // serve closes the server's end, and so the client's
+		}
 		if w.holds(rest, head[0]) {
 			w.mu.Lock()
 			w.held = append(w.held, func() { _, _ = server.Write(frame) })
@@ -115,9 +122,11 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 
 // holds says whether a frame asks to read the queue that is silent (basic.consume is
 // method 60, 20; two bytes, then the queue's name, come behind it).
-func (w *waiting) holds(rest []byte, kind byte) bool {
-	silent, _ := w.silent.Load().(string)
-	return silent != "" && kind == 1 && len(rest) > 7 && binary.BigEndian.Uint32(rest) == 60<<16|20 && bytes.HasPrefix(rest[7:], []byte(silent))
+func (w *waiting) holds(rest []byte, kind byte) bool { return reads(&w.silent, rest, kind) }
+
+func reads(which *atomic.Value, rest []byte, kind byte) bool {
+	queue, _ := which.Load().(string)
+	return queue != "" && kind == 1 && len(rest) > 7 && binary.BigEndian.Uint32(rest) == 60<<16|20 && bytes.HasPrefix(rest[7:], []byte(queue))
 }
 
 // speaks hands on what was kept back.
@@ -247,6 +256,50 @@ func TestAQueueThatLetsNoReaderBeginStopsNoOtherAndLeavesNoReaderBehind(t *testi
 	if conn.Generation() != generation {
 		t.Error("the connection was given up in the end")
 	}
+}
+
+// Seen after a node was killed: the process of one queue did not come back, and RabbitMQ
+// 3.10 ended the connection of each reader that asked for it, with all others on it.
+func TestAQueueOverWhichTheBrokerEndsTheConnectionStopsNoOther(t *testing.T) {
+	t.Parallel()
+	w, address := newWaiting(t, oncetest.Broker(t))
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{address}, Topology: topology, BackoffMin: time.Millisecond, BackoffMax: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	if err := conn.Ready(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.deadly.Store(queue)
+	ctx, stop := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	t.Cleanup(func() { stop(); reading.Wait() })
+	var of [2]atomic.Int64
+	for i, name := range []string{queue, dead} {
+		reading.Go(func() {
+			_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: name}, func(_ context.Context, batch []rabbit.Delivery) {
+				_ = rabbit.Ack(batch...)
+				of[i].Add(int64(len(batch)))
+			})
+		})
+	}
+	eventually(t, "the connection ended three times", func() bool { return w.deaths.Load() >= 3 })
+	eventually(t, "the other queue is read", func() bool { return conn.Reads(soon(t), dead) == nil })
+	generation, deaths := conn.Generation(), w.deaths.Load()
+	eventually(t, "it was asked for five times more", func() bool { return w.deaths.Load() >= deaths+5 })
+	if conn.Generation() != generation || conn.Reads(soon(t), dead) != nil || conn.Reads(soon(t), queue) == nil {
+		t.Error("one is read over the connection, which lives, and the other is not")
+	}
+	publisher := conn.Publisher(rabbit.PublisherConfig{})
+	for _, m := range []message.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, numbered("known", 1)} {
+		if err := publisher.Publish(soon(t), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the other queue's message comes", func() bool { return of[1].Load() == 1 })
+	w.deadly.Store("")
+	eventually(t, "it is read too", func() bool { return of[0].Load() == 1 && conn.Reads(soon(t), queue, dead) == nil })
 }
 
 func TestAQueueThatIsGoneIsDeclaredAgainByWhoMissesIt(t *testing.T) {

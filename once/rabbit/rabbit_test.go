@@ -112,9 +112,8 @@ func TestAConfirmThatNeverComesIsUnconfirmedAndTheWindowIsFreeAgain(t *testing.T
 	}
 	proxy.Answer(true) // The late confirms meet nobody who waits.
 	for i := range 10 {
-		if err := publisher.Publish(soon(t), numbered("known", 10+i)); err != nil {
-			t.Fatalf("the window is blocked: %v", err)
-		}
+		// The silent connection may have been given up meanwhile, with a message on it.
+		eventually(t, "the window is free", func() bool { return publisher.Publish(soon(t), numbered("known", 10+i)) == nil })
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 )
 
 func (c *Conn) enter(queue string, from, to phase) {
+	if c.of != nil {
+		c = c.of
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	readers := c.readers[queue]

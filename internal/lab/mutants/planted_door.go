@@ -165,4 +165,11 @@ var ofDoors = []mutant{
 		new:  "			if !p.out.doubted.Load() || p.out.ch != nil {",
 		pkg:  "./once/rabbit", test: "TestAfterARefusalTheNextMessageGoesOverAnotherChannel",
 	},
+	{
+		name: "a-deadly-queue-is-read-with-the-others", breaks: "one queue over which the broker ends connections stops all others that are read there",
+		file: "once/rabbit/consumer.go",
+		old:  "		if ends == deadly && c.of == nil {",
+		new:  "		if ends < 0 && c.of == nil {",
+		pkg:  "./once/rabbit", test: "TestAQueueOverWhichTheBrokerEndsTheConnectionStopsNoOther",
+	},
 }

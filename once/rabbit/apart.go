@@ -9,7 +9,7 @@ import (
 var errEnded = errors.New("the connection ended over a reader that begins")
 
 // deadly is how often in a row a connection may end over the beginning of one queue's
-// reader. A broker can do that for ever: 3.10 ends the connection of a reader that asks for
+// reader. A broker can do that without end: 3.10 ends the connection of a reader that asks for
 // a queue whose process did not come back after the node was killed. Everything else that
 // is read over the connection ends with it.
 const deadly = 3

@@ -240,12 +240,22 @@ func (c *campaign) load(ctx context.Context, log *clientLog) (closed, hurry cont
 // what went through the other doors comes to its end.
 // It ends as soon as nothing is: three lives of a worker that each carries a
 // dozen points take a minute on a machine that gives half of itself.
-// Meanwhile only one checkout in mopPart begins: a few reach what is armed, and what
-// stands behind a backlog reaches nothing.
+const mop = 3 * time.Minute
+
+// A house with so much under way gets a part of the load while it is mopped: what stands
+// behind a backlog reaches no point, and the backlog is not what the faults left.
 const (
-	mop     = 3 * time.Minute
-	mopPart = 3
+	backlog  = 100
+	mopEases = 4
 )
+
+func (c *campaign) ease(ctx context.Context) {
+	limit := rate.Limit(c.Rate)
+	if r, err := c.look(ctx, c.tap.conn, false); err != nil || r.Unpublished+r.sagas > backlog {
+		limit /= mopEases
+	}
+	c.market.pace.SetLimit(limit)
+}
 
 // rage carries out the plan under load and tells how it goes.
 func (c *campaign) rage(ctx context.Context, plan []Step) {
@@ -253,9 +263,9 @@ func (c *campaign) rage(ctx context.Context, plan []Step) {
 	go func() {
 		defer close(over)
 		c.director.perform(ctx, plan)
-		c.market.pace.SetLimit(rate.Limit(c.Rate / mopPart))
 		deadline := time.Now().Add(mop)
 		for c.director.pending()+int(c.director.doors.under.Load()) > 0 && ctx.Err() == nil && time.Now().Before(deadline) {
+			c.ease(ctx)
 			wait(ctx, 3*time.Second)
 			if err := c.director.nudge(ctx); err != nil && ctx.Err() == nil {
 				c.Say("not nudged: " + err.Error())

@@ -30,6 +30,9 @@ type service struct {
 	Volumes     []string                     `yaml:"volumes"`
 	Healthcheck *health                      `yaml:"healthcheck"`
 	Restart     string                       `yaml:"restart"`
+	CapDrop     []string                     `yaml:"cap_drop"`
+	SecurityOpt []string                     `yaml:"security_opt"`
+	ReadOnly    bool                         `yaml:"read_only"`
 }
 
 type network struct {
@@ -330,6 +333,20 @@ func TestVolumesAreDeclaredOrLieInTheRepository(t *testing.T) {
 			} else if _, ok := file.Volumes[source]; !ok {
 				t.Errorf("%s uses the volume %q, which is not declared", name, source)
 			}
+		}
+	}
+}
+
+// What we build needs no right of the kernel and writes into no file of its image; what
+// others build gains at least none.
+func TestEachContainerIsClosed(t *testing.T) {
+	t.Parallel()
+	for name, s := range readCompose(t).Services {
+		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s may gain rights", name)
+		}
+		if s.Build != nil && (!slices.Equal(s.CapDrop, []string{"ALL"}) || !s.ReadOnly) {
+			t.Errorf("%s keeps rights of the kernel or writes into its image", name)
 		}
 	}
 }

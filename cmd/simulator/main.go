@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -57,6 +58,9 @@ func main() {
 // serve runs the world until ctx ends. It listens before it says so: whoever
 // reads the line, or gets a 200 from /healthz, can charge and send mail.
 func serve(ctx context.Context, cfg config, log *slog.Logger) error {
+	if err := cfg.secretive(log); err != nil {
+		return err
+	}
 	db, err := world.Open(ctx, cfg.PostgresDSN)
 	if err != nil {
 		return err
@@ -121,6 +125,19 @@ func here(addr net.Addr) string {
 		return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
 	}
 	return "http://" + addr.String()
+}
+
+// secretive refuses to sign with what stands in the source where other machines are: who
+// knows it speaks to the shop for this provider.
+func (c config) secretive(log *slog.Logger) error {
+	switch {
+	case c.WebhookURL == "" || !slices.Contains(c.WebhookSecret, appconfig.DefaultWebhookSecret):
+		return nil
+	case !appconfig.Loopback(c.Listen):
+		return fmt.Errorf("PAYONCE_SIMULATOR_LISTEN: %s is not loopback, and PAYONCE_WEBHOOK_SECRET stands in the source: set your own, whsec_ and the output of `openssl rand -base64 32`", c.Listen)
+	}
+	log.Warn("A PUBLIC SECRET: who reaches the shop can speak for this provider", "setting", "PAYONCE_WEBHOOK_SECRET")
+	return nil
 }
 
 func (c config) webhooks() (world.Webhooks, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/world"
+	appconfig "payonce/internal/platform/config"
 )
 
 // simulator is the program as a process of its own.
@@ -250,5 +252,32 @@ func waitUntil(t *testing.T, holds func() bool) {
 			t.Fatal("not within 60 s")
 		}
 		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func TestAPublicSecretStaysOnLoopbackAndIsSaid(t *testing.T) {
+	t.Parallel()
+	log := func() (*bytes.Buffer, *slog.Logger) {
+		said := &bytes.Buffer{}
+		return said, slog.New(slog.NewTextHandler(said, nil))
+	}
+	public := []string{appconfig.DefaultWebhookSecret}
+	for name, c := range map[string]struct {
+		cfg           config
+		refused, said bool
+	}{
+		"open, and it signs":   {config{Listen: "0.0.0.0:8090", WebhookURL: "http://shop", WebhookSecret: public}, true, false},
+		"open, signs nothing":  {config{Listen: "0.0.0.0:8090", WebhookSecret: public}, false, false},
+		"open, its own secret": {config{Listen: "0.0.0.0:8090", WebhookURL: "http://shop", WebhookSecret: []string{"whsec_b3du"}}, false, false},
+		"loopback":             {config{Listen: "127.0.0.1:8090", WebhookURL: "http://shop", WebhookSecret: public}, false, true},
+	} {
+		said, to := log()
+		err := c.cfg.secretive(to)
+		if (err != nil) != c.refused || (said.Len() > 0) != c.said {
+			t.Errorf("%s: %v, said %q", name, err, said)
+		}
+		if err != nil && strings.Contains(err.Error(), appconfig.DefaultWebhookSecret) {
+			t.Error("the secret is quoted")
+		}
 	}
 }

@@ -40,6 +40,14 @@ func TestPagesAreServedToBrowsersAndProblemsToPrograms(t *testing.T) {
 			r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("X-Request-Id") == "" {
 			t.Errorf("%s: %v", one.path, r.Header)
 		}
+		resources := "same-origin"
+		if one.path != "/v1/lab/bursts" && strings.HasPrefix(one.path, "/v1/") {
+			resources = "cross-origin" // with a key a page of another origin may ask, but drive no laboratory
+		}
+		if r.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" || r.Header.Get("Cross-Origin-Resource-Policy") != resources ||
+			!strings.Contains(r.Header.Get("Permissions-Policy"), "camera=()") {
+			t.Errorf("%s: %v", one.path, r.Header)
+		}
 	}
 }
 

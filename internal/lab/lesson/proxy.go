@@ -32,7 +32,7 @@ func Proxy(runner string, secret []byte, log *slog.Logger) (http.Handler, error)
 		},
 		ModifyResponse: func(res *http.Response) error {
 			// The edge has set its own; two of each would contradict each other.
-			for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
+			for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"} {
 				res.Header.Del(name)
 			}
 			return nil

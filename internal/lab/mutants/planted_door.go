@@ -172,4 +172,11 @@ var ofDoors = []mutant{
 		new:  "		if ends < 0 && c.of == nil {",
 		pkg:  "./once/rabbit", test: "TestAQueueOverWhichTheBrokerEndsTheConnectionStopsNoOther",
 	},
+	{
+		name: "any-host-reads-mailboxes", breaks: "a page whose name points at this machine reads every mailbox of the simulator",
+		file: "internal/lab/world/routes.go",
+		old:  "		if !httpserver.Ours(r.Host, w.options.Hosts) {",
+		new:  "		if !httpserver.Ours(r.Host, append(w.options.Hosts, r.Host)) {",
+		pkg:  "./internal/lab/world", test: "TestOnlyItsOwnNamesAreAnswered",
+	},
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"payonce/internal/lab/client"
 	"payonce/internal/lab/world"
 )
 
@@ -113,6 +114,36 @@ func TestEveryAssetAPageNamesExists(t *testing.T) {
 		got := s.must("GET", link[1], "")
 		if got.status != http.StatusOK || got.body == "" || got.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d", link[1], got.status)
+		}
+	}
+}
+
+// A name that points at this machine is not enough: a page of it would read each mailbox.
+func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {
+	t.Parallel()
+	s := open(t, world.Options{Hosts: []string{"simulator"}})
+	raw := client.Transport(client.Options{Idle: 1})
+	for host, status := range map[string]int{
+		"evil.example": 421, "evil.example:8090": 421, "localhost.evil.example": 421,
+		"localhost": 200, "localhost:8090": 200, "127.0.0.1:1": 200, "[::1]:8090": 200, "simulator:8090": 200,
+	} {
+		for _, path := range []string{"/", "/v1/charges", "/mailbox/messages", "/v1/behaviour"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			got, err := raw.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = got.Body.Close()
+			if got.StatusCode != status {
+				t.Errorf("%s of %q: %d, want %d", path, host, got.StatusCode, status)
+			}
+			if got.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" || got.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+				t.Errorf("%s: %v", path, got.Header)
+			}
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (w *World) Handler() http.Handler {
 		mux.Handle("/v1/lab/", w.options.Lab)
 	}
 	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { writeError(rw, errNotFound) })
-	return w.named(secure(mux))
+	return secure(w.named(mux))
 }
 
 // named refuses requests for another server's name. The world asks nobody who it
@@ -112,6 +112,8 @@ func secure(next http.Handler) http.Handler {
 			"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		next.ServeHTTP(rw, r)
 	})
 }

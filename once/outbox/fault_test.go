@@ -1,9 +1,13 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -54,14 +58,15 @@ func TestABrokerThatGoesFiveTimesInMidPublishGetsEverythingInOrder(t *testing.T)
 func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	r := s.relay(nil)
+	var log said
+	r := s.relay(func(cfg *Config) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.start(r)
 	s.append(thing("thing.happened", uuid.NewString(), 1))
 	s.eventually("the channel is open", func() bool { return s.unpublished() == 0 })
-	s.proxy.Answer(false) // The broker stores it; the relay never learns so.
-	s.append(thing("thing.happened", uuid.NewString(), 1))
-	s.eventually("the broker has it, the table does not know", func() bool { return s.copies() >= 2 && r.Counts().Lost >= 1 })
-	if s.unpublished() != 1 {
+	s.proxy.Answer(false) // The broker stores them; the relay never learns so.
+	s.append(thing("thing.happened", uuid.NewString(), 1), thing("thing.happened", uuid.NewString(), 1), thing("thing.happened", uuid.NewString(), 1))
+	s.eventually("the broker has them, the table does not know", func() bool { return s.copies() >= 4 && r.Counts().Lost >= 3 })
+	if s.unpublished() != 3 {
 		t.Error("marked without a confirm")
 	}
 	if err := r.Confirms(t.Context()); !errors.Is(err, ErrSilent) {
@@ -69,10 +74,31 @@ func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	}
 	s.proxy.Answer(true)
 	// The confirm that marks it and the delivery of its copy race each other.
-	s.eventually("it was sent again, and is marked", func() bool { return s.unpublished() == 0 && s.copies() >= 3 })
+	s.eventually("they were sent again, and are marked", func() bool { return s.unpublished() == 0 && s.copies() >= 7 })
 	if err := r.Confirms(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if began, over := log.times("the broker does not confirm"), log.times("the broker confirms again"); began != 1 || over != 1 {
+		t.Errorf("a lost confirm is counted, not a line each: %d and %d lines", began, over)
+	}
+}
+
+// said is what was logged.
+type said struct {
+	mu    sync.Mutex
+	lines bytes.Buffer
+}
+
+func (s *said) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines.Write(line)
+}
+
+func (s *said) times(message string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.lines.String(), message)
 }
 
 func TestADatabaseThatDropsEveryConnectionCostsNothingButTime(t *testing.T) {

@@ -70,12 +70,13 @@ func (e *engine) answered() {
 	}
 }
 
+// refused says it once for a route, while the route takes nothing.
 func (e *engine) refused(kind once.TroubleKind, f outcome) {
 	e.lanes.failed(f.row, true)
 	e.stats.held.Store(int64(e.lanes.heldBack()))
-	e.cfg.Log.Error("the broker does not take an event; its aggregate is held back",
-		"event", f.row.EventID, "type", f.row.Type, "aggregate", f.row.AggregateID, "error", f.err)
 	if route := e.subject(f.row); !e.failing[route] {
+		e.cfg.Log.Error("the broker does not take events of a route; their aggregates are held back",
+			"route", route, "event", f.row.EventID, "type", f.row.Type, "aggregate", f.row.AggregateID, "error", f.err)
 		e.failing[route] = e.note(note{kind: kind, row: f.row, reason: f.err.Error()})
 	}
 }

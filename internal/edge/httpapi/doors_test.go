@@ -1,10 +1,13 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,15 +23,42 @@ import (
 
 func TestAnAddressThatSendsForgedWebhooksIsNotReadAgainAndTheProviderStillIs(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, receiving(t), func(o *httpapi.Options) { o.Limits = httpapi.Limits{PerSecond: 0.001, Burst: 3} })
+	const most = 20
+	var log said
+	e := newEdge(t, receiving(t), func(o *httpapi.Options) {
+		o.Limits = httpapi.Limits{PerSecond: 0.001, Burst: most}
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
 	if r := e.signed(chargeMessage("capture:pay_1:1")); r.Status != 200 {
 		t.Fatalf("%d: %s", r.Status, r.Body)
 	}
 	h := map[string]string{"Content-Type": "application/json"}
-	for range 3 {
+	began := time.Now()
+	for range most {
 		e.problem(e.send("POST", "/v1/webhooks/provider", h, `{}`), 400, "webhook-malformed")
 	}
+	if n := strings.Count(log.String(), "a webhook was refused"); n < 1 || n > 1+int(time.Since(began).Seconds()) {
+		t.Errorf("%d lines about %d forged webhooks:\n%s", n, most, log.String())
+	}
 	e.problem(e.send("POST", "/v1/webhooks/provider", h, `{}`), 429, "too-many-requests")
+}
+
+// said is what was logged, by any goroutine.
+type said struct {
+	mu    sync.Mutex
+	lines bytes.Buffer
+}
+
+func (s *said) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines.Write(line)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines.String()
 }
 
 func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {

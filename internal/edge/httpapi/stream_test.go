@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,26 @@ func TestTheStreamShowsOneCaptureUnderOneTrace(t *testing.T) {
 	if got := strings.Join(story, " "); got != "attempt.received claimed charge.sent charge.answered committed" {
 		t.Errorf("the story: %s", got)
 	}
+}
+
+// The server ends an answer that takes longer than its write deadline; a stream moves it.
+func TestAStreamOutlivesTheServersWriteDeadline(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	const deadline = 200 * time.Millisecond
+	hasty := httptest.NewUnstartedServer(e.server.Config.Handler)
+	hasty.Config.WriteTimeout = deadline
+	hasty.Start()
+	t.Cleanup(hasty.Close)
+	e.server, hasty = hasty, e.server
+	t.Cleanup(hasty.Close)
+	frames := e.listen(nil)
+	time.Sleep(3 * deadline) // what is to be outlived
+	if r := e.capture(e.order().Payment, "late", "tok_ok"); r.Status != 200 {
+		t.Fatal(r)
+	}
+	e.flush()
+	e.until(frames, "committed")
 }
 
 func TestAResumeRepeatsAndAnUnknownIDResets(t *testing.T) {

@@ -128,7 +128,7 @@ func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {
 		"localhost": 200, "localhost:8090": 200, "127.0.0.1:1": 200, "[::1]:8090": 200, "simulator:8090": 200,
 	} {
 		for _, path := range []string{"/", "/v1/charges", "/mailbox/messages", "/v1/behaviour"} {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, http.NoBody)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -58,7 +58,7 @@ func main() {
 // serve runs the world until ctx ends. It listens before it says so: whoever
 // reads the line, or gets a 200 from /healthz, can charge and send mail.
 func serve(ctx context.Context, cfg config, log *slog.Logger) error {
-	if err := cfg.secretive(log); err != nil {
+	if err := cfg.checkSecret(log); err != nil {
 		return err
 	}
 	db, err := world.Open(ctx, cfg.PostgresDSN)
@@ -127,9 +127,9 @@ func here(addr net.Addr) string {
 	return "http://" + addr.String()
 }
 
-// secretive refuses to sign with what stands in the source where other machines are: who
-// knows it speaks to the shop for this provider.
-func (c config) secretive(log *slog.Logger) error {
+// checkSecret refuses to sign with a secret that stands in the source where other machines
+// are, and warns on loopback: a client that knows it speaks to the shop for this provider.
+func (c config) checkSecret(log *slog.Logger) error {
 	switch {
 	case c.WebhookURL == "" || !slices.Contains(c.WebhookSecret, appconfig.DefaultWebhookSecret):
 		return nil

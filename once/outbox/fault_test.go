@@ -1,13 +1,11 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -15,6 +13,7 @@ import (
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/message"
+	"payonce/once/oncetest"
 )
 
 // feed appends events in small transactions while the test breaks things.
@@ -58,7 +57,7 @@ func TestABrokerThatGoesFiveTimesInMidPublishGetsEverythingInOrder(t *testing.T)
 func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	var log said
+	var log oncetest.Lines
 	r := s.relay(func(cfg *Config) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.start(r)
 	s.append(thing("thing.happened", uuid.NewString(), 1))
@@ -78,27 +77,9 @@ func TestAConfirmThatIsLostIsAnEventSentAgainAndMarkedOnce(t *testing.T) {
 	if err := r.Confirms(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if began, over := log.times("the broker does not confirm"), log.times("the broker confirms again"); began != 1 || over != 1 {
+	if began, over := strings.Count(log.String(), "the broker does not confirm"), strings.Count(log.String(), "the broker confirms again"); began != 1 || over != 1 {
 		t.Errorf("a lost confirm is counted, not a line each: %d and %d lines", began, over)
 	}
-}
-
-// said is what was logged.
-type said struct {
-	mu    sync.Mutex
-	lines bytes.Buffer
-}
-
-func (s *said) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lines.Write(line)
-}
-
-func (s *said) times(message string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Count(s.lines.String(), message)
 }
 
 func TestADatabaseThatDropsEveryConnectionCostsNothingButTime(t *testing.T) {

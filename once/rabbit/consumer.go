@@ -82,7 +82,9 @@ func (c *Conn) Consume(ctx context.Context, cfg ConsumerConfig, handle func(ctx 
 		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
 			break
 		}
-		if ends++; !errors.Is(err, errEnded) {
+		if errors.Is(err, errEnded) {
+			ends++
+		} else {
 			ends = 0
 		}
 		if ends == deadly && c.of == nil {

@@ -203,6 +203,35 @@ func TestAStartDoesNotWaitForANodeThatDoesNotDeclare(t *testing.T) {
 	}
 }
 
+// readsBoth reads two queues, one of which the broker makes trouble about, and counts what
+// comes of each.
+func readsBoth(t *testing.T, conn *rabbit.Conn) *[2]atomic.Int64 {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	t.Cleanup(func() { stop(); reading.Wait() })
+	var of [2]atomic.Int64
+	for i, name := range []string{queue, dead} {
+		reading.Go(func() {
+			_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: name}, func(_ context.Context, batch []rabbit.Delivery) {
+				_ = rabbit.Ack(batch...)
+				of[i].Add(int64(len(batch)))
+			})
+		})
+	}
+	return &of
+}
+
+func publishesToBoth(t *testing.T, conn *rabbit.Conn) {
+	t.Helper()
+	publisher := conn.Publisher(rabbit.PublisherConfig{})
+	for _, m := range []message.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, numbered("known", 1)} {
+		if err := publisher.Publish(soon(t), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Seen on three nodes. A reader that had given up waiting was registered seconds later,
 // and for a minute one in three messages went to it. And while one queue had no leader,
 // the readers of all others on the connection began anew every seven seconds.
@@ -220,25 +249,9 @@ func TestAQueueThatLetsNoReaderBeginStopsNoOtherAndLeavesNoReaderBehind(t *testi
 	}
 	w.silent.Store(queue)
 	generation := conn.Generation()
-	ctx, stop := context.WithCancel(t.Context())
-	var reading sync.WaitGroup
-	t.Cleanup(func() { stop(); reading.Wait() })
-	var of [2]atomic.Int64
-	for i, name := range []string{queue, dead} {
-		reading.Go(func() {
-			_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: name}, func(_ context.Context, batch []rabbit.Delivery) {
-				_ = rabbit.Ack(batch...)
-				of[i].Add(int64(len(batch)))
-			})
-		})
-	}
+	of := readsBoth(t, conn)
 	eventually(t, "the silent queue was asked for a reader three times", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.held) >= 3 })
-	publisher := conn.Publisher(rabbit.PublisherConfig{})
-	for _, m := range []message.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, numbered("known", 1)} {
-		if err := publisher.Publish(soon(t), m); err != nil {
-			t.Fatal(err)
-		}
-	}
+	publishesToBoth(t, conn)
 	eventually(t, "the other queue is read", func() bool { return of[1].Load() == 1 })
 	if conn.Reads(soon(t), dead) != nil || conn.Reads(soon(t), queue) == nil {
 		t.Error("one is read and the other is not")
@@ -272,18 +285,7 @@ func TestAQueueOverWhichTheBrokerEndsTheConnectionStopsNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deadly.Store(queue)
-	ctx, stop := context.WithCancel(t.Context())
-	var reading sync.WaitGroup
-	t.Cleanup(func() { stop(); reading.Wait() })
-	var of [2]atomic.Int64
-	for i, name := range []string{queue, dead} {
-		reading.Go(func() {
-			_ = conn.Consume(ctx, rabbit.ConsumerConfig{Queue: name}, func(_ context.Context, batch []rabbit.Delivery) {
-				_ = rabbit.Ack(batch...)
-				of[i].Add(int64(len(batch)))
-			})
-		})
-	}
+	of := readsBoth(t, conn)
 	eventually(t, "the connection ended three times", func() bool { return w.deaths.Load() >= 3 })
 	eventually(t, "the other queue is read", func() bool { return conn.Reads(soon(t), dead) == nil })
 	generation, deaths := conn.Generation(), w.deaths.Load()
@@ -291,12 +293,7 @@ func TestAQueueOverWhichTheBrokerEndsTheConnectionStopsNoOther(t *testing.T) {
 	if conn.Generation() != generation || conn.Reads(soon(t), dead) != nil || conn.Reads(soon(t), queue) == nil {
 		t.Error("one is read over the connection, which lives, and the other is not")
 	}
-	publisher := conn.Publisher(rabbit.PublisherConfig{})
-	for _, m := range []message.Message{{Exchange: dead, ID: "other", Body: []byte("1")}, numbered("known", 1)} {
-		if err := publisher.Publish(soon(t), m); err != nil {
-			t.Fatal(err)
-		}
-	}
+	publishesToBoth(t, conn)
 	eventually(t, "the other queue's message comes", func() bool { return of[1].Load() == 1 })
 	w.deadly.Store("")
 	eventually(t, "it is read too", func() bool { return of[0].Load() == 1 && conn.Reads(soon(t), queue, dead) == nil })

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
 import { run } from './demo.ts';
-import { look } from './look.ts';
 import { keep } from './keep.ts';
+import { look } from './look.ts';
 import { expect, test } from './visitor.ts';
 
 // Some lessons kill the api, and a page asks a dead one in vain.

@@ -1,5 +1,5 @@
-import { shifts, watchShifts } from './shifts.ts';
 import { keep } from './keep.ts';
+import { shifts, watchShifts } from './shifts.ts';
 import { expect, test } from './visitor.ts';
 
 test('with the keyboard alone: space pays, letters work, and can be switched off', async ({

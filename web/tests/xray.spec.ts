@@ -2,9 +2,9 @@ import type { Page } from '@playwright/test';
 import { tellEvent } from '../src/model/story.ts';
 import { kill, run } from './demo.ts';
 import { storedEvents } from './journal.ts';
+import { keep } from './keep.ts';
 import { fits, sizes } from './look.ts';
 import { listens, trackNode, wentDownAndUp } from './track.ts';
-import { keep } from './keep.ts';
 import { expect, test, type Visitor } from './visitor.ts';
 
 const scrubber = (page: Page) => page.getByTestId('scrubber');

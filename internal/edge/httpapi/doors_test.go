@@ -1,13 +1,11 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"payonce/internal/edge/caller"
 	"payonce/internal/edge/httpapi"
 	"payonce/internal/edge/wire"
+	"payonce/once/oncetest"
 )
 
 // What one client may take from the others, and what another site may do with a
@@ -24,7 +23,7 @@ import (
 func TestAnAddressThatSendsForgedWebhooksIsNotReadAgainAndTheProviderStillIs(t *testing.T) {
 	t.Parallel()
 	const most = 20
-	var log said
+	var log oncetest.Lines
 	e := newEdge(t, receiving(t), func(o *httpapi.Options) {
 		o.Limits = httpapi.Limits{PerSecond: 0.001, Burst: most}
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -41,24 +40,6 @@ func TestAnAddressThatSendsForgedWebhooksIsNotReadAgainAndTheProviderStillIs(t *
 		t.Errorf("%d lines about %d forged webhooks:\n%s", n, most, log.String())
 	}
 	e.problem(e.send("POST", "/v1/webhooks/provider", h, `{}`), 429, "too-many-requests")
-}
-
-// said is what was logged, by any goroutine.
-type said struct {
-	mu    sync.Mutex
-	lines bytes.Buffer
-}
-
-func (s *said) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lines.Write(line)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lines.String()
 }
 
 func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {

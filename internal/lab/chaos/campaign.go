@@ -251,7 +251,7 @@ const (
 
 func (c *campaign) ease(ctx context.Context) {
 	limit := rate.Limit(c.Rate)
-	if r, err := c.look(ctx, c.tap.conn, false); err != nil || r.Unpublished+r.sagas > backlog {
+	if r, err := c.books(ctx, false); err != nil || r.Unpublished+r.sagas > backlog {
 		limit /= mopEases
 	}
 	c.market.pace.SetLimit(limit)

@@ -116,7 +116,7 @@ func (d *doors) decide(ctx context.Context, id uuid.UUID) (end string, err error
 	name := wire.PrefixSaga.ID(id)
 	d.keep(name)
 	path := "/v1/ops/sagas/" + name + "/resolve"
-	outcomes := []saga.State{saga.Completed}
+	as := saga.Completed
 	for ctx.Err() == nil {
 		var state saga.State
 		if err := d.read(ctx, &state, stateOfSQL, id); err != nil {
@@ -126,19 +126,18 @@ func (d *doors) decide(ctx context.Context, id uuid.UUID) (end string, err error
 		case state == saga.Completed:
 			d.amiss("%s was decided as completed, and its money has not gone", name)
 			return "completed", nil
-		case state == saga.Compensated && len(outcomes) == 1:
+		case state == saga.Compensated && as == saga.Completed:
 			return "given up before the pivot", nil
 		case state == saga.Compensated:
 			return "decided: undone, and the part is booked", nil
 		case state == saga.Stuck:
-			as := outcomes[len(outcomes)-1]
 			s, _, err := d.operator(ctx, http.MethodPost, path, map[string]any{"outcome": as, "reason": "the provider gave another amount back"})
 			if err != nil {
 				return "", err
 			}
 			d.acted("decides that a stuck saga is "+string(as), s.String())
 			if s.problem == "saga-decision-contradicted" {
-				outcomes = append(outcomes, saga.Compensated)
+				as = saga.Compensated
 			}
 		}
 		wait(ctx, time.Second)

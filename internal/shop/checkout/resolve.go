@@ -161,7 +161,7 @@ func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, err
 	case err != nil:
 		return nil, notExecuted(err)
 	case !taken:
-		return nil, idempotency.ErrInProgress // somebody is asking at this moment
+		return nil, idempotency.ErrInProgress // another recovery is asking at this moment
 	}
 	values, _, err := s.finalValues(ctx, a, o)
 	if err != nil {

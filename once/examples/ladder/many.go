@@ -2,7 +2,6 @@ package ladder
 
 import (
 	"context"
-	"errors"
 
 	"payonce/once"
 )
@@ -41,15 +40,7 @@ func (r *Many) Turn(ctx context.Context) (published int, err error) {
 		r.Leave() // what broke has given the locks back, or does so now
 		return 0, err
 	}
-	events, err := read(ctx, r.DB, firstOfMine, once.Array(r.holding()), once.Array(r.own), Parts)
-	if err != nil {
-		return 0, err
-	}
-	confirmed, err := r.publish(ctx, events)
-	if len(confirmed) == 0 {
-		return 0, err
-	}
-	return len(confirmed), errors.Join(err, mark(ctx, r.DB, confirmed))
+	return r.batch(ctx, firstOfMine, once.Array(r.holding()), once.Array(r.own), Parts)
 }
 
 const locks = 7401 // one number for this program's relays

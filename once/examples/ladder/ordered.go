@@ -35,7 +35,12 @@ SELECT no, aggregate, body
 
 // Turn publishes one batch. Call it again at once while it publishes something.
 func (r *Ordered) Turn(ctx context.Context) (published int, err error) {
-	events, err := read(ctx, r.DB, first, once.Array(r.holding()))
+	return r.batch(ctx, first, once.Array(r.holding()))
+}
+
+// batch publishes what a query finds and marks what was confirmed.
+func (r *Ordered) batch(ctx context.Context, query string, args ...any) (published int, err error) {
+	events, err := read(ctx, r.DB, query, args...)
 	if err != nil {
 		return 0, err
 	}

@@ -22,6 +22,7 @@ import (
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/internal/shop/provider/simulated"
+	"payonce/once/oncetest"
 )
 
 // gatewayed is a provider behind a gateway that can be told to answer alone.
@@ -62,24 +63,6 @@ func grant(w http.ResponseWriter, r *http.Request, changed map[string]any) {
 	_ = json.NewEncoder(w).Encode(row)
 }
 
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func chargeOf(key string) provider.Request {
 	return provider.Request{Key: key, Reference: "pay_1", Amount: money.Of(100, "EUR"), Token: "tok_ok"}
 }
@@ -88,7 +71,7 @@ const closed, opened = 0, 2
 
 func TestTheBreakerOpensSendsNothingProbesOnceAtATimeAndCloses(t *testing.T) {
 	t.Parallel()
-	g, log := gateway(t), &lines{}
+	g, log := gateway(t), &oncetest.Lines{}
 	delay := 300 * time.Millisecond
 	client := simulated.New(simulated.Config{URL: g.URL, BreakerDelay: delay, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.EqualValues(t, closed, client.BreakerState())

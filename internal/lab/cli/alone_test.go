@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -168,6 +169,7 @@ func TestWhatWasSentAgainIsTakenBackWhileTheRelayIsAway(t *testing.T) {
 func TestAuditAndDoctorExit1WhenSomethingDoesNotHoldAndSayWhat(t *testing.T) {
 	t.Parallel()
 	s := stage.Start(t, stage.Options{})
+	examinesLists(t, s)
 	d := beside(t, s)
 	b := read[bought](d, 0, "buy")
 	require.Equal(t, 0, d.payonce("audit", "--wait", "30s").code)
@@ -185,6 +187,22 @@ func TestAuditAndDoctorExit1WhenSomethingDoesNotHoldAndSayWhat(t *testing.T) {
 	require.Contains(t, r.out, "process worker")
 	require.Contains(t, r.out, "does not run")
 	require.Contains(t, r.out, "make demo")
+}
+
+// Of several nodes that run.json names, the first does not answer.
+func examinesLists(t *testing.T, s *stage.Stage) {
+	t.Helper()
+	several := *s
+	several.AMQPURL = "amqp://guest:secret-word@127.0.0.1:1/," + s.AMQPURL
+	pg, err := url.Parse(s.DSN)
+	require.NoError(t, err)
+	several.DSN = fmt.Sprintf("postgres://%s@%s?host=127.0.0.1,%s&port=1,%s&sslmode=disable", pg.User, pg.Path, pg.Hostname(), pg.Port())
+	d := beside(t, &several)
+	var r ran
+	eventually(t, "nothing has failed", func() bool { r = d.payonce("doctor", "--table"); return r.code == 0 })
+	require.Contains(t, r.out, "1 of 2 nodes reached")
+	require.Contains(t, r.out, "version ")
+	require.NotContains(t, r.out+r.err, "secret-word")
 }
 
 func TestAnotherCardWaitsForTheOneInDoubtAndIsSentOnlyWhenThatWasNotCharged(t *testing.T) {

@@ -20,7 +20,6 @@ import (
 	_ "github.com/lib/pq"
 
 	"payonce/internal/lab/devstack"
-	"payonce/internal/lab/devstack/devtest"
 )
 
 // launcherDir makes this test binary a launcher: it starts a stack there,
@@ -213,46 +212,6 @@ func TestAsRootAFolderThatPostgresCannotReachIsMovedAndSaid(t *testing.T) {
 	}
 	if n := count(t, stack.PostgresDSN("payonce"), `SELECT 1`); n != 1 {
 		t.Errorf("want 1, got %d", n)
-	}
-}
-
-func TestGivenServicesAreUsedAndNeverTouched(t *testing.T) {
-	t.Parallel()
-	dir := folder(t)
-	running := start(t, devstack.Options{Dir: dir, SkipRabbitMQ: true})
-
-	given := start(t, devstack.Options{
-		Dir: folder(t), PostgresDSN: running.PostgresDSN("postgres"), SkipRabbitMQ: true, Databases: []string{"another"},
-	})
-	if n := count(t, given.PostgresDSN("another"), `SELECT 1`); n != 1 {
-		t.Errorf("want 1, got %d", n)
-	}
-	if err := given.Postgres.Kill(t.Context()); !errors.Is(err, devstack.ErrExternal) {
-		t.Errorf("kill: want ErrExternal, got %v", err)
-	}
-	if err := given.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if running.Postgres.Pid() == 0 {
-		t.Error("closing the stack ended a service that was only given to it")
-	}
-}
-
-func TestOfSeveralGivenNodesOneThatAnswersIsEnough(t *testing.T) {
-	t.Parallel()
-	broker := devtest.Broker(t)
-	away := "amqp://guest:guest@127.0.0.1:1/x"
-	given := start(t, devstack.Options{Dir: folder(t), AMQPURL: away + "," + broker, SkipPostgres: true})
-	if got, want := given.AMQPURL("/"), away+","+broker; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	for _, node := range strings.Split(given.AMQPURL("other"), ",") {
-		if !strings.HasSuffix(node, "/other") {
-			t.Errorf("another virtual host of %s", node)
-		}
-	}
-	if _, err := devstack.Start(t.Context(), devstack.Options{Dir: folder(t), AMQPURL: away, SkipPostgres: true}); err == nil {
-		t.Error("no node answers, and the stack is there")
 	}
 }
 

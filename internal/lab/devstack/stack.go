@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack/proc"
+	oncepq "payonce/once/pq"
 )
 
 // Stack is a running Postgres and RabbitMQ.
@@ -189,6 +190,10 @@ func (s *Stack) connectExternal(ctx context.Context) error {
 	if o.PostgresDSN != "" && !o.SkipPostgres {
 		if _, err := url.Parse(o.PostgresDSN); err != nil || !strings.Contains(o.PostgresDSN, "://") {
 			return errors.New("the Postgres DSN must be a URL: postgres://user:password@host:port/database")
+		}
+		// The programs are given this one, and this is what they take.
+		if _, err := oncepq.Connector(oncepq.Config{DSN: o.PostgresDSN}); err != nil {
+			return fmt.Errorf("the given Postgres: %w", err)
 		}
 		if err := ping(ctx, o.PostgresDSN); err != nil {
 			return fmt.Errorf("the given Postgres: %w", err)

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -22,7 +23,8 @@ func answers(ctx context.Context, target string) error {
 		return fmt.Errorf("ask %s: %w", target, err)
 	}
 	if answer.Status != http.StatusOK {
-		return fmt.Errorf("%s answers %d %s", target, answer.Status, http.StatusText(answer.Status))
+		said := bytes.TrimSpace(answer.Body[:min(len(answer.Body), 300)]) // which check it waits for
+		return fmt.Errorf("%s answers %d %s %s", target, answer.Status, http.StatusText(answer.Status), said)
 	}
 	return nil
 }

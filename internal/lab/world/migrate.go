@@ -4,35 +4,28 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"time"
 
-	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	oncepq "payonce/once/pq"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-var errDSN = errors.New("world: the DSN cannot be read: want postgres://user:password@host:port/database")
 
 // Open connects to the world's own database and waits for nothing: an
 // unreachable server is an error now, not at the first charge. The sessions
 // call themselves payonce-world, so that whoever reads pg_stat_activity on a
 // shared server does not take the world's statements for the shop's.
 func Open(ctx context.Context, dsn string) (*sql.DB, error) {
-	cfg, err := pq.NewConfig(dsn)
+	connector, err := oncepq.Connector(oncepq.Config{DSN: dsn, AppName: "payonce-world"})
 	if err != nil {
-		return nil, errDSN // the cause would quote the DSN, and its password
-	}
-	cfg.ApplicationName = "payonce-world"
-	connector, err := pq.NewConnectorConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("world: prepare the connection: %w", err)
+		return nil, fmt.Errorf("world: %w", err)
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(maxConnections)

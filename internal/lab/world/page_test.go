@@ -148,6 +148,29 @@ func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {
 	}
 }
 
+// The shop's api has asked whose page it is; what comes here past it has not been asked.
+func TestNoPageReachesTheLaboratoryPastTheApi(t *testing.T) {
+	t.Parallel()
+	s := open(t, world.Options{Lab: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) })})
+	raw := client.Transport(client.Options{Idle: 1})
+	for header, status := range map[string]int{"Origin: null": 403, "Origin: http://evil.example": 403, "Sec-Fetch-Site: none": 403, "Accept: */*": 204} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/lab/lessons/x/runs", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+		got, err := raw.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		if got.StatusCode != status {
+			t.Errorf("%s: %d, want %d", header, got.StatusCode, status)
+		}
+	}
+}
+
 func TestTheMailboxPagesAddressIsABaseOfItsAPIToo(t *testing.T) {
 	t.Parallel()
 	s := open(t, world.Options{})

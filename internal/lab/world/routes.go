@@ -36,7 +36,7 @@ func (w *World) Handler() http.Handler {
 	mux.Handle("/style.css", methods{"GET": showAsset("style.css", "text/css; charset=utf-8")})
 	mux.Handle("/favicon.svg", methods{"GET": showAsset("favicon.svg", "image/svg+xml")})
 	if w.options.Lab != nil {
-		mux.Handle("/v1/lab/", w.options.Lab)
+		mux.Handle("/v1/lab/", ofPrograms(w.options.Lab))
 	}
 	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { writeError(rw, errNotFound) })
 	return secure(w.named(mux))
@@ -48,6 +48,18 @@ func (w *World) named(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !httpserver.Ours(r.Host, w.options.Hosts) {
 			writeError(rw, errMisdirected)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// ofPrograms refuses a page, of whatever site: the shop's api plays the lessons here,
+// and has asked whose page it was. Programs send neither header.
+func ofPrograms(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+			writeError(rw, errOfAPage)
 			return
 		}
 		next.ServeHTTP(rw, r)

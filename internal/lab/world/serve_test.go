@@ -124,4 +124,8 @@ func TestAnUnreachableDatabaseIsAnErrorAtOnceAndItsPasswordStaysOutOfIt(t *testi
 	if _, err := Open(t.Context(), "postgres://u:secret-word@%zz/"); err == nil || strings.Contains(err.Error(), "secret-word") {
 		t.Errorf("got %v", err)
 	}
+	listed := "postgres://u:secret-word@a,b/none"
+	if _, err := Open(t.Context(), listed); err == nil || strings.Contains(err.Error(), "secret-word") || !strings.Contains(err.Error(), "?host=a,b&port=5432,5432") {
+		t.Errorf("it does not say which form works: %v", err)
+	}
 }

@@ -40,6 +40,8 @@ var (
 		Message: "Send Authorization: Bearer and any key, or no Authorization at all."}
 	errMisdirected = &apiError{status: http.StatusMisdirectedRequest, Code: "misdirected_request",
 		Message: "The Host header names another server than this one."}
+	errOfAPage = &apiError{status: http.StatusForbidden, Code: "page_not_allowed",
+		Message: "Pages reach the laboratory through the shop's api."}
 	errNotFound = &apiError{status: http.StatusNotFound, Code: "not_found",
 		Message: "There is nothing here by that name."}
 	errTooLarge = &apiError{status: http.StatusRequestEntityTooLarge, Code: "body_too_large",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -192,7 +193,8 @@ func TestASecondSignalOrTheBoundEndsTheApiAtOnceAndTheCaptureIsRecovered(t *test
 			require.Eventually(t, func() bool { return s.Count(capturing) == 1 }, settle, 5*time.Millisecond)
 			require.NoError(t, s.API.Signal(syscall.SIGTERM))
 			if end.signals > 1 {
-				require.Eventually(t, func() bool { return status(t, s.URL+"/healthz") == 0 }, settle, 5*time.Millisecond, "the first was heard")
+				first := func() bool { return strings.Contains(s.API.Process().LogTail(10), "asked to end") }
+				require.Eventually(t, first, settle, 5*time.Millisecond, "the first has come")
 				require.NoError(t, s.API.Signal(syscall.SIGTERM))
 			}
 			require.Equal(t, end.ending, s.API.Ends(drain))

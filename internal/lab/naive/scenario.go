@@ -1,6 +1,7 @@
 package naive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -114,7 +115,7 @@ func undoScenario(ctx context.Context, t *trial) error {
 		return err
 	}
 	if n, err := t.until(ctx, trialLimit, t.about, t.want); err != nil || n != t.want {
-		return fmt.Errorf("the purchase came to %s: %w", inWords(n), errNoOutcome)
+		return fmt.Errorf("the purchase came to %s: %w", inWords(n), cmp.Or(err, errNoOutcome))
 	}
 	if _, err := t.client.send(ctx, http.MethodPost, t.path("/refund"), "", nil); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package naive
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -123,11 +124,14 @@ func (t *trial) pay(ctx context.Context, key, card string) (response, int, error
 
 // settle waits until nothing of the checkout can be under way any more and
 // returns its counts. Its witness is another buyer without troubles, who pays
-// afterwards by the same queues: when that one has everything, so should ours.
-// What is missing then gets some time more, because a relay that was refused
+// by the same queues when our own events are out: when that one has everything, so should
+// ours. What is missing then gets some time more, because a relay that was refused
 // tries again.
 func (t *trial) settle(ctx context.Context) (n Counts, err error) {
 	mine, want := t.about, t.want
+	if err := t.published(ctx, mine); err != nil {
+		return n, err
+	}
 	if err := t.place(ctx); err != nil {
 		return n, err
 	}
@@ -136,9 +140,29 @@ func (t *trial) settle(ctx context.Context) (n Counts, err error) {
 		return n, fmt.Errorf("the witness could not pay: %w", err)
 	}
 	if n, err = t.until(ctx, trialLimit, t.about, t.want); err != nil || n != t.want {
-		return n, fmt.Errorf("the witness has %s: %w", inWords(n), errNoOutcome)
+		return n, fmt.Errorf("the witness has %s: %w", inWords(n), cmp.Or(err, errNoOutcome))
 	}
 	return t.until(ctx, lateness, mine, want)
+}
+
+const unpublishedSQL = `SELECT count(*) FROM outbox_events WHERE aggregate_id = $1 AND published_at IS NULL`
+
+// published waits until the checkout's events have left, or patience is over: a relay
+// keeps the order of one checkout's events and of no two.
+func (t *trial) published(ctx context.Context, c checkout) error {
+	ending, cancel := context.WithTimeout(ctx, lateness)
+	defer cancel()
+	for {
+		var n int
+		if err := t.db.Get(ctx, &n, unpublishedSQL, c.ID); err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-ending.Done():
+			return ctx.Err()
+		case <-time.After(look):
+		}
+	}
 }
 
 // until counts until the counts are as wanted, or patience is over.

@@ -33,6 +33,8 @@ type Record struct {
 	Request []byte // what is asked for
 	Ref     string // the outside's own name of the effect, as soon as it is known
 	Reason  string // why it was refused, abandoned or released
+	// Contradicted says that the outside has said otherwise than its outcome; see [Books.Decide].
+	Contradicted bool
 }
 
 // Call implements [Row].
@@ -64,7 +66,7 @@ var ErrTaken = errors.New("call: there is an attempt for it")
 var (
 	TroubleInDoubt = once.TroubleKind{
 		Name: "call_in_doubt", Means: "the outcome of a call has been unknown for a day",
-		Remedy: "ask the outside about the key", Ends: "the attempt's outcome",
+		Remedy: "ask the outside about the key, and decide", Ends: "the attempt's outcome, or a person's decision",
 	}
 	TroubleWrong = once.TroubleKind{
 		Name: "call_refused", Means: "the outside takes our request for wrong; it did nothing",
@@ -72,7 +74,7 @@ var (
 	}
 	TroubleContradiction = once.TroubleKind{
 		Name: "call_contradiction", Means: "the outside says otherwise than the stored outcome, which stays",
-		Remedy: "compare the attempt with what the outside has under the key",
+		Remedy: "compare the attempt with what the outside has under the key, and decide", Ends: "a person's decision",
 	}
 )
 
@@ -80,7 +82,7 @@ var _ Store[Record, Outcome] = Books{}
 
 const (
 	columns = `subject, no, key, status, fence, asked, coalesce(lease_until > clock_timestamp(), false),
-       CAST(extract(epoch FROM clock_timestamp() - begun_at) AS float8), scope, request, ref, reason`
+       CAST(extract(epoch FROM clock_timestamp() - begun_at) AS float8), scope, request, ref, reason, contradicted_at IS NOT NULL`
 	which = `kind = @kind AND subject = @subject AND no = @no`
 	// mine finds the attempt while it is open and its fence is the holder's.
 	mine = which + ` AND fence = @fence AND ended_at IS NULL`
@@ -286,7 +288,7 @@ func (b Books) held(r Record, more once.Args) once.Args {
 func record(rows once.Rows, err error) (r Record, found bool, _ error) {
 	var age float64
 	found, err = once.One(rows, err, &r.Subject, &r.No, &r.Key, &r.Status, &r.Fence, &r.Asked, &r.Leased, &age,
-		once.Optional(&r.Scope), &r.Request, once.Optional(&r.Ref), once.Optional(&r.Reason))
+		once.Optional(&r.Scope), &r.Request, once.Optional(&r.Ref), once.Optional(&r.Reason), &r.Contradicted)
 	r.Age = time.Duration(age * float64(time.Second))
 	return r, found, err
 }

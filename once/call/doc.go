@@ -28,7 +28,8 @@
 //     happens once: a holder whose lease was taken over has an old fence, changes nothing
 //     and gets what is stored;
 //   - an answer that contradicts the stored outcome is never applied and never dropped: it
-//     becomes trouble, and no new attempt begins for that subject.
+//     becomes trouble, and no new attempt begins for that subject until a person has
+//     decided ([Books.Decide]), who is not believed against the outside.
 //
 // # What is not promised
 //
@@ -58,5 +59,5 @@
 // transaction into one statement, gives a [Store] of its own; the protocol is this
 // package's in both.
 //
-// Read first: run.go, then recover.go, then books.go.
+// Read first: run.go, then recover.go, then books.go, then decide.go.
 package call

@@ -25,6 +25,7 @@ type session struct {
 	status   byte
 	next     *Loss  // its reply is on its way
 	held     []byte // what the server has said of it so far
+	watch    watching
 }
 
 const cancelRequest = 80877102
@@ -51,6 +52,9 @@ func (s *session) asks(b []byte) ([]byte, *Loss) {
 		}
 		s.asked(kind, body)
 		s.sent = rest
+		if !s.goesOn(kind) {
+			return nil, ended()
+		}
 	}
 }
 
@@ -62,9 +66,11 @@ func (s *session) asked(kind byte, body []byte) {
 	case 'B': // Bind: portal, name
 		_, rest := text(body)
 		name, _ := text(rest)
+		s.watch.asks(s.prepared[name])
 		s.run(s.prepared[name])
 	case 'Q':
 		query, _ := text(body)
+		s.watch.asks(query)
 		s.run(query)
 	}
 }
@@ -104,6 +110,9 @@ func (s *session) answers(b []byte) ([]byte, *Loss) {
 			break
 		}
 		s.said = rest
+		if !s.hears(kind, body) {
+			return nil, ended()
+		}
 		switch {
 		case s.next != nil && (kind == 'E' || kind == 'C' && bytes.HasPrefix(body, []byte("ROLLBACK"))):
 			s.proxy.putBack(s.next) // it was refused, and that is no secret

@@ -18,6 +18,8 @@ type Proxy struct {
 	conns    map[net.Conn]struct{}
 	mute     chan struct{} // closed while the server's answers pass
 	losses   []*Loss
+	looker   Looker
+	see      func(Point) bool
 	carriers sync.WaitGroup
 }
 

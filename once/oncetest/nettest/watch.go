@@ -1,0 +1,130 @@
+package nettest
+
+import (
+	"encoding/binary"
+	"regexp"
+	"strings"
+)
+
+// Moment is where on the wire a program can die, or an answer can be lost, such that it
+// matters.
+type Moment string
+
+// Moments.
+const (
+	// Writing: a transaction that has written gets one more message from its client, the
+	// last of which is its COMMIT, whatever the driver calls that.
+	Writing Moment = "writing"
+	// Committed: the server has made it durable, and the client does not know.
+	Committed Moment = "committed"
+	// Publishing: a message is about to reach the broker.
+	Publishing Moment = "publishing"
+	// Confirmed: the broker has taken a message, and the publisher does not know.
+	Confirmed Moment = "confirmed"
+	// Acking: a delivery is about to be acknowledged.
+	Acking Moment = "acking"
+)
+
+// Point is a moment that has come.
+type Point struct {
+	Moment
+	Text string // the statements of a commit, the exchange and key of a message
+}
+
+// Looker looks into the server past the proxy, for what the wire does not tell.
+type Looker interface {
+	// Wrote says whether the open transaction of a backend has written.
+	Wrote(pid int) bool
+	// Writers counts the transactions that wrote, of all backends, since any time.
+	Writers() int64
+}
+
+// Watch tells see of each moment, on the goroutine that carries the bytes: until it
+// returns nothing passes. When it returns false nothing passes any more, and the
+// connection ends. Before the first connection only.
+func (p *Proxy) Watch(looker Looker, see func(Point) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looker, p.see = looker, see
+}
+
+func (p *Proxy) watched() (Looker, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.looker, p.see != nil
+}
+
+func (p *Proxy) seen(at Point) (goesOn bool) {
+	p.mu.Lock()
+	see := p.see
+	p.mu.Unlock()
+	return see == nil || see(at)
+}
+
+// ended is how a connection ends on which nothing more passes.
+func ended() *Loss { return &Loss{end: Reset, happened: make(chan struct{})} }
+
+// watching is what a session remembers between two moments.
+type watching struct {
+	pid     int
+	asked   []string // since the server was last ready
+	texts   []string // of the open transaction
+	wrote   bool     // the open transaction
+	alone   bool     // a statement runs outside of one
+	writers int64    // before it
+	failed  bool
+	reads   bool // it said that it has selected
+}
+
+// mayWrite recognises what a statement that returns rows has when it also writes: a part
+// that does, or a function. Transactions of other sessions are counted with it, and would
+// make a commit of each plain read.
+var mayWrite = regexp.MustCompile(`(?i)\(|\b(insert|update|delete|merge)\b`)
+
+func (w *watching) asks(query string) { w.asked = append(w.asked, query) }
+
+// goesOn looks when the client has ended a group of messages, before the server gets it.
+func (s *session) goesOn(kind byte) bool {
+	looker, watched := s.proxy.watched()
+	if !watched || kind != 'Q' && kind != 'S' || len(s.watch.asked) == 0 {
+		return true
+	}
+	w := &s.watch
+	w.texts = append(w.texts, w.asked...)
+	first := w.asked[0]
+	w.asked = nil
+	if s.status == idle {
+		if w.alone = !beginsWith(first, "BEGIN") && !beginsWith(first, "START"); w.alone {
+			w.writers = looker.Writers()
+		}
+		return true
+	}
+	if w.wrote = w.wrote || looker.Wrote(w.pid); !w.wrote {
+		return true
+	}
+	return s.proxy.seen(Point{Writing, strings.Join(w.texts, "; ")})
+}
+
+// hears looks at what the server says, before the client hears it.
+func (s *session) hears(kind byte, body []byte) bool {
+	looker, watched := s.proxy.watched()
+	if !watched {
+		return true
+	}
+	w := &s.watch
+	switch {
+	case kind == 'K' && len(body) >= 4: // BackendKeyData
+		w.pid = int(binary.BigEndian.Uint32(body))
+	case kind == 'E', kind == 'C' && strings.HasPrefix(string(body), "ROLLBACK"):
+		w.failed = true
+	case kind == 'C' && strings.HasPrefix(string(body), "SELECT"):
+		w.reads = true
+	case kind == 'Z' && len(body) > 0 && body[0] == idle:
+		at := Point{Committed, strings.Join(w.texts, "; ")}
+		alone := w.alone && (!w.reads || mayWrite.MatchString(at.Text)) && looker.Writers() > w.writers
+		done := !w.failed && (w.wrote || alone)
+		*w = watching{pid: w.pid}
+		return !done || s.proxy.seen(at)
+	}
+	return true
+}

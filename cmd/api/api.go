@@ -76,7 +76,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		return nil, errors.Join(err, db.Close())
 	}
 	checkouts := checkout.New(checkout.Config{
-		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log,
+		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log, Folded: true,
 		ProviderDeadline: cfg.ProviderDeadline, Finalise: cfg.Finalise, Lease: cfg.Lease, Leaving: ctx.Done(),
 		Wait: cfg.Wait, MaxWait: cfg.MaxWait, Doubt: checkout.Doubt(cfg.Schedule),
 	})

@@ -227,6 +227,7 @@ func (w *worker) wireCheckout(context.Context) error {
 		Keys:     keys,
 		Provider: w.gateway,
 		Render:   wire.Renderer{},
+		Folded:   true,
 		Observer: w.observer,
 		Wake:     w.waker.Wake,
 		Log:      w.log,

@@ -16,6 +16,7 @@ var ownClients = map[string]string{
 
 	"once/webhook/webhooktest/webhooktest.go":          "a suite goes with its pattern and must not import the laboratory",
 	"once/examples/minimal/main.go":                    "a program of its own; its keys make a repetition harmless",
+	"once/oncetest/killtest/killtest_test.go":          "asks again under one id by itself; the module imports nothing of the house",
 	"once/examples/minimal/main_test.go":               "its clicks have one key",
 	"once/oncetest/services.go":                        "makes virtual hosts; the module imports nothing of the house",
 	"once/oncetest/nettest/nettest_test.go":            "shows that net/http repeats a keyed request",
@@ -38,11 +39,12 @@ const serverRoom = "internal/platform/httpserver"
 
 // ownServers are the files that serve by other means, and why.
 var ownServers = map[string]string{
-	"bench/provider.go":                    "a provider that answers at once, to nothing but one api on loopback",
-	"bench/bench_test.go":                  "plays an api that refuses, and answers nothing but 429",
-	"once/examples/minimal/main.go":        "a program of its own, which shows the patterns and no more",
-	"cmd/demo/demo_linux_test.go":          "plays a program that a demo starts, and answers nothing but 200",
-	"internal/lab/program/program_test.go": "plays a program, and answers nothing but 200",
+	"bench/provider.go":                      "a provider that answers at once, to nothing but one api on loopback",
+	"bench/bench_test.go":                    "plays an api that refuses, and answers nothing but 429",
+	"once/examples/minimal/main.go":          "a program of its own, which shows the patterns and no more",
+	"once/oncetest/killtest/subject_test.go": "a stranger's program, which is killed",
+	"cmd/demo/demo_linux_test.go":            "plays a program that a demo starts, and answers nothing but 200",
+	"internal/lab/program/program_test.go":   "plays a program, and answers nothing but 200",
 }
 
 // checkHTTPServers keeps net/http's servers out of every other file: they have no

@@ -11,15 +11,16 @@ var programWords = map[string][]string{
 
 // ownPrograms are the files that start processes of another kind, and why.
 var ownPrograms = map[string]string{
-	"once/take_test.go":              "builds and runs a program that has taken the module, with the go command",
-	"bench/frames.go":                "runs the browser that counts frames",
-	"bench/machine.go":               "asks tools for their version",
-	"internal/lab/mutants/mutant.go": "runs go test, and a campaign, on a planted bug",
-	"internal/lab/chaos/report.go":   "asks git which revision was broken",
-	"internal/lab/cli/tools.go":      "asks tools for their version",
-	"internal/platform/fault/on.go":  "leaves a waker behind that outlives a process which stops itself",
-	"cmd/demo/build.go":              "runs the script that builds the page",
-	"cmd/demo/welcome.go":            "opens the visitor's browser",
+	"once/take_test.go":                 "builds and runs a program that has taken the module, with the go command",
+	"bench/frames.go":                   "runs the browser that counts frames",
+	"bench/machine.go":                  "asks tools for their version",
+	"internal/lab/mutants/mutant.go":    "runs go test, and a campaign, on a planted bug",
+	"internal/lab/chaos/report.go":      "asks git which revision was broken",
+	"internal/lab/cli/tools.go":         "asks tools for their version",
+	"internal/platform/fault/on.go":     "leaves a waker behind that outlives a process which stops itself",
+	"cmd/demo/build.go":                 "runs the script that builds the page",
+	"cmd/demo/welcome.go":               "opens the visitor's browser",
+	"once/oncetest/killtest/subject.go": "starts what is judged, of any kind; the module imports nothing of the house",
 
 	"cmd/demo/demo_linux_test.go":              "runs itself as the demo, to kill it",
 	"cmd/relay/main_test.go":                   "runs itself as the relay, to kill it",

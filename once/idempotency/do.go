@@ -30,6 +30,12 @@ VALUES (@key_scope, @key, @key_operation, @key_hash, @key_macs, 'running', @key_
 	completeSQL = `
 UPDATE {idempotency_keys} AS k SET ` + completion + `
  WHERE <scope> = @key_scope AND key = @key AND claim_token = @key_token AND status = 'running'`
+	bindSQL = `
+UPDATE {idempotency_keys} SET subject_id = @subject, subject_no = @no
+ WHERE <scope> = @key_scope AND key = @key AND claim_token = @key_token`
+	completeTrySQL = `
+UPDATE {idempotency_keys} AS k SET ` + completion + `
+ WHERE k.subject_id = @subject AND k.subject_no = @no AND k.status = 'running'`
 	storeSQL = `
 INSERT INTO {idempotency_keys} AS k (<scope>, key, operation, request_hash, field_macs, status, claim_token,
         response_status, response_headers, response_body, resource_ref, expires_at)
@@ -37,8 +43,9 @@ VALUES (@key_scope, @key, @key_operation, @key_hash, @key_macs, 'completed', @ke
         @answer_status, @answer_headers, @answer_body, @answer_resource, clock_timestamp() + @key_life * interval '1 second')` + anewSQL
 )
 
-// errTaken rolls back a transaction whose key exists.
-var errTaken = errors.New("idempotency: the key is taken")
+// ErrTaken says that the key exists. The caller rolls back: what it changed would stand
+// beside what the key's own run changes. Then it looks again.
+var ErrTaken = errors.New("idempotency: the key is taken")
 
 // Do runs an effect that is ours alone, together with its claim and its outcome
 // in one transaction. A twin that is running is waited for, by the unique
@@ -55,34 +62,62 @@ func (k *Keys) Do(ctx context.Context, r Request, effect func(tx once.Tx) (Answe
 	}
 	var out Outcome
 	err := k.DB.InTx(ctx, func(tx once.Tx) (err error) {
-		out, err = k.whole(ctx, tx, k.ClaimArgs(r, f, token), effect)
+		out, err = k.whole(ctx, tx, r, f, token, effect)
 		return err
 	})
-	if errors.Is(err, errTaken) {
+	if errors.Is(err, ErrTaken) {
 		return k.theirs(k.replay(ctx, r, f, token))
 	}
 	return k.unlessLost(ctx, r, f, token, out, err)
 }
 
-// whole is claim, effect and outcome.
-func (k *Keys) whole(ctx context.Context, tx once.Tx, key once.Args, effect func(tx once.Tx) (Answer, string, error)) (Outcome, error) {
-	switch claimed, err := k.claim.Exec(ctx, tx, key); {
+// Claim writes the key in the caller's transaction, before the change that it guards:
+// the unfolded form of [Table.ClaimFrom]. A twin that is running is waited for, up to the
+// session's lock timeout. After any error the caller rolls back.
+func (k *Keys) Claim(ctx context.Context, tx once.Tx, r Request, f Fingerprint, token uuid.UUID) error {
+	switch claimed, err := k.claim.Exec(ctx, tx, k.ClaimArgs(r, f, token)); {
 	case once.LockTimeout(err): // a twin's: what the effect waits for is its own affair
-		return Outcome{}, ErrInProgress
+		return ErrInProgress
 	case err != nil:
-		return Outcome{}, err
+		return err
 	case claimed == 0:
-		return Outcome{}, errTaken
+		return ErrTaken
+	}
+	return nil
+}
+
+// Bind says which try a claimed key runs: recovery speaks of it, and [Keys.Complete]
+// finds the key by it.
+func (k *Keys) Bind(ctx context.Context, tx once.Tx, r Request, token uuid.UUID, subject string, no int) error {
+	n, err := k.bind.Exec(ctx, tx, once.Args{"key_scope": r.Scope, "key": r.Key, "key_token": token.String(), "subject": subject, "no": no})
+	return vanished(n, err)
+}
+
+// Complete stores the answer under the key that opened a try, if it still runs: the
+// unfolded form of [Table.CompleteFrom], and as there the caller has made sure of the fence.
+func (k *Keys) Complete(ctx context.Context, tx once.Tx, subject string, no int, a Answer, resource string) error {
+	_, err := k.completeTry.Exec(ctx, tx, k.CompleteArgs(a, resource).With(once.Args{"subject": subject, "no": no}))
+	return err
+}
+
+func vanished(n int64, err error) error {
+	if err == nil && n != 1 {
+		err = errors.New("idempotency: the claimed key vanished inside its own transaction")
+	}
+	return err
+}
+
+// whole is claim, effect and outcome.
+func (k *Keys) whole(ctx context.Context, tx once.Tx, r Request, f Fingerprint, token uuid.UUID, effect func(tx once.Tx) (Answer, string, error)) (Outcome, error) {
+	if err := k.Claim(ctx, tx, r, f, token); err != nil {
+		return Outcome{}, err
 	}
 	answer, resource, err := effect(tx)
 	if err != nil {
 		return Outcome{}, err
 	}
-	n, err := k.complete.Exec(ctx, tx, key.With(k.CompleteArgs(answer, resource)))
-	if err == nil && n != 1 {
-		err = errors.New("idempotency: the claimed key vanished inside its own transaction")
-	}
-	return Outcome{Answer: answer, Resource: resource}, err
+	n, err := k.complete.Exec(ctx, tx, k.CompleteArgs(answer, resource).With(once.Args{"key_scope": r.Scope, "key": r.Key, "key_token": token.String()}))
+	return Outcome{Answer: answer, Resource: resource}, vanished(n, err)
 }
 
 // Store keeps an outcome under a key that never ran: a refusal that is an

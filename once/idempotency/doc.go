@@ -52,10 +52,14 @@
 // one transaction. A crash leaves nothing; a twin waits on the unique index and
 // reads the winner.
 //
-// [Table.ClaimFrom] and [Table.CompleteFrom] are for an effect outside: claim and intent
-// commit first, then comes the call, then effect and outcome commit together.
-// Both are SQL to be folded into the caller's own statement, so that the claim
-// stands or falls with the state change it guards. The claim has no ON CONFLICT
+// For an effect outside, claim and intent commit first, then comes the call, then effect
+// and outcome commit together. [Keys.Claim], [Keys.Bind] and [Keys.Complete] do the key's
+// part in the caller's transactions, statement by statement: the key first, then the
+// change that it guards; [ErrTaken], and a change that finds nothing to change, oblige the
+// caller to roll back.
+//
+// [Table.ClaimFrom] and [Table.CompleteFrom] are the same as SQL to be folded into the
+// caller's own statement, for one round trip. That claim has no ON CONFLICT
 // on purpose: a key that exists must undo the state change beside it. (Folded
 // with ON CONFLICT DO NOTHING, one key sent to two resources left both claimed
 // with one key row between them.)
@@ -75,6 +79,6 @@
 // own names it and its column of the scope ([Table]). Response bodies are bytes: jsonb
 // reorders fields and refuses some strings, and then a replay is not the answer.
 //
-// Read first: idempotency.go (what both shapes stand on), do.go (the effect is ours), table.go
-// (the effect is outside).
+// Read first: idempotency.go (what both shapes stand on), do.go (statement by statement),
+// table.go (folded).
 package idempotency

@@ -195,7 +195,7 @@ func newEdge(t *testing.T, change ...func(*httpapi.Options)) *edge {
 	keys := devtest.Must(idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second}))
 	e.journal = journal.New(journal.Options{DB: db})
 	e.shop = checkout.New(checkout.Config{
-		DB: db, Keys: keys, Provider: e.bank, Render: wire.Renderer{}, Observer: e.journal,
+		DB: db, Keys: keys, Provider: e.bank, Render: wire.Renderer{}, Observer: e.journal, Folded: true,
 		ProviderDeadline: time.Second, Wait: 200 * time.Millisecond, MaxWait: 30 * time.Second,
 	})
 	tail := journal.NewTail(journal.TailOptions{DB: db, Poll: 5 * time.Millisecond})

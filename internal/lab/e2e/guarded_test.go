@@ -80,7 +80,7 @@ func (h *house) checkout(deadline time.Duration) *checkout.Service {
 	return checkout.New(checkout.Config{
 		DB:       h.db,
 		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("s"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
-		Provider: simulated.New(simulated.Config{URL: h.world.URL}), Render: wire.Renderer{}, ProviderDeadline: deadline,
+		Provider: simulated.New(simulated.Config{URL: h.world.URL}), Render: wire.Renderer{}, ProviderDeadline: deadline, Folded: true,
 	})
 }
 

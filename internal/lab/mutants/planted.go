@@ -34,7 +34,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "unconditional-finalise", breaks: "a holder that slept through its lease overwrites the truth",
-		file: "internal/shop/checkout/finalise.go",
+		file: "internal/shop/checkout/capture.go",
 		old: `AND a.fence = @fence::bigint
      AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')`,
 		new: `AND @fence::bigint > 0`,
@@ -175,7 +175,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "claim-not-recognised", breaks: "a claim whose reply was lost belongs to nobody until its lease ends",
-		file: "internal/shop/checkout/claim.go",
+		file: "internal/shop/checkout/capture.go",
 		old:  "if found && row.ClaimToken == token.String() {",
 		new:  "if found && row.ClaimToken == uuid.Nil.String() {",
 		pkg:  "./internal/shop/checkout", test: "TestAClaimOrFinaliseWhoseReplyIsLostIsFinishedByItsOwnRequest",
@@ -189,7 +189,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "waits-while-leaving", breaks: "a duplicate's patience holds up the end of its process",
-		file: "internal/shop/checkout/capture.go",
+		file: "internal/shop/checkout/duplicate.go",
 		old:  "		case <-s.Leaving:\n			cancel()\n",
 		new:  "		case <-s.Leaving:\n",
 		pkg:  "./internal/lab/e2e", test: "TestADuplicateDoesNotHoldUpAnApiThatLeaves",
@@ -210,11 +210,11 @@ RETURNING event_id`,
 	},
 	{
 		name: "no-business-key", breaks: "a client with a fresh key for each retry is charged again",
-		file: "internal/shop/checkout/claim.go",
+		file: "internal/shop/checkout/capture.go",
 		old:  "AND status IN ('requires_capture', 'declined')",
 		new:  "AND status IN ('requires_capture', 'declined', 'captured')",
 		// The question about the attempts before would still hide it.
-		more: []edit{{"internal/shop/checkout/claim.go", "AND (attempt_no = @asked_up_to::integer OR NOT EXISTS (", "AND (@asked_up_to::integer >= 0 OR NOT EXISTS ("}},
+		more: []edit{{"internal/shop/checkout/capture.go", "AND (attempt_no = @asked_up_to::integer OR NOT EXISTS (", "AND (@asked_up_to::integer >= 0 OR NOT EXISTS ("}},
 		pkg:  "./internal/shop/checkout", test: "TestAnotherKeyAfterTheCaptureMatchesTheBusinessKey",
 	},
 	{
@@ -318,10 +318,10 @@ RETURNING event_id`,
 	{
 		name: "claim-after-charge", breaks: "a refused request has charged",
 		file: "internal/shop/checkout/capture.go",
-		old:  "	a, err := s.claim(ctx, d)\n",
+		old:  "	a, err := s.open(ctx, d)\n",
 		new: `	early := provider.Request{Key: "capture:" + PaymentRef(d.Payment) + ":1", Reference: PaymentRef(d.Payment), Amount: d.Amount, Token: d.Token}
 	_, _ = s.Provider.Charge(ctx, early)
-	a, err := s.claim(ctx, d)
+	a, err := s.open(ctx, d)
 `,
 		pkg: "./internal/shop/checkout", test: "TestOneKeySentToTwoPaymentsAtOnceLeavesOneUntouched",
 	},
@@ -372,7 +372,7 @@ RETURNING event_id`,
 	},
 	{
 		name: "attempt-without-asking", breaks: "a charge that is alive under an earlier attempt is followed by another",
-		file: "internal/shop/checkout/claim.go",
+		file: "internal/shop/checkout/capture.go",
 		old:  "AND (attempt_no = @asked_up_to::integer OR",
 		new:  "AND (@asked_up_to::integer >= 0 OR",
 		pkg:  "./internal/shop/checkout", test: "TestAChargeAliveUnderAnEarlierAttemptForbidsANewOneAndAlerts",

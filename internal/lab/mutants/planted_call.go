@@ -37,4 +37,36 @@ var ofCalls = []mutant{
 		new:  "		return nil\n	})\n	if err == nil && changed && b.Ended != nil {\n		err = b.DB.InTx(ctx, func(tx once.Tx) error { return b.Ended(ctx, tx, after, o) })\n	}\n	return after, changed, err\n",
 		pkg:  "./once/call", test: "TestTheProtocol/pq/an_outcome_and_what_follows_from_it_are_one_transaction",
 	},
+	{
+		name: "person-against-the-outside", breaks: "an effect that is there is called abandoned because a person says so",
+		file: "once/call/decide.go",
+		old:  "	if o.Status != want {\n",
+		new:  "	if o.Status == \"\" {\n",
+		pkg:  "./once/call", test: "TestAPersonIsNotBelievedAgainstTheOutside",
+	},
+	{
+		name: "dead-and-yet-answered", breaks: "a subject that is to be killed after its commit hears that it committed",
+		file: "once/oncetest/killtest/life.go",
+		old:  "	case how == die:\n		life.Kill()\n",
+		new:  "	case how == die:\n		return life.Kill != nil\n",
+		pkg:  "./once/oncetest/killtest", test: "TestWhatIsRightPassesAndEachMistakeIsNamed",
+	},
+	{
+		name: "taken-and-yet-claimed", breaks: "one key claims two payments, statement by statement",
+		file: "internal/shop/checkout/capture.go",
+		old:  "d.request, d.print, token); err != nil {\n			return err\n",
+		new:  "d.request, d.print, token); err != nil && !errors.Is(err, idempotency.ErrTaken) {\n			return err\n",
+		pkg:  "./internal/shop/checkout", test: "TestOneKeySentToTwoPaymentsAtOnceLeavesOneUntouched",
+	},
+	{
+		name: "commits-what-it-could-not-claim", breaks: "a key runs without an end beside a payment that it could not claim",
+		file: "internal/shop/checkout/capture.go",
+		old:  "			return errNotClaimable\n		}\n		if err != nil {\n",
+		new:  "			why = errNotClaimable\n			return nil\n		}\n		if err != nil {\n",
+		more: []edit{
+			{"internal/shop/checkout/capture.go", "	values := s.opening(ctx, d)\n", "	var why error\n	values := s.opening(ctx, d)\n"},
+			{"internal/shop/checkout/capture.go", "attemptSQL, d.Payment, no)\n	})\n	return a, err\n", "attemptSQL, d.Payment, no)\n	})\n	return a, errors.Join(err, why)\n"},
+		},
+		pkg: "./internal/shop/checkout", test: "TestAnotherKeyAfterTheCaptureMatchesTheBusinessKey",
+	},
 }

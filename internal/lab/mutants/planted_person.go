@@ -5,15 +5,15 @@ package main
 var ofPersons = []mutant{
 	{
 		name: "no-day-asked-for", breaks: "a charge is made whose outcome finds no partition for its day",
-		file: "internal/shop/checkout/claim.go",
-		old:  "     AND days_are_there()\n",
+		file: "internal/shop/checkout/capture.go",
+		old:  "\n   AND days_are_there()",
 		new:  "",
 		pkg:  "./internal/edge/httpapi", test: "TestWithoutAPartitionForTodayOrTomorrowNothingIsChargedAndTheAlertNamesIt",
 	},
 	{
 		name: "first-attempt-without-asking", breaks: "a payment for which the provider told of a charge is charged again",
-		file: "internal/shop/checkout/claim.go",
-		old:  "     AND unknown_charge_at IS NULL\n",
+		file: "internal/shop/checkout/capture.go",
+		old:  "   AND unknown_charge_at IS NULL\n",
 		new:  "",
 		pkg:  "./internal/shop/checkout", test: "TestAFirstAttemptAsksWhenTheProviderToldOfAChargeThatNoAttemptAskedFor",
 	},

@@ -69,7 +69,7 @@ var Guards = []About{
 		HarmName: "two tabs, two charges",
 		CaughtBy: "One click repeated under one key is caught by the idempotency key before it comes here.",
 		Code: []Link{
-			{"the shop's claim", "internal/shop/checkout/claim.go", "claim"},
+			{"the shop's claim", "internal/shop/checkout/capture.go", "claim"},
 			{"in the naive shop", "internal/lab/naive/begin.go", "begin"},
 		},
 	},

@@ -18,7 +18,7 @@ import (
 )
 
 // attempts is where the protocol of package call finds this shop's attempts to charge.
-// Each step is one guarded statement, with payment, order, key and event in it.
+// Each step changes payment, order, key and event with the attempt.
 type attempts struct{ *Service }
 
 var _ call.Store[attempt, outcome] = attempts{}
@@ -142,15 +142,22 @@ func (b attempts) TakeOver(ctx context.Context, id call.ID, holder string, lease
 
 // Complete implements [call.Store].
 func (b attempts) Complete(ctx context.Context, a attempt, o outcome) (after attempt, changed bool, err error) {
-	values, end, err := b.finalValues(ctx, a, o)
+	f, err := b.finalOf(ctx, a, o)
 	if err != nil {
 		return a, false, err
 	}
-	var n int
-	if err := finaliseSQL.Get(ctx, b.DB, &n, values...); err != nil || n == 0 {
+	if b.Folded {
+		changed, err = b.finishFolded(ctx, a, o, f)
+	} else {
+		err = postgres.InTx(ctx, b.DB, func(tx postgres.Tx) (err error) {
+			changed, err = b.finish(ctx, tx, a, o, f)
+			return err
+		})
+	}
+	if err != nil || !changed {
 		return a, false, err
 	}
-	a.Status, a.end = o.attemptStatus, &end
+	a.Status, a.end = o.attemptStatus, &f
 	return a, true, nil
 }
 
@@ -159,7 +166,7 @@ func (b attempts) Complete(ctx context.Context, a attempt, o outcome) (after att
 // chance keeps those that fell into doubt together from asking together. A second
 // run finds the lease gone and leaves the attempt as it is.
 var parkSQL = postgres.Guarded("capture.park", `
-WITH `+current+`, a AS (
+WITH cur AS (`+current+`), a AS (
   UPDATE payment_attempts a
      SET status = 'in_doubt', lease_until = NULL, next_ask_at = clock_timestamp() + @ask_in::float8 * (1 + 0.1 * random()) * interval '1 second'
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no AND a.lease_until IS NOT NULL
@@ -181,7 +188,7 @@ func (b attempts) Park(ctx context.Context, a attempt, next time.Duration) (atte
 // releaseSQL closes an attempt that certainly had no effect and gives the key
 // back. A second run finds the attempt closed and changes nothing.
 var releaseSQL = once.Named(`
-WITH ` + current + `, a AS (
+WITH cur AS (` + current + `), a AS (
   UPDATE payment_attempts a
      SET status = @status::text, card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
     FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no

@@ -17,18 +17,18 @@ import (
 )
 
 // behindGate is a shop whose database can be taken away.
-func behindGate(t *testing.T) (*shop, *nettest.Proxy) {
+func behindGate(t *testing.T, options ...option) (*shop, *nettest.Proxy) {
 	t.Helper()
-	return behind(t, devtest.DSN(t))
+	return behind(t, devtest.DSN(t), options...)
 }
 
-func behind(t *testing.T, dsn string) (*shop, *nettest.Proxy) {
+func behind(t *testing.T, dsn string, options ...option) (*shop, *nettest.Proxy) {
 	t.Helper()
 	gate := nettest.NewProxy(t, dsn)
 	db, err := postgres.Open(t.Context(), postgres.Config{DSN: gate.URL(), PoolSize: 4})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	return openIn(t, db, worldtest.Start(t, world.Options{}), func(c *checkout.Config) { c.Finalise = time.Second }), gate
+	return openIn(t, db, worldtest.Start(t, world.Options{}), append(options, func(c *checkout.Config) { c.Finalise = time.Second })...), gate
 }
 
 func TestTheDatabaseAwayBeforeTheClaimIsExecutedNo(t *testing.T) {

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,9 +10,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
+	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
@@ -84,7 +88,7 @@ func (s *Service) Capture(ctx context.Context, c Capture) (Result, error) {
 // try goes through the protocol once. It is not done when the world moved
 // meanwhile (a twin finished, a key was given back) and the next look decides.
 func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, err error) {
-	// 1. The key.
+	// 1. The key: replay its answer, or join the run that is under way.
 	row, found, err := s.Keys.Lookup(ctx, d.request.Scope, d.Key)
 	if err != nil {
 		return res, false, notExecuted(err)
@@ -92,20 +96,20 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 	if found {
 		return s.known(ctx, d, row)
 	}
-	// 2. tx1.
+	// 2. tx1: payment, attempt and key.
 	if err := fault.Point("capture.before_claim", d.Merchant, d.Payment); err != nil {
 		return res, false, notExecuted(err)
 	}
-	a, err := s.claim(ctx, d)
+	a, err := s.open(ctx, d)
 	_, noDay := postgres.NoPartition(err)
 	switch {
 	case noDay:
 		return res, false, notExecuted(err)
-	case s.Keys.Taken(err):
+	case errors.Is(err, idempotency.ErrTaken):
 		return res, false, nil
 	case errors.Is(err, errNotClaimable):
 		return s.unclaimable(ctx, d)
-	case once.LockTimeout(err):
+	case once.LockTimeout(err), errors.Is(err, idempotency.ErrInProgress):
 		return res, false, idempotency.ErrInProgress
 	case err != nil:
 		return res, false, maybeExecuted(err)
@@ -114,7 +118,8 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 		return res, false, maybeExecuted(err)
 	}
 	s.tell(ctx, observe.Claimed, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key, Attempt: a.No})
-	// 3 and 4.
+	// 3. The charge ([Service.send]) and 4. tx2 ([Service.finish]), as package call has them
+	// done. 5. [Service.landed] wakes the relay, and the answer goes out.
 	res, err = s.charge(ctx, a)
 	if err := fault.Point("capture.before_response", d.Merchant, d.Payment); err != nil {
 		return res, false, maybeExecuted(err)
@@ -122,172 +127,109 @@ func (s *Service) try(ctx context.Context, d *delivery) (res Result, done bool, 
 	return res, err == nil, err
 }
 
-// known answers a delivery whose key exists.
-func (s *Service) known(ctx context.Context, d *delivery, row idempotency.Row) (Result, bool, error) {
-	if err := row.Match(d.request, d.print); err != nil {
-		return Result{}, false, err
-	}
-	if !row.Completed() {
-		return s.join(ctx, d, d.Payment, row.SubjectNo)
-	}
-	answer, err := row.Answer()
-	res := Result{Answer: answer, Replayed: !d.recovered, Fate: Replayed}
-	kind := observe.Replayed
-	switch {
-	case d.recovered:
-		res.Fate, kind = Recovered, observe.Recovered
-	case d.waited:
-		res.Fate, kind = Waited, observe.Waited
-	}
-	s.tell(ctx, kind, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key})
-	return res, true, err
-}
+// errNotClaimable says that the payment is in no state to be captured by this
+// request: read it to find out why.
+var errNotClaimable = errors.New("the payment cannot be claimed")
 
-// unclaimable finds out why a payment could not be claimed.
-func (s *Service) unclaimable(ctx context.Context, d *delivery) (Result, bool, error) {
-	p, err := s.Payment(ctx, d.Merchant, d.Payment)
-	if err != nil {
-		return Result{}, false, err
-	}
-	if p.Amount() != d.Amount {
-		return s.outcome(ctx, d, s.Render.ErrorAnswer(ctx, ErrAmountMismatch), Rejected)
-	}
-	switch p.Status {
-	case Capturing, InDoubt:
-		return s.join(ctx, d, p.ID, p.AttemptNo)
-	case Captured:
-		return s.matched(ctx, d, p.AttemptNo)
-	case RequiresCapture, Declined:
-		return Result{}, false, s.clear(ctx, d, p) // and look again
-	}
-	return s.outcome(ctx, d, s.Render.ErrorAnswer(ctx, ErrAlreadyCaptured), Rejected)
-}
-
-// outcome stores an answer under this delivery's own key.
-func (s *Service) outcome(ctx context.Context, d *delivery, a idempotency.Answer, fate Fate) (Result, bool, error) {
-	out, err := s.Keys.Store(ctx, d.request, a, PaymentRef(d.Payment))
-	if errors.Is(err, idempotency.ErrInProgress) {
-		return Result{}, false, nil // the same key began to run meanwhile
-	}
-	if err != nil {
-		return Result{}, false, err
-	}
-	res := Result{Answer: out.Answer, Replayed: out.Replayed, Fate: fate}
-	kind := observe.Matched
-	switch fate {
-	case Rejected:
-		kind = observe.Rejected
-	case Recovered:
-		kind = observe.Recovered
-	case Executed, Replayed, Waited, Matched:
-	}
-	if out.Replayed && fate != Recovered {
-		// A twin with this very key was faster: its answer is what this key has.
-		res.Fate, kind = Replayed, observe.Replayed
-	}
-	s.tell(ctx, kind, observe.Event{Scope: d.Merchant, Correlation: d.Payment, Operation: "capture", Key: d.Key})
-	return res, true, nil
-}
-
-// matched answers a delivery that came with another key and meets the effect of
-// attempt no: the business key beneath the header's key. A decline answers only
-// for its own card: a delivery with another one looks again, and opens the next
-// attempt.
-func (s *Service) matched(ctx context.Context, d *delivery, no int) (Result, bool, error) {
-	a, err := s.attempt(ctx, d.Payment, no)
-	if err != nil {
-		return Result{}, false, err
-	}
-	opener, err := s.opener(ctx, a)
-	if err != nil {
-		return Result{}, false, err
-	}
-	card := d.cardOf(a, opener, s.Keys.Secret)
-	if a.Status != attemptSucceeded && card != sameCard {
-		return Result{}, false, nil
-	}
-	answer, err := s.answerOf(ctx, a, opener)
-	if err != nil {
-		return Result{}, false, err
-	}
-	answer.Matched = card.matched()
-	fate := Matched
-	if d.recovered {
-		fate = Recovered
-	}
-	return s.outcome(ctx, d, answer, fate)
-}
-
-// join waits for the run of an attempt, and finishes it if its holder is gone.
-func (s *Service) join(ctx context.Context, d *delivery, payment uuid.UUID, no int) (Result, bool, error) {
-	waited := s.wait(ctx, d, payment, no)
-	if waited != nil && !errors.Is(waited, idempotency.ErrInProgress) {
-		return Result{}, false, waited
-	}
-	a, err := s.attempt(ctx, payment, no)
-	if err != nil {
-		return Result{}, false, err
-	}
-	if waited == nil && a.unfinished() {
-		if a, err = s.Recover(ctx, payment, no); err != nil {
-			return Result{}, false, err
-		}
-		d.recovered = d.recovered || !a.unfinished()
-	}
-	switch {
-	case a.Status == attemptInDoubt && (waited != nil || !a.Leased):
-		res := s.doubtful(ctx, a)
-		if a.OpenedBy != d.Key {
-			res.Answer.Matched = d.cardSent(a).matched()
-		}
-		return res, true, nil
-	case waited != nil:
-		return Result{}, false, waited // patience is over
-	case a.unfinished(), a.OpenedBy == d.Key, !a.final():
-		// Look again: somebody else has just taken it over, or the key holds the
-		// answer by now, or was given back.
-		return Result{}, false, nil
-	}
-	return s.matched(ctx, d, no)
-}
-
-// final says whether the attempt ended with an outcome of the operation.
-func (a attempt) final() bool {
-	return a.Status == attemptSucceeded || a.Status == attemptDeclined || a.Status == attemptAbandoned
-}
-
-// wait returns when attempt no is no longer held by anybody, or with
-// ErrInProgress when the delivery's patience ends. It holds no connection.
-func (s *Service) wait(ctx context.Context, d *delivery, payment uuid.UUID, no int) error {
-	free := func(ctx context.Context) (bool, error) {
-		a, err := s.attempt(ctx, payment, no)
-		return err == nil && (!a.unfinished() || !a.Leased), err
-	}
-	if now, err := free(ctx); err != nil || now {
-		return err
-	}
-	d.waited = true
-	// A duration, not a moment: how long a wait is does not hang on what time it is.
-	ctx, cancel := context.WithTimeout(ctx, d.until.Sub(s.Now()))
+// open opens the next attempt under the request's key, and finds out whether it did when
+// the reply to that was lost.
+func (s *Service) open(ctx context.Context, d *delivery) (a attempt, err error) {
+	// From here on the client may hang up: a claim that is on its way is
+	// carried through, so that its outcome is known to somebody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
-	go func() {
-		select {
-		case <-s.Leaving:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	if err := s.flights.Wait(ctx, payment.String(), free); err != nil {
-		return idempotency.ErrInProgress
+	token := uuid.New()
+	if s.Folded {
+		a, err = s.claimFolded(ctx, d, token)
+	} else {
+		a, err = s.claim(ctx, d, token)
 	}
-	return nil
+	if errors.Is(err, idempotency.ErrTaken) || errors.Is(err, errNotClaimable) || errors.Is(err, once.ErrCommitUnknown) {
+		return s.ownClaim(ctx, d.Capture, token, err) // or by the first run of this very claim
+	}
+	return a, err
 }
 
-// doubtful is the 202: the provider may or may not have acted.
-func (s *Service) doubtful(ctx context.Context, a attempt) Result {
-	answer := s.Render.PaymentAnswer(a.payment(InDoubt), 202)
-	s.tell(ctx, observe.Waited, observe.Event{Scope: a.MerchantID, Correlation: a.PaymentID, Operation: "capture", Attempt: a.No, Detail: InDoubt})
-	return Result{Answer: answer, Fate: Waited, RetryAfter: max(s.calls.AskIn(a), time.Second)}
+// ownClaim finds the attempt that was claimed by a transaction whose reply was lost: the
+// token tells. Otherwise it is not ours, which is why.
+func (s *Service) ownClaim(ctx context.Context, c Capture, token uuid.UUID, why error) (attempt, error) {
+	row, found, err := s.Keys.Lookup(ctx, c.Merchant.String(), c.Key)
+	if err != nil {
+		return attempt{}, err
+	}
+	if found && row.ClaimToken == token.String() {
+		return s.attempt(ctx, c.Payment, row.SubjectNo)
+	}
+	return attempt{}, why
+}
+
+// claimPayment moves the payment, if this request may capture it.
+const claimPayment = `
+UPDATE payments
+   SET status = 'capturing', attempt_no = attempt_no + 1, decline_code = NULL
+ WHERE id = @payment::uuid AND merchant_id = @merchant::uuid
+   AND amount_minor = @amount::bigint AND currency = @currency::text
+   AND status IN ('requires_capture', 'declined')
+   -- A charge that contradicts a stored decline forbids every new attempt.
+   AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = @payment::uuid AND c.contradicted_at IS NOT NULL)
+   -- So does one that no attempt asked for. The provider told of one, and it is not
+   -- known to be gone:
+   AND unknown_charge_at IS NULL
+   -- or an attempt may have reached the provider; then the caller has asked about
+   -- all up to this number.
+   AND (attempt_no = @asked_up_to::integer OR NOT EXISTS (SELECT 1 FROM payment_attempts t WHERE t.payment_id = @payment::uuid AND t.status <> 'not_sent'))
+   -- And the outcome's event must find its day, or the charge would stand alone.
+   AND days_are_there()`
+
+// openAttempt reads the payment as it was just moved; what follows says where from.
+const openAttempt = `
+INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, card_token,
+                              opened_by, holder, lease_until, next_ask_at, status, traceparent)
+SELECT id, attempt_no, merchant_id, 'capture:pay_' || replace(id::text, '-', '') || ':' || attempt_no, amount_minor, currency, @card::text,
+       @opened_by::text, @holder::uuid,
+       clock_timestamp() + @lease::float8 * interval '1 second', clock_timestamp() + @lease::float8 * interval '1 second', 'sending', @trace::text
+  FROM `
+
+var (
+	claimPaymentSQL = once.Named(claimPayment + `
+  RETURNING attempt_no`)
+	openAttemptSQL = once.Named(openAttempt + `payments WHERE id = @payment::uuid`)
+)
+
+// opening are the parameters of claimPayment and openAttempt.
+func (s *Service) opening(ctx context.Context, d *delivery) once.Args {
+	return once.Args{
+		"payment": d.Payment, "merchant": d.Merchant, "amount": d.Amount.AmountMinor, "currency": d.Amount.Currency, "asked_up_to": d.cleared,
+		"card": d.Token, "opened_by": d.Key, "holder": s.self, "lease": s.Lease.Seconds(), "trace": telemetry.Traceparent(ctx),
+	}
+}
+
+// claim is tx1: key, payment and attempt change together, or nothing does. Each error
+// rolls back what came before it.
+func (s *Service) claim(ctx context.Context, d *delivery, token uuid.UUID) (a attempt, err error) {
+	values := s.opening(ctx, d)
+	err = postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
+		// A twin with the same key waits here until this commits, and finds it taken.
+		if err := s.Keys.Claim(ctx, tx, d.request, d.print, token); err != nil {
+			return err
+		}
+		var no int
+		err := tx.Get(ctx, &no, claimPaymentSQL.Text(), claimPaymentSQL.Values(values)...)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNotClaimable
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := openAttemptSQL.Exec(ctx, tx, values); err != nil {
+			return err
+		}
+		if err := s.Keys.Bind(ctx, tx, d.request, token, d.Payment.String(), no); err != nil {
+			return err
+		}
+		return tx.Get(ctx, &a, attemptSQL, d.Payment, no)
+	})
+	return a, err
 }
 
 // charge is steps 3 and 4 for an attempt that this process holds.
@@ -337,4 +279,88 @@ func (s *Service) send(ctx context.Context, a attempt) (outcome, error) {
 		return outcome{}, err
 	}
 	return s.believe(ctx, a, c)
+}
+
+// current finds the attempt that may be finished: this number, this fence,
+// still open, and its payment waiting for exactly it. A holder that lost its
+// lease has an old fence, finds no row, and does nothing.
+const current = `
+  SELECT a.payment_id AS subject_id, a.attempt_no AS subject_no, p.order_id, p.version
+    FROM payment_attempts a
+    JOIN payments p ON p.id = a.payment_id AND p.attempt_no = a.attempt_no
+   WHERE a.payment_id = @payment::uuid AND a.attempt_no = @attempt::integer AND a.fence = @fence::bigint
+     AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')
+     FOR UPDATE
+`
+
+// held are the parameters of current.
+func (a attempt) held() once.Args {
+	return once.Args{"payment": a.PaymentID, "attempt": a.No, "fence": a.Fence}
+}
+
+// What an outcome changes; what follows says in which row.
+const (
+	endAttempt = `
+UPDATE payment_attempts a
+   SET status = @attempt_status::text, provider_charge_id = @charge::text, decline_code = @decline_code::text,
+       card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()`
+	endPayment = `
+UPDATE payments p
+   SET status = @status::text, decline_code = @decline_code::text, version = p.version + 1,
+       provider_charge_id = CASE WHEN @status::text = 'captured' THEN @charge::text END,
+       captured_at = CASE WHEN @status::text = 'captured' THEN @at::timestamptz END`
+	payOrder = `
+UPDATE orders o SET status = 'paid'`
+	isPaid = `o.status = 'awaiting_payment' AND @status::text = 'captured'`
+)
+
+// answerAlerts ends those about this doubt.
+var answerAlerts = alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused) + `
+   AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
+`
+
+var (
+	currentSQL = once.Named(current)
+	endingSQL  = []once.Statement{
+		once.Named(endAttempt + ` WHERE a.payment_id = @payment::uuid AND a.attempt_no = @attempt::integer`),
+		once.Named(endPayment + ` WHERE p.id = @payment::uuid`),
+		once.Named(payOrder + ` FROM payments p WHERE p.id = @payment::uuid AND o.id = p.order_id AND ` + isPaid),
+		once.Named(`WITH cur AS (SELECT @payment::uuid AS subject_id, @attempt::integer AS subject_no) ` + answerAlerts),
+	}
+)
+
+// ending are the parameters of current and of what an outcome changes.
+func (a attempt) ending(o outcome, f final) once.Args {
+	return a.held().With(once.Args{
+		"attempt_status": o.attemptStatus, "charge": nullable(o.chargeID), "decline_code": nullable(o.declineCode), "status": f.status, "at": f.at,
+	})
+}
+
+// finish is tx2: attempt, payment, order, event and the key's exact answer change
+// together. It is not changed when another holder finishes the attempt, or has done so.
+func (s *Service) finish(ctx context.Context, tx postgres.Tx, a attempt, o outcome, f final) (changed bool, err error) {
+	var now struct {
+		Payment uuid.UUID `db:"subject_id"`
+		No      int       `db:"subject_no"`
+		Order   uuid.UUID `db:"order_id"`
+		Version int64     `db:"version"`
+	}
+	values := a.ending(o, f)
+	err = tx.Get(ctx, &now, currentSQL.Text(), currentSQL.Values(values)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, statement := range endingSQL {
+		if _, err := statement.Exec(ctx, tx, values); err != nil {
+			return false, err
+		}
+	}
+	f.event.AggregateVersion = now.Version + 1
+	if err := patterns.Append(ctx, tx, f.event); err != nil {
+		return false, err
+	}
+	return true, s.Keys.Complete(ctx, tx, a.PaymentID.String(), a.No, f.answer, PaymentRef(a.PaymentID))
 }

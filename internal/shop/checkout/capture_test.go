@@ -33,83 +33,91 @@ func together(n int, f func(i int)) {
 
 func TestFiftyCapturesOneKeyOneCharge(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	results := make([]checkout.Result, 50)
-	errs := make([]error, 50)
-	together(50, func(i int) { results[i], errs[i] = s.capture(payment, "K", "tok_ok") })
-	replayed := 0
-	for i, r := range results {
-		require.NoError(t, errs[i])
-		require.Equal(t, 200, r.Answer.Status)
-		require.Equal(t, string(results[0].Answer.Body), string(r.Answer.Body), "every body is the same, byte for byte")
-		if r.Replayed {
-			replayed++
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		results := make([]checkout.Result, 50)
+		errs := make([]error, 50)
+		together(50, func(i int) { results[i], errs[i] = s.capture(payment, "K", "tok_ok") })
+		replayed := 0
+		for i, r := range results {
+			require.NoError(t, errs[i])
+			require.Equal(t, 200, r.Answer.Status)
+			require.Equal(t, string(results[0].Answer.Body), string(r.Answer.Body), "every body is the same, byte for byte")
+			if r.Replayed {
+				replayed++
+			}
 		}
-	}
-	require.Equal(t, 49, replayed)
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
-	require.Equal(t, 1, s.events(payment, "payment.captured"))
-	require.Equal(t, 1, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payment))
+		require.Equal(t, 49, replayed)
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+		require.Equal(t, 1, s.events(payment, "payment.captured"))
+		require.Equal(t, 1, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payment))
+	})
 }
 
 func TestFiftyCapturesFiftyKeysOneCharge(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	results := make([]checkout.Result, 50)
-	errs := make([]error, 50)
-	together(50, func(i int) { results[i], errs[i] = s.capture(payment, uuid.NewString(), "tok_ok") })
-	matched := 0
-	for i, r := range results {
-		require.NoError(t, errs[i])
-		require.Equal(t, 200, r.Answer.Status)
-		if r.Answer.Matched == "business-key" {
-			matched++
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		results := make([]checkout.Result, 50)
+		errs := make([]error, 50)
+		together(50, func(i int) { results[i], errs[i] = s.capture(payment, uuid.NewString(), "tok_ok") })
+		matched := 0
+		for i, r := range results {
+			require.NoError(t, errs[i])
+			require.Equal(t, 200, r.Answer.Status)
+			if r.Answer.Matched == "business-key" {
+				matched++
+			}
 		}
-	}
-	require.Equal(t, 49, matched)
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
-	require.Equal(t, 1, s.events(payment, "payment.captured"))
+		require.Equal(t, 49, matched)
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+		require.Equal(t, 1, s.events(payment, "payment.captured"))
+	})
 }
 
 func TestTwoProcessesOneKeyOneCharge(t *testing.T) {
 	t.Parallel()
-	one := open(t)
-	payment := one.payment()
-	// Another Service shares nothing with the first but the database.
-	two := openIn(t, one.db, one.world)
-	two.merchant = one.merchant
-	both := []*shop{one, two}
-	errs := make([]error, 20)
-	together(20, func(i int) { _, errs[i] = both[i%2].capture(payment, "K", "tok_slow") })
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-	require.Equal(t, 1, one.charges(payment, "succeeded"))
+	inBothForms(t, func(t *testing.T, form option) {
+		one := open(t, form)
+		payment := one.payment()
+		// Another Service shares nothing with the first but the database.
+		two := openIn(t, one.db, one.world, form)
+		two.merchant = one.merchant
+		both := []*shop{one, two}
+		errs := make([]error, 20)
+		together(20, func(i int) { _, errs[i] = both[i%2].capture(payment, "K", "tok_slow") })
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		require.Equal(t, 1, one.charges(payment, "succeeded"))
+	})
 }
 
 func TestOneKeySentToTwoPaymentsAtOnceLeavesOneUntouched(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	for range 3 {
-		payments := [2]uuid.UUID{s.payment(), s.payment()}
-		key := uuid.NewString()
-		var errs [2]error
-		s.bothAtTheClaim(payments, func(i int) { _, errs[i] = s.capture(payments[i], key, "tok_ok") })
-		winner := 0
-		if errs[0] != nil {
-			winner = 1
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		for range 3 {
+			payments := [2]uuid.UUID{s.payment(), s.payment()}
+			key := uuid.NewString()
+			var errs [2]error
+			s.bothAtTheClaim(payments, func(i int) { _, errs[i] = s.capture(payments[i], key, "tok_ok") })
+			winner := 0
+			if errs[0] != nil {
+				winner = 1
+			}
+			require.NoError(t, errs[winner])
+			var mismatch *idempotency.MismatchError
+			require.ErrorAs(t, errs[1-winner], &mismatch)
+			require.Equal(t, []string{"/id"}, mismatch.Pointers)
+			require.Equal(t, checkout.Captured, s.state(payments[winner]))
+			require.Equal(t, checkout.RequiresCapture, s.state(payments[1-winner]), "the loser is untouched")
+			require.Equal(t, 0, s.charges(payments[1-winner], "succeeded"))
+			require.Equal(t, 0, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payments[1-winner]))
 		}
-		require.NoError(t, errs[winner])
-		var mismatch *idempotency.MismatchError
-		require.ErrorAs(t, errs[1-winner], &mismatch)
-		require.Equal(t, []string{"/id"}, mismatch.Pointers)
-		require.Equal(t, checkout.Captured, s.state(payments[winner]))
-		require.Equal(t, checkout.RequiresCapture, s.state(payments[1-winner]), "the loser is untouched")
-		require.Equal(t, 0, s.charges(payments[1-winner], "succeeded"))
-		require.Equal(t, 0, s.count(`SELECT count(*) FROM payment_attempts WHERE payment_id = $1`, payments[1-winner]))
-	}
+	})
 }
 
 // bothAtTheClaim lets two captures go on together from the point where each has
@@ -132,17 +140,19 @@ func (s *shop) bothAtTheClaim(payments [2]uuid.UUID, capture func(i int)) {
 
 func TestSameKeySameRequestGetsTheStoredBytes(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	first, err := s.capture(payment, "K", "tok_ok")
-	require.NoError(t, err)
-	require.False(t, first.Replayed)
-	require.Equal(t, checkout.Executed, first.Fate)
-	again, err := s.capture(payment, "K", "tok_ok")
-	require.NoError(t, err)
-	require.True(t, again.Replayed)
-	require.Equal(t, checkout.Replayed, again.Fate)
-	require.Equal(t, string(first.Answer.Body), string(again.Answer.Body))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		first, err := s.capture(payment, "K", "tok_ok")
+		require.NoError(t, err)
+		require.False(t, first.Replayed)
+		require.Equal(t, checkout.Executed, first.Fate)
+		again, err := s.capture(payment, "K", "tok_ok")
+		require.NoError(t, err)
+		require.True(t, again.Replayed)
+		require.Equal(t, checkout.Replayed, again.Fate)
+		require.Equal(t, string(first.Answer.Body), string(again.Answer.Body))
+	})
 }
 
 func TestSameKeyOtherRequestIsRefusedAndNamesTheField(t *testing.T) {
@@ -177,19 +187,21 @@ func TestSameKeyStillRunningPastTheWaitIsInProgress(t *testing.T) {
 
 func TestAnotherKeyAfterTheCaptureMatchesTheBusinessKey(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	_, err := s.capture(payment, "K1", "tok_ok")
-	require.NoError(t, err)
-	second, err := s.capture(payment, "K2", "tok_ok")
-	require.NoError(t, err)
-	require.Equal(t, checkout.Matched, second.Fate)
-	require.Equal(t, "business-key", second.Answer.Matched)
-	again, err := s.capture(payment, "K2", "tok_ok")
-	require.NoError(t, err)
-	require.True(t, again.Replayed, "the matched answer is stored under its own key")
-	require.Equal(t, "business-key", again.Answer.Matched)
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		_, err := s.capture(payment, "K1", "tok_ok")
+		require.NoError(t, err)
+		second, err := s.capture(payment, "K2", "tok_ok")
+		require.NoError(t, err)
+		require.Equal(t, checkout.Matched, second.Fate)
+		require.Equal(t, "business-key", second.Answer.Matched)
+		again, err := s.capture(payment, "K2", "tok_ok")
+		require.NoError(t, err)
+		require.True(t, again.Replayed, "the matched answer is stored under its own key")
+		require.Equal(t, "business-key", again.Answer.Matched)
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+	})
 }
 
 func TestAnotherAmountIsRefusedBeforeAnyCallWhateverTheState(t *testing.T) {
@@ -256,24 +268,26 @@ func TestAnotherKeyDuringTheRunGetsThatRunsOutcomeCapturedOrDeclined(t *testing.
 
 func TestADeclineIsStoredAndANewKeyOpensTheNextAttempt(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	declined, err := s.capture(payment, "K1", "tok_declined")
-	require.NoError(t, err)
-	require.Equal(t, 402, declined.Answer.Status)
-	again, err := s.capture(payment, "K1", "tok_declined")
-	require.NoError(t, err)
-	require.True(t, again.Replayed)
-	require.Equal(t, string(declined.Answer.Body), string(again.Answer.Body))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		declined, err := s.capture(payment, "K1", "tok_declined")
+		require.NoError(t, err)
+		require.Equal(t, 402, declined.Answer.Status)
+		again, err := s.capture(payment, "K1", "tok_declined")
+		require.NoError(t, err)
+		require.True(t, again.Replayed)
+		require.Equal(t, string(declined.Answer.Body), string(again.Answer.Body))
 
-	paid, err := s.capture(payment, "K2", "tok_ok")
-	require.NoError(t, err)
-	require.Equal(t, 200, paid.Answer.Status)
-	require.Equal(t, "2", field(t, paid, "attempt"))
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
-	require.Equal(t, 1, s.charges(payment, "declined"))
-	require.Equal(t, 1, s.events(payment, "payment.declined"))
-	require.Equal(t, 1, s.events(payment, "payment.captured"))
+		paid, err := s.capture(payment, "K2", "tok_ok")
+		require.NoError(t, err)
+		require.Equal(t, 200, paid.Answer.Status)
+		require.Equal(t, "2", field(t, paid, "attempt"))
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+		require.Equal(t, 1, s.charges(payment, "declined"))
+		require.Equal(t, 1, s.events(payment, "payment.declined"))
+		require.Equal(t, 1, s.events(payment, "payment.captured"))
+	})
 }
 
 func TestAKeyPastItsTTLRunsAsNewAndTheBusinessKeyStillConverges(t *testing.T) {
@@ -292,44 +306,50 @@ func TestAKeyPastItsTTLRunsAsNewAndTheBusinessKeyStillConverges(t *testing.T) {
 
 func TestKeysOfTwoMerchantsNeverCollideAndNeverLeak(t *testing.T) {
 	t.Parallel()
-	a := open(t)
-	b := openIn(t, a.db, a.world)
-	mine, theirs := a.payment(), b.payment()
-	one, err := a.capture(mine, "K", "tok_ok")
-	require.NoError(t, err)
-	// Where their keys do collide, B would look for a row that it cannot see until it gives up.
-	ctx, giveUp := context.WithTimeout(t.Context(), 20*time.Second)
-	defer giveUp()
-	other, err := b.Capture(ctx, b.captureOf(theirs, "K", "tok_ok"))
-	require.NoError(t, err)
-	require.False(t, other.Replayed)
-	require.NotEqual(t, string(one.Answer.Body), string(other.Answer.Body))
-	_, err = b.capture(mine, "K2", "tok_ok")
-	require.ErrorIs(t, err, checkout.ErrNotFound)
+	inBothForms(t, func(t *testing.T, form option) {
+		a := open(t, form)
+		b := openIn(t, a.db, a.world, form)
+		mine, theirs := a.payment(), b.payment()
+		one, err := a.capture(mine, "K", "tok_ok")
+		require.NoError(t, err)
+		// Where their keys do collide, B would look for a row that it cannot see until it gives up.
+		ctx, giveUp := context.WithTimeout(t.Context(), 20*time.Second)
+		defer giveUp()
+		other, err := b.Capture(ctx, b.captureOf(theirs, "K", "tok_ok"))
+		require.NoError(t, err)
+		require.False(t, other.Replayed)
+		require.NotEqual(t, string(one.Answer.Body), string(other.Answer.Body))
+		_, err = b.capture(mine, "K2", "tok_ok")
+		require.ErrorIs(t, err, checkout.ErrNotFound)
+	})
 }
 
 func TestAClientThatHangsUpDoesNotCancelWhatWasCharged(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	ctx, hangUp := context.WithCancel(context.Background())
-	s.Provider = charging{Charger: s.Provider, charge: func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error) {
-		hangUp()
-		return real.Charge(ctx, r)
-	}}
-	_, err := s.Capture(ctx, s.captureOf(payment, "K", "tok_ok"))
-	require.NoError(t, err)
-	require.Equal(t, checkout.Captured, s.state(payment))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		ctx, hangUp := context.WithCancel(context.Background())
+		s.Provider = charging{Charger: s.Provider, charge: func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error) {
+			hangUp()
+			return real.Charge(ctx, r)
+		}}
+		_, err := s.Capture(ctx, s.captureOf(payment, "K", "tok_ok"))
+		require.NoError(t, err)
+		require.Equal(t, checkout.Captured, s.state(payment))
+	})
 }
 
 func TestTheCardTokenIsErasedWithTheOutcome(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	for _, token := range []string{"tok_ok", "tok_declined"} {
-		_, err := s.capture(s.payment(), uuid.NewString(), token)
-		require.NoError(t, err)
-	}
-	require.Equal(t, 0, s.count(`SELECT count(*) FROM payment_attempts WHERE card_token IS NOT NULL`))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		for _, token := range []string{"tok_ok", "tok_declined"} {
+			_, err := s.capture(s.payment(), uuid.NewString(), token)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 0, s.count(`SELECT count(*) FROM payment_attempts WHERE card_token IS NOT NULL`))
+	})
 }
 
 func TestNoOrderIsPlacedTwiceForOneKey(t *testing.T) {

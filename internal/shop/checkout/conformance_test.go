@@ -18,9 +18,9 @@ func delivered(r checkout.Result, err error) idempotencytest.Delivered {
 	return idempotencytest.Of(r.Answer, r.Replayed, err)
 }
 
-func tenants(t *testing.T) [2]*shop {
+func tenants(t *testing.T, options ...option) [2]*shop {
 	db, w := devtest.Postgres(t), worldtest.Start(t, world.Options{})
-	return [2]*shop{openIn(t, db, w), openIn(t, db, w)}
+	return [2]*shop{openIn(t, db, w, options...), openIn(t, db, w, options...)}
 }
 
 func TestPlacingAnOrderIsOneOutcomePerKey(t *testing.T) {
@@ -44,17 +44,19 @@ func TestPlacingAnOrderIsOneOutcomePerKey(t *testing.T) {
 
 func TestCapturingAPaymentIsOneOutcomePerKey(t *testing.T) {
 	t.Parallel()
-	idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation {
-		shops := tenants(t)
-		payments := [2]uuid.UUID{shops[0].payment(), shops[1].payment()}
-		return idempotencytest.Operation{
-			Deliver: func(tenant int, key string, variant int) idempotencytest.Delivered {
-				c := shops[tenant].captureOf(payments[tenant], key, "tok_ok")
-				c.Amount = money.Of(8400+int64(variant), "EUR")
-				return delivered(shops[tenant].Capture(context.Background(), c))
-			},
-			Expire:  shops[0].expire,
-			Effects: func(tenant int) int { return shops[tenant].charges(payments[tenant], "succeeded") },
-		}
+	inBothForms(t, func(t *testing.T, form option) {
+		idempotencytest.Run(t, func(t *testing.T) idempotencytest.Operation {
+			shops := tenants(t, form)
+			payments := [2]uuid.UUID{shops[0].payment(), shops[1].payment()}
+			return idempotencytest.Operation{
+				Deliver: func(tenant int, key string, variant int) idempotencytest.Delivered {
+					c := shops[tenant].captureOf(payments[tenant], key, "tok_ok")
+					c.Amount = money.Of(8400+int64(variant), "EUR")
+					return delivered(shops[tenant].Capture(context.Background(), c))
+				},
+				Expire:  shops[0].expire,
+				Effects: func(tenant int) int { return shops[tenant].charges(payments[tenant], "succeeded") },
+			}
+		})
 	})
 }

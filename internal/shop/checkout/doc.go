@@ -11,9 +11,11 @@
 //	    payment.captured in the outbox, K's exact answer                commit
 //	5   wake the relay, answer
 //
-// tx1 and tx2 are one statement each. A statement can be run twice by the
-// driver, so each recognises that it has run: tx1 by its claim token, tx2 by
-// the state, attempt number and fence it leaves behind.
+// capture.go reads in this order, statement by statement. The programs have each of the
+// two transactions done by one statement ([Config.Folded], folded.go), made of the same
+// parts. The reply to either can be lost, and a statement can be run twice by the driver:
+// tx1 is recognised by its claim token, tx2 by the state, attempt number and fence that
+// it leaves behind.
 //
 // # Killed here, then what
 //
@@ -36,9 +38,9 @@
 // # The protocol and its statements
 //
 // What follows on what is package [payonce/once/call]'s: steps 3 and 4, recovery and the
-// sweep. This package has the call (capture.go), the question (recover.go) and the
-// statements (attempts.go, finalise.go), which are folded: payment, order, key and event
-// change with the attempt in one round trip.
+// sweep. This package has the call and the two transactions (capture.go), the question
+// (recover.go) and the statements of recovery (attempts.go). What a delivery gets that
+// runs nothing is in duplicate.go.
 //
 // # Recovery
 //

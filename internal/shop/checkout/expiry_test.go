@@ -203,37 +203,39 @@ func TestAnOrdersExpiredKeyFindsItsOrderThoughThePriceHasChanged(t *testing.T) {
 // Of many deliveries that meet an expired key at once, one runs.
 func TestTwentyDeliveriesUponAnExpiredKeyAreOneNewAttempt(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	_, err := s.capture(payment, "K", "tok_declined")
-	require.NoError(t, err)
-	s.expire()
-	bodies := make(chan string, 20)
-	for range 20 {
-		go func() {
-			for {
-				r, err := s.capture(payment, "K", "tok_declined")
-				if errors.Is(err, idempotency.ErrInProgress) {
-					continue
-				}
-				if err != nil {
-					bodies <- err.Error()
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		_, err := s.capture(payment, "K", "tok_declined")
+		require.NoError(t, err)
+		s.expire()
+		bodies := make(chan string, 20)
+		for range 20 {
+			go func() {
+				for {
+					r, err := s.capture(payment, "K", "tok_declined")
+					if errors.Is(err, idempotency.ErrInProgress) {
+						continue
+					}
+					if err != nil {
+						bodies <- err.Error()
+						return
+					}
+					bodies <- string(r.Answer.Body)
 					return
 				}
-				bodies <- string(r.Answer.Body)
-				return
-			}
-		}()
-	}
-	seen := map[string]bool{}
-	for range 20 {
-		select {
-		case b := <-bodies:
-			seen[b] = true
-		case <-time.After(time.Minute):
-			t.Fatal("a delivery has no answer")
+			}()
 		}
-	}
-	require.Len(t, seen, 1)
-	require.Equal(t, 2, s.charges(payment, "declined"))
+		seen := map[string]bool{}
+		for range 20 {
+			select {
+			case b := <-bodies:
+				seen[b] = true
+			case <-time.After(time.Minute):
+				t.Fatal("a delivery has no answer")
+			}
+		}
+		require.Len(t, seen, 1)
+		require.Equal(t, 2, s.charges(payment, "declined"))
+	})
 }

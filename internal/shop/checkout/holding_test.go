@@ -185,51 +185,53 @@ func TestAChargeIsNotCapturedWhileItIsUnknownWhatWentBackOfIt(t *testing.T) {
 
 func TestAFirstAttemptAsksWhenTheProviderToldOfAChargeThatNoAttemptAskedFor(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		then     func(s *shop, payment uuid.UUID, stray provider.Charge)
-		attempts int
-	}{
-		"it goes back, and the next capture goes on": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
-			s.back(stray.ID, 8400)
-		}, 1},
-		"it goes back, and a person keeps ours": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
-			s.back(stray.ID, 8400)
-			s.refused(payment, checkout.AcceptProvider)
-			_, err := s.resolve(payment, checkout.KeepOurs)
-			require.NoError(s.t, err)
-		}, 1},
-		"a person takes it for the payment's": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
-			s.refused(payment, checkout.KeepOurs)
-			done, err := s.resolve(payment, checkout.AcceptProvider)
-			require.NoError(s.t, err)
-			require.Equal(s.t, stray.ID, done.Payment.ProviderChargeID.String)
-			require.Equal(s.t, 1, s.events(payment, "payment.captured"))
-			s.tell(stray) // the same message under another id
-		}, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := open(t)
-			payment := s.payment()
-			stray := s.stray(payment)
-			s.tell(stray)
-			require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'provider_contradiction' AND merchant_id = $1 AND subject = $2
+	inBothForms(t, func(t *testing.T, form option) {
+		for name, c := range map[string]struct {
+			then     func(s *shop, payment uuid.UUID, stray provider.Charge)
+			attempts int
+		}{
+			"it goes back, and the next capture goes on": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
+				s.back(stray.ID, 8400)
+			}, 1},
+			"it goes back, and a person keeps ours": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
+				s.back(stray.ID, 8400)
+				s.refused(payment, checkout.AcceptProvider)
+				_, err := s.resolve(payment, checkout.KeepOurs)
+				require.NoError(s.t, err)
+			}, 1},
+			"a person takes it for the payment's": {func(s *shop, payment uuid.UUID, stray provider.Charge) {
+				s.refused(payment, checkout.KeepOurs)
+				done, err := s.resolve(payment, checkout.AcceptProvider)
+				require.NoError(s.t, err)
+				require.Equal(s.t, stray.ID, done.Payment.ProviderChargeID.String)
+				require.Equal(s.t, 1, s.events(payment, "payment.captured"))
+				s.tell(stray) // the same message under another id
+			}, 1},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := open(t, form)
+				payment := s.payment()
+				stray := s.stray(payment)
+				s.tell(stray)
+				require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'provider_contradiction' AND merchant_id = $1 AND subject = $2
 				AND facts->>'object' = $3 AND facts->>'amount_minor' = '8400' AND facts->>'currency' = 'EUR'`, s.merchant, checkout.PaymentRef(payment), stray.ID))
-			require.Equal(t, 0, s.alerts(checkout.AlertUnknownCharge))
-			for range 2 {
-				_, err := s.capture(payment, "K1", "tok_ok")
-				require.ErrorIs(t, err, checkout.ErrNeedsReview)
-			}
-			require.Equal(t, 1, s.charges(payment, "succeeded"))
-			c.then(s, payment, stray)
-			r, err := s.capture(payment, "K2", "tok_ok")
-			require.NoError(t, err)
-			require.Equal(t, 200, r.Answer.Status)
-			require.EqualValues(t, 8400, s.held(payment))
-			require.Equal(t, c.attempts, s.count(`SELECT count(*) FROM payment_attempts`))
-			require.Equal(t, 0, s.count(`SELECT count(*) FROM alerts WHERE state = 'open'`))
-		})
-	}
+				require.Equal(t, 0, s.alerts(checkout.AlertUnknownCharge))
+				for range 2 {
+					_, err := s.capture(payment, "K1", "tok_ok")
+					require.ErrorIs(t, err, checkout.ErrNeedsReview)
+				}
+				require.Equal(t, 1, s.charges(payment, "succeeded"))
+				c.then(s, payment, stray)
+				r, err := s.capture(payment, "K2", "tok_ok")
+				require.NoError(t, err)
+				require.Equal(t, 200, r.Answer.Status)
+				require.EqualValues(t, 8400, s.held(payment))
+				require.Equal(t, c.attempts, s.count(`SELECT count(*) FROM payment_attempts`))
+				require.Equal(t, 0, s.count(`SELECT count(*) FROM alerts WHERE state = 'open'`))
+			})
+		}
+	})
 }
 
 func TestADeclinedChargeThatNoAttemptAskedForStopsNobody(t *testing.T) {

@@ -29,23 +29,25 @@ func guarded(t *testing.T, name string) string {
 // fifteen seconds is not waited for.
 func TestAClaimOrFinaliseWhoseReplyIsLostIsFinishedByItsOwnRequest(t *testing.T) {
 	t.Parallel()
-	for _, statement := range []string{"capture.claim", "capture.finalise"} {
-		for _, end := range []nettest.End{nettest.Close, nettest.Reset} {
-			t.Run(statement+" "+string(end), func(t *testing.T) {
-				t.Parallel()
-				s, proxy := behindGate(t)
-				payment := s.payment()
-				loss := proxy.Lose(nettest.Commit(guarded(t, statement)), end)
-				r, err := s.capture(payment, "K", "tok_ok")
-				require.NoError(t, err)
-				require.True(t, loss.Happened())
-				require.Equal(t, 200, r.Answer.Status)
-				require.Equal(t, checkout.Executed, r.Fate)
-				require.Equal(t, 1, s.charges(payment, "succeeded"))
-				require.Equal(t, 1, s.events(payment, "payment.captured"))
-			})
+	inBothForms(t, func(t *testing.T, form option) {
+		for name, part := range map[string]string{"claim": "INSERT INTO payment_attempts", "finalise": "UPDATE orders o SET status = 'paid'"} {
+			for _, end := range []nettest.End{nettest.Close, nettest.Reset} {
+				t.Run(name+" "+string(end), func(t *testing.T) {
+					t.Parallel()
+					s, proxy := behindGate(t, form)
+					payment := s.payment()
+					loss := proxy.Lose(nettest.Commit(part), end)
+					r, err := s.capture(payment, "K", "tok_ok")
+					require.NoError(t, err)
+					require.True(t, loss.Happened())
+					require.Equal(t, 200, r.Answer.Status)
+					require.Equal(t, checkout.Executed, r.Fate)
+					require.Equal(t, 1, s.charges(payment, "succeeded"))
+					require.Equal(t, 1, s.events(payment, "payment.captured"))
+				})
+			}
 		}
-	}
+	})
 }
 
 func TestAnOrderWhoseCommitIsLostIsOneOrder(t *testing.T) {

@@ -84,17 +84,19 @@ func TestTheOneWhoTakesOverTellsOfTheOneThatIsGoneAndOfWhatItAsked(t *testing.T)
 
 func TestDeadAfterTheChargeTheSweeperAloneFinishesIt(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	s.died(payment, "K", "tok_ok", true)
-	require.Equal(t, 0, s.sweep(), "a live lease is respected")
-	s.leaseEnds(payment)
-	require.Equal(t, 1, s.sweep())
-	require.Equal(t, checkout.Captured, s.state(payment))
-	r, err := s.capture(payment, "K", "tok_ok")
-	require.NoError(t, err)
-	require.True(t, r.Replayed, "the sweeper stored the very answer")
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		s.died(payment, "K", "tok_ok", true)
+		require.Equal(t, 0, s.sweep(), "a live lease is respected")
+		s.leaseEnds(payment)
+		require.Equal(t, 1, s.sweep())
+		require.Equal(t, checkout.Captured, s.state(payment))
+		r, err := s.capture(payment, "K", "tok_ok")
+		require.NoError(t, err)
+		require.True(t, r.Replayed, "the sweeper stored the very answer")
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+	})
 }
 
 func TestDeadBeforeTheChargeIsSentAgainWithTheSameKey(t *testing.T) {
@@ -178,14 +180,16 @@ func (s *shop) sleeps(payment uuid.UUID, token string, charge func(provider.Requ
 
 func TestASleeperThatWakesAfterItsLeaseWasTakenFinishesNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	_, err := s.sleeps(payment, "tok_ok", func(provider.Request) (provider.Charge, error) {
-		return provider.Charge{}, provider.ErrInDoubt // it slept through the answer
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		_, err := s.sleeps(payment, "tok_ok", func(provider.Request) (provider.Charge, error) {
+			return provider.Charge{}, provider.ErrInDoubt // it slept through the answer
+		})
+		require.NoError(t, err)
+		require.Equal(t, checkout.Captured, s.state(payment), "the sleeper's doubt does not overwrite the truth")
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
 	})
-	require.NoError(t, err)
-	require.Equal(t, checkout.Captured, s.state(payment), "the sleeper's doubt does not overwrite the truth")
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }
 
 // Seen by reading: the sleeper's request was certainly not sent, and its client was answered
@@ -206,19 +210,21 @@ func TestASleeperWhoseRequestWasNotSentDoesNotSayThatNothingWasCharged(t *testin
 
 func TestAttemptOneDeclinedAttemptTwoDeadTheSweeperFindsAttemptTwosOwnOutcome(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.payment()
-	r, err := s.capture(payment, "K1", "tok_declined")
-	require.NoError(t, err)
-	require.Equal(t, 402, r.Answer.Status)
-	s.died(payment, "K2", "tok_ok", true)
-	s.leaseEnds(payment)
-	require.Equal(t, 1, s.sweep())
-	require.Equal(t, checkout.Captured, s.state(payment), "attempt 1's decline does not answer for attempt 2")
-	r, err = s.capture(payment, "K3", "tok_ok")
-	require.NoError(t, err)
-	require.Equal(t, checkout.Matched, r.Fate)
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.payment()
+		r, err := s.capture(payment, "K1", "tok_declined")
+		require.NoError(t, err)
+		require.Equal(t, 402, r.Answer.Status)
+		s.died(payment, "K2", "tok_ok", true)
+		s.leaseEnds(payment)
+		require.Equal(t, 1, s.sweep())
+		require.Equal(t, checkout.Captured, s.state(payment), "attempt 1's decline does not answer for attempt 2")
+		r, err = s.capture(payment, "K3", "tok_ok")
+		require.NoError(t, err)
+		require.Equal(t, checkout.Matched, r.Fate)
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
+	})
 }
 
 func TestASuccessAfterAStoredDeclineAlertsWithBothFactsAndOverwritesNothing(t *testing.T) {

@@ -104,7 +104,7 @@ func (s *Service) decide(ctx context.Context, r Resolve, a attempt, live []provi
 		}
 	case a.unfinished() && r.Decision == AcceptProvider:
 		if theirs && live[0].IdempotencyKey == a.ProviderKey {
-			return s.finish(ctx, a, outcomeOf(live[0].Charge))
+			return s.settle(ctx, a, outcomeOf(live[0].Charge))
 		}
 	case a.unfinished():
 		return s.giveUp(ctx, a, live)
@@ -141,7 +141,7 @@ func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Holding
 	case err != nil:
 		return nil, notExecuted(errors.Join(provider.ErrNotSent, err))
 	case c.Status != provider.Succeeded:
-		return s.finish(ctx, a, outcomeOf(c))
+		return s.settle(ctx, a, outcomeOf(c))
 	}
 	alive, err := s.alive(ctx, c)
 	switch {
@@ -150,12 +150,12 @@ func (s *Service) giveUp(ctx context.Context, a attempt, live []provider.Holding
 	case alive:
 		return nil, ErrStillApart
 	}
-	return s.finish(ctx, a, givenBack(c))
+	return s.settle(ctx, a, givenBack(c))
 }
 
-// finish ends an attempt in doubt as any recovery would. It becomes its holder
+// settle ends an attempt in doubt as any recovery would. It becomes its holder
 // first: whoever else is asking about it finds an older fence.
-func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, error) {
+func (s *Service) settle(ctx context.Context, a attempt, o outcome) (effect, error) {
 	a, taken, err := s.calls.TakeOver(ctx, a.Call().ID)
 	switch {
 	case err != nil:
@@ -163,13 +163,7 @@ func (s *Service) finish(ctx context.Context, a attempt, o outcome) (effect, err
 	case !taken:
 		return nil, idempotency.ErrInProgress // another recovery is asking at this moment
 	}
-	values, _, err := s.finalValues(ctx, a, o)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, tx postgres.Tx, _ uuid.UUID) error {
-		return oneRow(ctx, tx, finaliseSQL.Text(), values...)
-	}, nil
+	return func(ctx context.Context, tx postgres.Tx, _ uuid.UUID) error { return s.ended(ctx, tx, a, o) }, nil
 }
 
 // adoptSQL opens the attempt that a person's decision is, already over, so that
@@ -193,12 +187,21 @@ func (s *Service) adopt(latest attempt, c provider.Charge) effect {
 		}
 		a := latest
 		a.No, a.Fence, a.OpenedBy = latest.No+1, 1, "resolution:"+id.String()
-		values, _, err := s.finalValues(ctx, a, outcomeOf(c))
-		if err != nil {
-			return err
-		}
-		return oneRow(ctx, tx, finaliseSQL.Text(), values...)
+		return s.ended(ctx, tx, a, outcomeOf(c))
 	}
+}
+
+// ended finishes an attempt in the transaction of a decision.
+func (s *Service) ended(ctx context.Context, tx postgres.Tx, a attempt, o outcome) error {
+	f, err := s.finalOf(ctx, a, o)
+	if err != nil {
+		return err
+	}
+	changed, err := s.finish(ctx, tx, a, o, f)
+	if err == nil && !changed {
+		err = whenNone(0, nil)
+	}
+	return err
 }
 
 const reopenSQL = `

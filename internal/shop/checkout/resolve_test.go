@@ -44,12 +44,14 @@ func (s *shop) contradicted() uuid.UUID {
 
 func TestAChargeAliveUnderAnEarlierAttemptForbidsANewOneAndAlerts(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	payment := s.contradicted()
-	require.Equal(t, 1, s.charges(payment, "succeeded"), "nothing was sent a second time")
-	require.Equal(t, 1, s.count(`SELECT count(*) FROM payment_attempts`))
-	require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'provider_contradiction' AND facts->>'stored' = 'declined' AND facts->>'provider_says' = 'succeeded'`))
-	require.Equal(t, 0, s.count(`SELECT count(*) FROM idempotency_keys WHERE key = 'K2'`))
+	inBothForms(t, func(t *testing.T, form option) {
+		s := open(t, form)
+		payment := s.contradicted()
+		require.Equal(t, 1, s.charges(payment, "succeeded"), "nothing was sent a second time")
+		require.Equal(t, 1, s.count(`SELECT count(*) FROM payment_attempts`))
+		require.Equal(t, 1, s.count(`SELECT count(*) FROM alerts WHERE kind = 'provider_contradiction' AND facts->>'stored' = 'declined' AND facts->>'provider_says' = 'succeeded'`))
+		require.Equal(t, 0, s.count(`SELECT count(*) FROM idempotency_keys WHERE key = 'K2'`))
+	})
 }
 
 func TestAContradictionOfAnEarlierAttemptRefusesTheNextOneAtOnce(t *testing.T) {

@@ -26,6 +26,10 @@ type Config struct {
 	Wake func()
 	Log  *slog.Logger
 	Now  func() time.Time
+	// Folded has each of a capture's two transactions done by one statement (folded.go),
+	// which is the same and costs one round trip; otherwise statement by statement, as
+	// capture.go reads.
+	Folded bool
 
 	ProviderDeadline time.Duration // how long one charge may take
 	Finalise         time.Duration // how long storing an outcome may take

@@ -77,6 +77,16 @@ func (s *shop) anew(change option) {
 	s.Service = checkout.New(cfg)
 }
 
+// inBothForms runs a test on each build of a capture.
+func inBothForms(t *testing.T, test func(t *testing.T, form option)) {
+	for name, folded := range map[string]bool{"folded": true, "statement by statement": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(c *checkout.Config) { c.Folded = folded })
+		})
+	}
+}
+
 func charger(wrap func(provider.Charger) provider.Charger) option {
 	return func(c *checkout.Config) { c.Provider = wrap(c.Provider) }
 }
@@ -94,6 +104,7 @@ func openIn(t *testing.T, db *postgres.DB, w *worldtest.World, options ...option
 		Provider: simulated.New(simulated.Config{URL: w.URL}),
 		Render:   plain{},
 		Doubt:    []time.Duration{time.Millisecond},
+		Folded:   true, // as the programs are
 	}
 	for _, o := range options {
 		o(&cfg)

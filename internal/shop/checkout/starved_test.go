@@ -169,54 +169,56 @@ func TestAFullDiskBeforeOrAfterTheChargeIsUnavailableAndTheSameKeyFinishesIt(t *
 
 func TestARowThatSomebodyHoldsIsInProgressBeforeTheChargeAndOutlastedAfterIt(t *testing.T) {
 	t.Parallel()
-	db, err := postgres.Open(t.Context(), postgres.Config{DSN: devtest.DSN(t), LockTimeout: 100 * time.Millisecond})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	s := openIn(t, db, worldtest.Start(t, world.Options{}))
-	payment := s.payment()
-	locked := func(whileHeld func()) {
-		require.NoError(t, postgres.InTx(context.Background(), db, func(tx postgres.Tx) error {
-			if _, err := tx.Exec(context.Background(), `SELECT 1 FROM payments WHERE id = $1 FOR UPDATE`, payment); err != nil {
-				return err
-			}
-			whileHeld()
-			return nil
-		}))
-	}
-	locked(func() {
-		_, err := s.capture(payment, "K", "tok_ok")
-		require.ErrorIs(t, err, idempotency.ErrInProgress)
-	})
-	require.Equal(t, 0, s.charges(payment, "succeeded"))
-
-	real := s.Provider
-	held, finished := make(chan struct{}), make(chan error, 1)
-	s.Provider = charging{Charger: real, charge: func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error) {
-		c, err := real.Charge(ctx, r)
-		<-held // the row is somebody else's when the finalise comes
-		return c, err
-	}}
-	go func() {
-		r, err := s.capture(payment, "K", "tok_ok")
-		if err == nil && r.Answer.Status != 200 {
-			err = errors.New(string(r.Answer.Body))
+	inBothForms(t, func(t *testing.T, form option) {
+		db, err := postgres.Open(t.Context(), postgres.Config{DSN: devtest.DSN(t), LockTimeout: 100 * time.Millisecond})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		s := openIn(t, db, worldtest.Start(t, world.Options{}), form)
+		payment := s.payment()
+		locked := func(whileHeld func()) {
+			require.NoError(t, postgres.InTx(context.Background(), db, func(tx postgres.Tx) error {
+				if _, err := tx.Exec(context.Background(), `SELECT 1 FROM payments WHERE id = $1 FOR UPDATE`, payment); err != nil {
+					return err
+				}
+				whileHeld()
+				return nil
+			}))
 		}
-		finished <- err
-	}()
-	require.Eventually(t, func() bool { return s.charges(payment, "succeeded") == 1 }, 30*time.Second, 10*time.Millisecond)
-	locked(func() {
-		close(held)
-		tries := map[string]bool{} // each of a lock timeout's length
-		require.Eventually(t, func() bool {
-			var began []string
-			require.NoError(t, db.Select(context.Background(), &began,
-				`SELECT query_start::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`))
-			for _, b := range began {
-				tries[b] = true
+		locked(func() {
+			_, err := s.capture(payment, "K", "tok_ok")
+			require.ErrorIs(t, err, idempotency.ErrInProgress)
+		})
+		require.Equal(t, 0, s.charges(payment, "succeeded"))
+
+		real := s.Provider
+		held, finished := make(chan struct{}), make(chan error, 1)
+		s.Provider = charging{Charger: real, charge: func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error) {
+			c, err := real.Charge(ctx, r)
+			<-held // the row is somebody else's when the finalise comes
+			return c, err
+		}}
+		go func() {
+			r, err := s.capture(payment, "K", "tok_ok")
+			if err == nil && r.Answer.Status != 200 {
+				err = errors.New(string(r.Answer.Body))
 			}
-			return len(tries) > 2
-		}, 30*time.Second, time.Millisecond)
+			finished <- err
+		}()
+		require.Eventually(t, func() bool { return s.charges(payment, "succeeded") == 1 }, 30*time.Second, 10*time.Millisecond)
+		locked(func() {
+			close(held)
+			tries := map[string]bool{} // each of a lock timeout's length
+			require.Eventually(t, func() bool {
+				var began []string
+				require.NoError(t, db.Select(context.Background(), &began,
+					`SELECT query_start::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`))
+				for _, b := range began {
+					tries[b] = true
+				}
+				return len(tries) > 2
+			}, 30*time.Second, time.Millisecond)
+		})
+		require.NoError(t, <-finished, "the money has moved: the finalise insists")
+		require.Equal(t, 1, s.charges(payment, "succeeded"))
 	})
-	require.NoError(t, <-finished, "the money has moved: the finalise insists")
-	require.Equal(t, 1, s.charges(payment, "succeeded"))
 }

@@ -629,7 +629,7 @@ export interface components {
         CodeLink: {
             /** @example checkout.finalise */
             label: string;
-            /** @example internal/shop/checkout/finalise.go */
+            /** @example internal/shop/checkout/folded.go */
             file: string;
             /** @description A function, method, constant or variable. */
             function: string;

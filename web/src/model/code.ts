@@ -34,7 +34,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
       does: 'knows a key and its stored answer',
     },
     {
-      file: 'internal/shop/checkout/claim.go',
+      file: 'internal/shop/checkout/folded.go',
       name: 'claimSQL',
       does: 'lets one attempt through',
     },
@@ -58,7 +58,7 @@ export const codeOf: Record<Node, readonly Code[]> = {
   ],
   postgres: [
     {
-      file: 'internal/shop/checkout/finalise.go',
+      file: 'internal/shop/checkout/folded.go',
       name: 'finaliseSQL',
       does: 'commits payment, answer and outbox row together',
     },

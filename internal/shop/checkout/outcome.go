@@ -6,61 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"payonce/internal/platform/alert"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
-	"payonce/once"
 	"payonce/once/idempotency"
 	"payonce/once/outbox"
 )
-
-// current finds the attempt that may be finished: this number, this fence,
-// still open, and its payment waiting for exactly it. Everything that a
-// finishing statement does comes from this one row, so it does all or nothing;
-// a holder that lost its lease has an old fence, finds no row, and does nothing.
-const current = `
-cur AS (
-  SELECT a.payment_id AS subject_id, a.attempt_no AS subject_no, p.order_id, p.version
-    FROM payment_attempts a
-    JOIN payments p ON p.id = a.payment_id AND p.attempt_no = a.attempt_no
-   WHERE a.payment_id = @payment::uuid AND a.attempt_no = @attempt::integer AND a.fence = @fence::bigint
-     AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')
-     FOR UPDATE
-)`
-
-// held are the parameters of current.
-func (a attempt) held() once.Args {
-	return once.Args{"payment": a.PaymentID, "attempt": a.No, "fence": a.Fence}
-}
-
-// finaliseSQL is tx2 in one round trip: attempt, payment, order, event and the
-// key's exact answer. A second run by the driver finds the attempt finished,
-// changes nothing and returns 0; the caller reads what is stored.
-var finaliseSQL = postgres.Guarded("capture.finalise", `
-WITH `+current+`, a AS (
-  UPDATE payment_attempts a
-     SET status = @attempt_status::text, provider_charge_id = @charge::text, decline_code = @decline_code::text,
-         card_token = NULL, lease_until = NULL, next_ask_at = NULL, finished_at = clock_timestamp()
-    FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
-), p AS (
-  UPDATE payments p
-     SET status = @status::text, decline_code = @decline_code::text, version = p.version + 1,
-         provider_charge_id = CASE WHEN @status::text = 'captured' THEN @charge::text END,
-         captured_at = CASE WHEN @status::text = 'captured' THEN @at::timestamptz END
-    FROM cur WHERE p.id = cur.subject_id
-), o AS (
-  UPDATE orders o SET status = 'paid'
-    FROM cur WHERE o.id = cur.order_id AND o.status = 'awaiting_payment' AND @status::text = 'captured'
-), al AS (
-  -- An alert about this doubt is answered by the outcome.
-  `+alert.ResolveFrom("cur", "'pay_' || replace(cur.subject_id::text, '-', '')", AlertInDoubt, AlertAmount, AlertRefused)+`
-     AND (l.kind = 'provider_refused' OR l.facts->>'attempt_no' = cur.subject_no::text)
-), k AS (`+KeyTable.CompleteFrom("cur")+`
-), e AS (`+patterns.Outbox.Fold("cur", "cur.version + 1")+`)
-SELECT count(*) FROM cur`)
 
 // outcome is what the provider definitely said about an attempt.
 type outcome struct {
@@ -105,25 +58,20 @@ func (o outcome) apply(a attempt, at time.Time) Payment {
 	return p
 }
 
-// final is what a finalise makes durable beside the rows.
+// final is what tx2 makes durable.
 type final struct {
 	status string
+	at     time.Time
 	answer idempotency.Answer
 	event  outbox.Event
 }
 
-// finalValues are the parameters of finaliseSQL.
-func (s *Service) finalValues(ctx context.Context, a attempt, o outcome) ([]any, final, error) {
+// finalOf is what an outcome becomes for the client and for the consumers.
+func (s *Service) finalOf(ctx context.Context, a attempt, o outcome) (final, error) {
 	at := s.Now().UTC().Truncate(time.Millisecond)
 	p := o.apply(a, at)
-	f := final{status: p.Status, answer: s.answer(ctx, p)}
-	var err error
-	if f.event, err = o.event(a, at); err != nil {
-		return nil, f, err
-	}
-	return finaliseSQL.Values(a.held().With(s.Keys.CompleteArgs(f.answer, PaymentRef(p.ID))).With(patterns.EventArgs(ctx, f.event)).With(once.Args{
-		"attempt_status": o.attemptStatus, "charge": nullable(o.chargeID), "decline_code": nullable(o.declineCode), "status": p.Status, "at": at,
-	})), f, nil
+	event, err := o.event(a, at)
+	return final{status: p.Status, at: at, answer: s.answer(ctx, p), event: event}, err
 }
 
 // answer renders what a client gets for a payment in a final state.

@@ -108,11 +108,10 @@ func (j *judge) plan() (all []plan) {
 	points := j.points
 	j.mu.Unlock()
 	j.findings(points)
-	of := map[nettest.Moment]int{}
+	of, nth := make(map[nettest.Moment]int), make(map[nettest.Moment]int)
 	for _, p := range points {
 		of[p.Moment]++
 	}
-	nth := map[nettest.Moment]int{}
 	for i, p := range points {
 		nth[p.Moment]++
 		for _, how := range ways(points, i) {

@@ -68,7 +68,7 @@ func (j *judge) kill() {
 func (j *judge) arm(p plan) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.armed, j.met, j.counts, j.points, j.last = p, false, map[nettest.Moment]int{}, nil, time.Now()
+	j.armed, j.met, j.counts, j.points, j.last = p, false, make(map[nettest.Moment]int), nil, time.Now()
 }
 
 func (j *judge) disarm() (met bool) {

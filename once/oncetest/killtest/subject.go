@@ -98,7 +98,7 @@ func Command(path string, args []string, env ...string) func(t testing.TB, at Se
 				own[i] = address
 			}
 		}
-		cmd := exec.Command(path, own...) //nolint:gosec,noctx // the program that the caller wants judged, which ends by Kill
+		cmd := exec.Command(path, own...) //nolint:gosec // the program that the caller wants judged, which ends by Kill
 		cmd.Env = append(append(os.Environ(), EnvPostgres+"="+at.Postgres, EnvAMQP+"="+at.AMQP, EnvListen+"="+address), env...)
 		cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 		withParent(cmd)

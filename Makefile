@@ -22,7 +22,7 @@ dev: .payonce/bin ## The demo, with the page served from its sources by Vite
 test: setup ## Everything: lint, Go with -race, lab build, page, browser, a short campaign
 	@exec scripts/test
 
-prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, two ten-minute campaigns
+prove: setup ## What proves more and takes longer: every mutant, the design's bugs, other systems, foreign programs, two ten-minute campaigns
 	@exec scripts/test prove
 
 check: ## What to run before a commit, under a minute: format, lint, rules of the house, page

@@ -67,13 +67,16 @@ func checkWiring(tree Tree) []Violation {
 // openers are the methods of database/sql and sqlx that open a transaction.
 var openers = []string{"Begin", "BeginTx", "Beginx", "BeginTxx", "MustBegin", "MustBeginTx"}
 
+// beginsAttempts are files in which Begin is an attempt's, of package call.
+var beginsAttempts = []string{"once/examples/foreign/main.go"}
+
 // checkTransactions leaves InTx of the adapters the only way into a transaction, with
 // its rollback on panic and its bounded retries. Tests are free: they play the
 // rival who holds a lock.
 func checkTransactions(tree Tree) []Violation {
 	var found []Violation
 	for _, file := range tree.goFiles() {
-		if file.IsTest() || file.IsSuite() || byHand(file) || isOnceAdapter(file.Dir()) {
+		if file.IsTest() || file.IsSuite() || byHand(file) || isOnceAdapter(file.Dir()) || slices.Contains(beginsAttempts, file.Path) {
 			continue
 		}
 		for _, selector := range file.selectors {
@@ -131,6 +134,9 @@ func checkNames(tree Tree) []Violation {
 	return found
 }
 
+// examples are programs: they choose their driver, as their readers do.
+const examples = "once/examples"
+
 // checkLibrary keeps the core and the patterns of once on the standard library and
 // google/uuid: they are taken by programs that have chosen other drivers.
 func checkLibrary(tree Tree) []Violation {
@@ -139,7 +145,7 @@ func checkLibrary(tree Tree) []Violation {
 		switch first, _, _ := strings.Cut(i.path, "/"); {
 		case floorOf(file.Dir()) != library, file.IsTest(), file.IsSuite(), ours, !strings.Contains(first, "."):
 			return "" // the standard library's paths begin with no domain
-		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()), under(file.Dir(), transport):
+		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()), under(file.Dir(), transport), under(file.Dir(), examples):
 			return ""
 		}
 		return fmt.Sprintf("%s: the core of once builds with the standard library and google/uuid; put it into an adapter", i.path)

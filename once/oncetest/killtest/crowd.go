@@ -26,8 +26,10 @@ func (j *judge) crowd() {
 	}
 	all.Wait()
 	for i, id := range ids {
-		counted, err := j.settled(ctx, id)
-		j.verdict(fmt.Sprintf("in a crowd of %d, each asked for twice", j.Crowd), counted, asked[i], err)
+		if counted, err := j.settled(ctx, id); asked[i] != nil || err != nil || !once(counted) {
+			j.verdict(fmt.Sprintf("in a crowd of %d, each asked for twice", j.Crowd), counted, asked[i], err)
+			break // one of them says it
+		}
 	}
 	j.report.Met = append(j.report.Met, fmt.Sprintf("a crowd of %d, each asked for twice", j.Crowd))
 	if n := j.look.deadlocks() - before; n > 0 {

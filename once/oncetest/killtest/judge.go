@@ -27,7 +27,7 @@ func Run(t *testing.T, s Subject) {
 // Judge is [Run] for a program that is expected to fail.
 func Judge(t testing.TB, s Subject) Report {
 	t.Helper()
-	j := &judge{Subject: s.withDefaults(), t: t}
+	j := &judge{Subject: s.withDefaults(), t: t, counts: make(map[nettest.Moment]int)}
 	j.straight.Postgres = oncetest.Postgres(t)
 	if s.Broker {
 		j.straight.AMQP = oncetest.Broker(t)
@@ -101,8 +101,10 @@ type judge struct {
 	early    string
 }
 
-// plan does the activity once and makes of its moments what is to be done.
+// plan does the activity and makes of its moments what is to be done. The first time is
+// the program's first: it may have a beginning of its own to write down.
 func (j *judge) plan() (all []plan) {
+	j.activity(plan{})
 	j.activity(plan{})
 	j.mu.Lock()
 	points := j.points

@@ -68,7 +68,7 @@ func subject(name string) killtest.Subject {
 }
 
 func post(ctx context.Context, life killtest.Life, _ killtest.Services, id string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/"+id, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/"+id, nil)
 	if err != nil {
 		return err
 	}

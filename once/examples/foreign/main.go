@@ -1,0 +1,231 @@
+// Command foreign takes the patterns into a domain of its own: a member of a club is
+// activated, whatever is repeated on the way. The door's company, which is outside, opens
+// one account for them; then they get one invoice and one letter.
+//
+//	POST /members/{id} ──▶ member, attempt │ commit │ door's company │ commit: active, event
+//	                                                   └──relay──▶ invoices, letters
+//
+// Kill it anywhere and start it again; the test beside this file does, at each commit,
+// publish and acknowledgement. On pgx, with the services that once/README.md names:
+//
+//	go run ./examples/foreign -postgres postgres://… -amqp amqp://… -door http://…
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"payonce/once"
+	"payonce/once/call"
+	"payonce/once/envelope"
+	"payonce/once/inbox"
+	"payonce/once/outbox"
+	oncepgx "payonce/once/pgx"
+	"payonce/once/rabbit"
+	"payonce/once/retry"
+	"payonce/once/schema"
+)
+
+const (
+	name              once.Name = "club"
+	activated                   = "member.activated"
+	invoices, letters           = "club.invoices", "club.letters"
+	fee                         = 4900
+)
+
+var (
+	events   = outbox.Table{Schema: once.Schema(name)}
+	names    = outbox.NamesOf(name)
+	places   = retry.PlacesOf(name)
+	schedule = retry.Schedule{time.Second, 10 * time.Second, time.Minute}
+	topology = places.Topology(schedule).With(rabbit.Topology{
+		Exchanges: []rabbit.Exchange{{Name: names.Exchange, Kind: "topic"}},
+		Queues:    []rabbit.Queue{rabbit.WorkQueue(invoices, places.Dead), rabbit.WorkQueue(letters, places.Dead)},
+		Bindings: []rabbit.Binding{
+			{Queue: invoices, Exchange: names.Exchange, Key: activated}, {Queue: letters, Exchange: names.Exchange, Key: activated},
+		},
+	})
+)
+
+const tables = `
+CREATE TABLE IF NOT EXISTS club.members (id text PRIMARY KEY, status text NOT NULL DEFAULT 'waiting', account text);
+CREATE TABLE IF NOT EXISTS club.invoices (member text NOT NULL, amount bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS club.letters (member text NOT NULL, text text NOT NULL)`
+
+type club struct {
+	db    once.DB
+	books call.Books
+	calls *call.Runner[call.Record, call.Outcome]
+	door  string // POST and GET /accounts/{key}: one account for a key
+	waker *outbox.Waker
+}
+
+// activate answers 202 when the member will certainly be activated, once: the member's id
+// is the business key, so the request needs no other.
+func (c *club) activate(w http.ResponseWriter, r *http.Request) {
+	var attempt call.Record
+	err := c.db.InTx(r.Context(), func(tx once.Tx) error {
+		member := r.PathValue("id")
+		fresh, err := tx.Exec(r.Context(), `INSERT INTO club.members (id) VALUES ($1) ON CONFLICT DO NOTHING`, member)
+		if attempt = (call.Record{}); err != nil || fresh == 0 {
+			return err
+		}
+		attempt, err = c.books.Begin(r.Context(), tx, call.Wish{Subject: member, Lease: c.calls.Lease()})
+		return err
+	})
+	if err != nil {
+		http.Error(w, "ask again", http.StatusServiceUnavailable)
+		return
+	}
+	if attempt.Key != "" {
+		_, _ = c.calls.Run(r.Context(), attempt) // what does not come to its end here is swept
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// ended writes what follows from the door's answer, in the transaction that stores it.
+func (c *club) ended(ctx context.Context, tx once.Tx, r call.Record, o call.Outcome) error {
+	if o.Status != call.Done {
+		_, err := tx.Exec(ctx, `UPDATE club.members SET status = 'refused' WHERE id = $1`, r.Subject)
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE club.members SET status = 'active', account = $2 WHERE id = $1`, r.Subject, o.Ref); err != nil {
+		return err
+	}
+	e, err := outbox.New("", r.Subject, "member", r.Subject, activated, map[string]string{"member": r.Subject, "account": o.Ref})
+	if err != nil {
+		return err
+	}
+	e.AggregateVersion = 1
+	return events.Append(ctx, tx, e)
+}
+
+// open has the door's company open an account, and ask finds out whether it has.
+func (c *club) open(ctx context.Context, r call.Record) (call.Outcome, error) {
+	o, known, err := c.ask(ctx, r, http.MethodPost)
+	if err == nil && !known {
+		err = errors.New("the door's company answers 404 to a POST")
+	}
+	return o, err
+}
+
+func (c *club) ask(ctx context.Context, r call.Record, method string) (o call.Outcome, known bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.door+"/accounts/"+r.Key, nil)
+	if err != nil {
+		return o, false, errors.Join(call.ErrNotSent, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return o, false, err // it may have arrived
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch response.StatusCode {
+	case http.StatusNotFound:
+		return o, false, nil
+	case http.StatusOK:
+		var account struct{ Number string }
+		err = json.NewDecoder(response.Body).Decode(&account)
+		return call.Outcome{Status: call.Done, Ref: account.Number}, true, err
+	}
+	return o, false, errors.New("the door's company answers " + response.Status)
+}
+
+// writing is a consumer whose effect is one row for each event.
+func writing(ctx context.Context, tx once.Tx, batch []inbox.Message, query string, value any) error {
+	for _, m := range batch {
+		if _, err := tx.Exec(ctx, query, m.AggregateID, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invoice(ctx context.Context, tx once.Tx, batch []inbox.Message) error {
+	return writing(ctx, tx, batch, `INSERT INTO club.invoices VALUES ($1, $2)`, fee)
+}
+
+func letter(ctx context.Context, tx once.Tx, batch []inbox.Message) error {
+	return writing(ctx, tx, batch, `INSERT INTO club.letters VALUES ($1, $2)`, "Welcome. Your door opens.")
+}
+
+// start makes the tables and wires what works beside the requests.
+func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger) (*club, []func(context.Context) error, error) {
+	_, schemaErr := schema.Apply(ctx, db, name)
+	tablesErr := db.InTx(ctx, func(tx once.Tx) error {
+		_, err := tx.Exec(ctx, tables)
+		return err
+	})
+	broker, brokerErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+	if err := errors.Join(schemaErr, tablesErr, brokerErr); err != nil {
+		return nil, nil, err
+	}
+	context.AfterFunc(ctx, broker.Close)
+	c := &club{db: db, door: door, waker: outbox.NewWaker(db, names.Channel, log)}
+	c.books = call.Books{DB: db, Schema: once.Schema(name), Kind: "account", Ended: c.ended}
+	var callsErr error
+	c.calls, callsErr = call.New(call.Config[call.Record, call.Outcome]{
+		Store: c.books, Lease: 5 * time.Second, Deadline: 2 * time.Second, Commit: 2 * time.Second, Log: log,
+		Outside: call.Outside[call.Record, call.Outcome]{Send: c.open, Ask: func(ctx context.Context, r call.Record) (call.Outcome, bool, error) {
+			return c.ask(ctx, r, http.MethodGet)
+		}},
+		Landed: func(context.Context, call.Record) { c.waker.Wake() },
+	})
+	publisher := broker.Publisher(rabbit.PublisherConfig{})
+	relay, relayErr := outbox.NewRelay(outbox.Config{
+		DB: db, Table: events, Names: names, Format: envelope.Of(name), Source: "/club", Publisher: publisher, Log: log,
+	})
+	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: broker, Places: places, Log: log, Now: time.Now,
+		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
+	})
+	work := []func(context.Context) error{relay.Run, dead.Run, c.waker.Run, func(ctx context.Context) error { return c.calls.Sweep(ctx, call.Sweep{Every: time.Second}) }}
+	errs := []error{callsErr, relayErr, deadErr}
+	for queue, handler := range map[string]inbox.Handler{invoices: invoice, letters: letter} {
+		consumer, err := inbox.New(inbox.Config{
+			Consumer: queue, Types: []string{activated}, Handler: handler, DB: db, Table: inbox.Table{Schema: once.Schema(name)},
+			Broker: broker, Publisher: publisher, Places: places, Schedule: schedule, Log: log, Now: time.Now,
+		})
+		if errs = append(errs, err); err == nil {
+			work = append(work, consumer.Run)
+		}
+	}
+	return c, work, errors.Join(errs...)
+}
+
+func main() {
+	postgres := flag.String("postgres", os.Getenv("ONCE_TEST_POSTGRES"), "the database")
+	amqp := flag.String("amqp", os.Getenv("ONCE_TEST_AMQP"), "the broker")
+	door := flag.String("door", "http://localhost:8081", "the door's company")
+	listen := flag.String("listen", "localhost:8080", "where members are activated")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	pool, err := pgxpool.New(ctx, *postgres)
+	must(err)
+	defer pool.Close()
+	c, work, err := start(ctx, oncepgx.New(pool), *amqp, *door, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	must(err)
+	for _, each := range work {
+		go func() { must(each(ctx)) }()
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /members/{id}", c.activate)
+	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	slog.Info("ended", "listened at", *listen, "why", server.ListenAndServe())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

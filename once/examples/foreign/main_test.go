@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"payonce/once/oncetest"
+	"payonce/once/oncetest/killtest"
+)
+
+// asClub makes this test binary the program.
+const asClub = "ONCE_TEST_AS_CLUB"
+
+func TestMain(m *testing.M) {
+	if door := os.Getenv(asClub); door != "" {
+		os.Args = []string{"club", "-postgres", os.Getenv(killtest.EnvPostgres), "-amqp", os.Getenv(killtest.EnvAMQP), "-listen", os.Getenv(killtest.EnvListen), "-door", door}
+		main()
+		return
+	}
+	oncetest.Main(m)
+}
+
+// doors is the door's company: one account for a key, and it counts.
+type doors struct {
+	mu       sync.Mutex
+	accounts map[string]int // by key
+	opened   map[string]int // by member
+}
+
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := strings.TrimPrefix(r.URL.Path, "/accounts/")
+	if d.accounts[key] == 0 {
+		if r.Method == http.MethodGet {
+			http.NotFound(w, r)
+			return
+		}
+		d.accounts[key] = len(d.accounts) + 1
+		d.opened[strings.Split(key, ":")[1]]++
+	}
+	_, _ = fmt.Fprintf(w, `{"number": "%d"}`, d.accounts[key])
+}
+
+func (d *doors) of(member string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.opened[member]
+}
+
+// A member is activated once, has one account, one invoice and one letter, wherever the
+// program is killed.
+func subject(t *testing.T) killtest.Subject {
+	far := &doors{accounts: map[string]int{}, opened: map[string]int{}}
+	company := httptest.NewServer(far)
+	t.Cleanup(company.Close)
+	var pool *pgxpool.Pool
+	return killtest.Subject{
+		Broker: true,
+		Prepare: func(t testing.TB, at killtest.Services) {
+			var err error
+			pool, err = pgxpool.New(t.Context(), at.Postgres)
+			require.NoError(t, err)
+			t.Cleanup(pool.Close)
+		},
+		Start: killtest.Command(os.Args[0], nil, asClub+"="+company.URL),
+		Act: func(ctx context.Context, life killtest.Life, _ killtest.Services, id string) error {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/members/"+id, nil)
+			if err != nil {
+				return err
+			}
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			response, err := client.Do(request)
+			if err != nil {
+				return err
+			}
+			if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusAccepted {
+				return errors.Join(err, errors.New(response.Status))
+			}
+			return nil
+		},
+		Effects: func(ctx context.Context, _ killtest.Services, id string) (map[string]int, error) {
+			counted := map[string]int{"the account": far.of(id)}
+			for what, query := range map[string]string{
+				"the activation": `SELECT count(*) FROM club.members WHERE id = $1 AND status = 'active'`,
+				"the invoice":    `SELECT count(*) FROM club.invoices WHERE member = $1`,
+				"the letter":     `SELECT count(*) FROM club.letters WHERE member = $1`,
+			} {
+				var n int
+				if err := pool.QueryRow(ctx, query, id).Scan(&n); err != nil {
+					return nil, err
+				}
+				counted[what] = n
+			}
+			return counted, nil
+		},
+	}
+}
+
+func TestAMemberIsActivatedOnceAlsoWhenTheProgramDiesRightAfterItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := subject(t)
+	s.Most, s.Crowd = 1, 5
+	killtest.Run(t, s)
+}

@@ -90,7 +90,7 @@ func isOnceAdapter(dir string) bool {
 
 // notPatterns are the other folders of once: the transport, what is said to it and the form of its messages, the
 // tables and what keeps them, where trouble is written, what tests need, and programs.
-var notPatterns = []string{"rabbit", "message", "envelope", "schema", "retention", "trouble", "oncetest", "examples"}
+var notPatterns = []string{"rabbit", "message", "envelope", "schema", "retention", "trouble", "doctor", "oncetest", "examples"}
 
 // patternOf returns the folder of the pattern that dir belongs to.
 func patternOf(dir string) (folder string, ok bool) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -74,21 +73,7 @@ func subject(t *testing.T) killtest.Subject {
 			t.Cleanup(pool.Close)
 		},
 		Start: killtest.Command(os.Args[0], nil, asClub+"="+company.URL),
-		Act: func(ctx context.Context, life killtest.Life, _ killtest.Services, id string) error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/members/"+id, nil)
-			if err != nil {
-				return err
-			}
-			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			response, err := client.Do(request)
-			if err != nil {
-				return err
-			}
-			if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusAccepted {
-				return errors.Join(err, errors.New(response.Status))
-			}
-			return nil
-		},
+		Act:   killtest.Post("/members/"),
 		Effects: func(ctx context.Context, _ killtest.Services, id string) (map[string]int, error) {
 			counted := map[string]int{"the account": far.of(id)}
 			for what, query := range map[string]string{

@@ -4,8 +4,6 @@ package subjects
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,21 +36,7 @@ func subject(start func(t testing.TB, at killtest.Services) (killtest.Life, erro
 			require.NoError(t, err)
 		},
 		Start: start,
-		Act: func(ctx context.Context, life killtest.Life, _ killtest.Services, id string) error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/"+id, nil)
-			if err != nil {
-				return err
-			}
-			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			response, err := client.Do(request)
-			if err != nil {
-				return err
-			}
-			if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
-				return errors.Join(err, errors.New(response.Status))
-			}
-			return nil
-		},
+		Act:   killtest.Post("/"),
 		Effects: func(ctx context.Context, _ killtest.Services, id string) (map[string]int, error) {
 			counted := map[string]int{}
 			for _, what := range effects {

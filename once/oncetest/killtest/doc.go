@@ -5,7 +5,7 @@
 //	killtest.Run(t, killtest.Subject{
 //		Prepare: func(t testing.TB, at killtest.Services) { … its tables … },
 //		Start:   killtest.Command("./shop", []string{"--listen", killtest.Listen}),
-//		Act:     func(ctx context.Context, life killtest.Life, at killtest.Services, id string) error { … POST, with id for a key … },
+//		Act:     killtest.Post("/orders/"),
 //		Effects: func(ctx context.Context, at killtest.Services, id string) (map[string]int, error) { … count … },
 //	})
 //

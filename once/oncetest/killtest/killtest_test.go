@@ -3,9 +3,7 @@ package killtest_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -57,7 +55,7 @@ func subject(name string) killtest.Subject {
 			require.NoError(t, err)
 		},
 		Start: killtest.Command(os.Args[0], nil, asSubject+"="+name),
-		Act:   post,
+		Act:   killtest.Post("/"),
 		Effects: func(ctx context.Context, _ killtest.Services, id string) (map[string]int, error) {
 			var n int
 			err := db.QueryRowContext(ctx, `SELECT count(*) FROM effects WHERE id = $1`, id).Scan(&n)
@@ -65,23 +63,6 @@ func subject(name string) killtest.Subject {
 		},
 		Crowd: 10,
 	}
-}
-
-func post(ctx context.Context, life killtest.Life, _ killtest.Services, id string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+life.Address+"/"+id, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	return nil
 }
 
 // received counts the messages that reached a queue, each id once.

@@ -21,6 +21,11 @@ type Books struct {
 	// program's state, an event, an answer. After its error nothing is stored; the
 	// attempt is asked about again when its lease has ended. Nil for nothing.
 	Ended func(ctx context.Context, tx once.Tx, r Record, o Outcome) error
+	// Released does the same when an attempt ends without an outcome ([ErrNotSent],
+	// [ErrRefused]): it takes back what waits for one, such as the program's state and a
+	// client's key ([payonce/once/idempotency.Keys.Release]). With nil both stay as they
+	// are, and for the client the request is under way until someone looks.
+	Released func(ctx context.Context, tx once.Tx, r Record, why error) error
 	// Troubles is where trouble is raised; nil means the table of package
 	// payonce/once/trouble, in the schema.
 	Troubles once.Troubles
@@ -226,6 +231,9 @@ func (b Books) Park(ctx context.Context, r Record, next time.Duration) (Record, 
 func (b Books) Release(ctx context.Context, r Record, why error) (after Record, changed bool, err error) {
 	err = b.DB.InTx(ctx, func(tx once.Tx) (err error) {
 		after, changed, err = b.end(ctx, tx, r, Outcome{Status: Released, Reason: why.Error()})
+		if err == nil && changed && b.Released != nil {
+			err = b.Released(ctx, tx, after, why)
+		}
 		if err != nil || !changed || !errors.Is(why, ErrRefused) {
 			return err
 		}

@@ -52,10 +52,11 @@ type Row interface{ Call() Attempt }
 // Errors that an [Outside] says by wrapping them; every other error of a call leaves it
 // unknown whether the effect is there.
 var (
-	// ErrNotSent: the request certainly did not leave.
+	// ErrNotSent: the request certainly did not leave. The attempt ends without an outcome,
+	// another may begin, and [Books.Released] takes back what waits for this one.
 	ErrNotSent = errors.New("call: it was not sent")
 	// ErrRefused: the outside took the request for wrong and did nothing. That is a bug
-	// or a setting, not an outcome: it becomes trouble.
+	// or a setting, not an outcome: it becomes trouble, and for the rest as above.
 	ErrRefused = errors.New("call: the request is wrong")
 )
 

@@ -52,6 +52,28 @@
 // Without the second, [Outside.Ask] may send again: the key makes that the same question.
 // Without the first there is no way to be safe, here or elsewhere.
 //
+// Of an outside that speaks HTTP, what [Outside.Send] says of its answers, as a rule:
+//
+//	2xx                                   Done, with its name of the effect
+//	402, 409, 422 that means "no"         Refused: an outcome, which the program tells on
+//	401, 403, 404, another 400            ErrRefused: a bug or a setting of ours
+//	408, 429, 5xx, no or half an answer   the error as it is: it is asked about
+//	no connection came about              ErrNotSent, if the client can tell for certain
+//
+// # With the keys of clients
+//
+// A client that may repeat its request has a key ([payonce/once/idempotency]); the two
+// go together statement by statement, and examples/foreign is such a program:
+//
+//	a known key  answered, or its attempt recovered ([Runner.Recover])
+//	1            Keys.Claim, the change, [Books.Begin], Keys.Bind with the attempt's number
+//	2            the call
+//	3            in [Books.Ended]: what follows, and Keys.Complete; in Released: Keys.Release
+//
+// Both packages have an ErrTaken: a key's means look again, an attempt's that another
+// request has begun it. The lease of such a key says nothing, because recovery goes by the
+// attempt's. A [payonce/once/outbox.Waker] is woken in [Config.Landed].
+//
 // # Whose tables
 //
 // [Books] is the table of payonce/once/schema, one statement after the other in plain

@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"payonce/once"
 	"payonce/once/doctor"
 	"payonce/once/message"
 	"payonce/once/oncetest"
@@ -81,8 +80,7 @@ func TestQueuesThatAreNotThereOrThatNoConsumerReadsAreFound(t *testing.T) {
 	}()
 	t.Cleanup(func() { stop(); <-done })
 	require.Eventually(t, func() bool { return conn.Reads(t.Context(), "read") == nil }, 20*time.Second, 20*time.Millisecond)
-	var db once.DB = dbtest.Pq(t, name)
-	found := wrong(t, doctor.Config{DB: db, Schema: name, Windows: windows(), Broker: conn, Queues: []string{"read", "left", "gone"}})
+	found := wrong(t, doctor.Config{DB: dbtest.Pq(t, name), Schema: name, Windows: windows(), Broker: conn, Queues: []string{"read", "left", "gone"}})
 	require.Len(t, found, 2)
 	require.Contains(t, found[0], "no consumer reads left, where 1 messages wait")
 	require.Contains(t, found[1], "there is no queue gone")

@@ -33,10 +33,10 @@ UPDATE {idempotency_keys} AS k SET ` + completion + `
 	bindSQL = `
 UPDATE {idempotency_keys} SET subject_id = @subject, subject_no = @no
  WHERE <scope> = @key_scope AND key = @key AND claim_token = @key_token`
-	completeTrySQL = `
-UPDATE {idempotency_keys} AS k SET ` + completion + `
- WHERE k.subject_id = @subject AND k.subject_no = @no AND k.status = 'running'`
-	storeSQL = `
+	try            = ` WHERE k.subject_id = @subject AND k.subject_no = @no AND k.status = 'running'`
+	completeTrySQL = `UPDATE {idempotency_keys} AS k SET ` + completion + try
+	releaseTrySQL  = `DELETE FROM {idempotency_keys} AS k` + try
+	storeSQL       = `
 INSERT INTO {idempotency_keys} AS k (<scope>, key, operation, request_hash, field_macs, status, claim_token,
         response_status, response_headers, response_body, resource_ref, expires_at)
 VALUES (@key_scope, @key, @key_operation, @key_hash, @key_macs, 'completed', @key_token,
@@ -44,7 +44,8 @@ VALUES (@key_scope, @key, @key_operation, @key_hash, @key_macs, 'completed', @ke
 )
 
 // ErrTaken says that the key exists. The caller rolls back: what it changed would stand
-// beside what the key's own run changes. Then it looks again.
+// beside what the key's own run changes. Then it looks again ([Keys.Lookup]) and makes sure
+// that the key is the same request's ([Row.Match]), which [Keys.Do] does by itself.
 var ErrTaken = errors.New("idempotency: the key is taken")
 
 // Do runs an effect that is ours alone, together with its claim and its outcome
@@ -97,6 +98,13 @@ func (k *Keys) Bind(ctx context.Context, tx once.Tx, r Request, token uuid.UUID,
 // unfolded form of [Table.CompleteFrom], and as there the caller has made sure of the fence.
 func (k *Keys) Complete(ctx context.Context, tx once.Tx, subject string, no int, a Answer, resource string) error {
 	_, err := k.completeTry.Exec(ctx, tx, k.CompleteArgs(a, resource).With(once.Args{"subject": subject, "no": no}))
+	return err
+}
+
+// Release gives back the key that opened a try which certainly had no effect, as if it had
+// never been used: the unfolded form of [Table.ReleaseFrom].
+func (k *Keys) Release(ctx context.Context, tx once.Tx, subject string, no int) error {
+	_, err := k.releaseTry.Exec(ctx, tx, once.Args{"subject": subject, "no": no})
 	return err
 }
 

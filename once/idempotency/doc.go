@@ -53,8 +53,8 @@
 // reads the winner.
 //
 // For an effect outside, claim and intent commit first, then comes the call, then effect
-// and outcome commit together. [Keys.Claim], [Keys.Bind] and [Keys.Complete] do the key's
-// part in the caller's transactions, statement by statement: the key first, then the
+// and outcome commit together. [Keys.Claim], [Keys.Bind], [Keys.Complete] and [Keys.Release] do
+// the key's part in the caller's transactions, statement by statement: the key first, then the
 // change that it guards; [ErrTaken], and a change that finds nothing to change, oblige the
 // caller to roll back.
 //

@@ -28,7 +28,7 @@ type Config struct {
 // Keys is the store of keys.
 type Keys struct {
 	Config
-	lookup, claim, complete, store, bind, completeTry once.Statement
+	lookup, claim, complete, store, bind, completeTry, releaseTry once.Statement
 }
 
 // New returns the store. It asks the database nothing; an error is a mistake in cfg.
@@ -45,7 +45,7 @@ func New(cfg Config) (*Keys, error) {
 	named := func(text string) once.Statement { return once.Named(cfg.Table.in(text)) }
 	return &Keys{
 		Config: cfg, lookup: named(lookupSQL), claim: named(claimSQL), complete: named(completeSQL),
-		store: named(storeSQL), bind: named(bindSQL), completeTry: named(completeTrySQL),
+		store: named(storeSQL), bind: named(bindSQL), completeTry: named(completeTrySQL), releaseTry: named(releaseTrySQL),
 	}, nil
 }
 

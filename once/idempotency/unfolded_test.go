@@ -55,6 +55,24 @@ func TestAKeyIsClaimedAndAnsweredInTheCallersTransactions(t *testing.T) {
 	})
 }
 
+func TestAKeyIsGivenBackWhileItRunsAndNotOnceItHasItsAnswer(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, s store) {
+		r, try := request("K"), uuid.NewString()
+		require.NoError(t, s.begin(r, uuid.New(), try))
+		inTx := func(do func(tx once.Tx) error) { require.NoError(t, s.DB.InTx(t.Context(), do)) }
+		inTx(func(tx once.Tx) error { return s.Release(t.Context(), tx, uuid.NewString(), 1) })
+		require.ErrorIs(t, s.begin(r, uuid.New(), uuid.NewString()), idempotency.ErrTaken, "another try was given back")
+		inTx(func(tx once.Tx) error { return s.Release(t.Context(), tx, try, 1) })
+		require.NoError(t, s.begin(r, uuid.New(), try), "the key is as new")
+		inTx(func(tx once.Tx) error { return s.Complete(t.Context(), tx, try, 1, text("made"), "") })
+		inTx(func(tx once.Tx) error { return s.Release(t.Context(), tx, try, 1) })
+		_, found, err := s.Lookup(t.Context(), r.Scope, "K")
+		require.NoError(t, err)
+		require.True(t, found, "what has an answer keeps it")
+	})
+}
+
 func TestAKeyThatIsNotTheCallersIsNotBound(t *testing.T) {
 	t.Parallel()
 	s := kinds["pq"](t)

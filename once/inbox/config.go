@@ -53,8 +53,8 @@ type Config struct {
 	// The steps are before_effect, after_effect, after_commit and after_ack, and for
 	// messages that are applied by asking after_intent and after_call too.
 	Point func(step string, about []Message) error
-	Log   *slog.Logger // nil means silence
-	Now   func() time.Time
+	Log   *slog.Logger     // nil means silence
+	Now   func() time.Time // the program's clock; required
 
 	BatchMax int           // 0 means 100
 	Prefetch int           // 0 means twice BatchMax

@@ -27,7 +27,7 @@ import (
 )
 
 const startPostgres = `ONCE_TEST_POSTGRES is not set. Start a server and say where it is:
-  docker run -d -p 5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust postgres:17
+  docker run -d -p 5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust postgres:15 -c max_connections=600
   export ONCE_TEST_POSTGRES='postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable'`
 
 // Postgres returns the address of an empty database that only this test uses. It ends
@@ -43,7 +43,7 @@ func Postgres(t testing.TB) (dsn string) {
 }
 
 const startBroker = `ONCE_TEST_AMQP or ONCE_TEST_AMQP_API is not set. Start a broker and say where it is:
-  docker run -d -p 5672:5672 -p 15672:15672 rabbitmq:4-management
+  docker run -d -p 5672:5672 -p 15672:15672 rabbitmq:3.13-management
   export ONCE_TEST_AMQP=amqp://guest:guest@127.0.0.1:5672/ ONCE_TEST_AMQP_API=http://guest:guest@127.0.0.1:15672`
 
 // Broker returns the AMQP URL of an empty virtual host that only this test uses. It ends

@@ -29,7 +29,7 @@ type Config struct {
 	Schema  once.Schema
 	Windows Windows
 	Days    Days
-	// Keys is where idempotency keys are.
+	// Keys is where idempotency keys are; the zero value means Schema.
 	Keys idempotency.Table
 	// AnyIDs says that consumers remember events in consumer_inbox_any.
 	AnyIDs bool
@@ -44,8 +44,8 @@ type Config struct {
 	Troubles once.Troubles
 	// Point stops before the step after_commit, behind each day that was dropped, for tests.
 	Point func(step string) error
-	Log   *slog.Logger // nil means silence
-	Now   func() time.Time
+	Log   *slog.Logger     // nil means silence
+	Now   func() time.Time // the program's clock; required
 	// EachDay and EachRow are how often days are made and dropped, and old rows
 	// removed; 0 means an hour and a minute.
 	EachDay, EachRow time.Duration

@@ -30,8 +30,8 @@ type CollectorConfig struct {
 	// Point stops before each step that is named, for tests: its error is the step's.
 	// The steps are after_fetch and after_commit.
 	Point func(step string, l Letter) error
-	Log   *slog.Logger // nil means silence
-	Now   func() time.Time
+	Log   *slog.Logger     // nil means silence
+	Now   func() time.Time // the program's clock; required
 	// Recount is how often the open letters are counted; 0 means 5 s.
 	Recount time.Duration
 }

@@ -45,6 +45,20 @@ var ofCalls = []mutant{
 		pkg:  "./once/call", test: "TestAPersonIsNotBelievedAgainstTheOutside",
 	},
 	{
+		name: "released-and-not-given-back", breaks: "a client's key runs on beside a call that certainly did nothing",
+		file: "once/call/books.go",
+		old:  "		if err == nil && changed && b.Released != nil {\n",
+		new:  "		if err != nil && changed && b.Released != nil {\n",
+		pkg:  "./once/examples/foreign", test: "TestWhatWasCertainlyNotSentIsTakenBackAndTheSameKeyActivatesLater",
+	},
+	{
+		name: "a-stranger-forgets", breaks: "a program that no payonce is in acts before it remembers, and is not found",
+		file: "once/examples/subjects/pgx/main.go",
+		old:  "		_, err = tx.Exec(ctx, `INSERT INTO effects VALUES ($1, 'order')`, id)\n",
+		new:  "		_, err = pool.Exec(ctx, `INSERT INTO effects VALUES ($1, 'order')`, id)\n",
+		pkg:  "./once/examples/subjects/pgx", test: "TestAServiceOnPgxHasEachEffectOnceWhereverItIsKilled",
+	},
+	{
 		name: "dead-and-yet-answered", breaks: "a subject that is to be killed after its commit hears that it committed",
 		file: "once/oncetest/killtest/life.go",
 		old:  "	case how == die:\n		life.Kill()\n",

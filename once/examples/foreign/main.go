@@ -2,8 +2,8 @@
 // activated, whatever is repeated on the way. The door's company, which is outside, opens
 // one account for them; then they get one invoice and one letter.
 //
-//	POST /members/{id} ──▶ member, attempt │ commit │ door's company │ commit: active, event
-//	                                                   └──relay──▶ invoices, letters
+//	POST /members/{id} ──key──▶ key, member, attempt │ commit │ door's company │ commit:
+//	                            active, event, answer ──relay──▶ invoices, letters
 //
 // Kill it anywhere and start it again; the test beside this file does, at each commit,
 // publish and acknowledgement. On pgx, with the services that once/README.md names:
@@ -20,13 +20,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"payonce/once"
 	"payonce/once/call"
 	"payonce/once/envelope"
+	"payonce/once/idempotency"
 	"payonce/once/inbox"
 	"payonce/once/outbox"
 	oncepgx "payonce/once/pgx"
@@ -63,37 +66,111 @@ CREATE TABLE IF NOT EXISTS club.letters (member text NOT NULL, text text NOT NUL
 
 type club struct {
 	db    once.DB
+	keys  *idempotency.Keys
 	books call.Books
 	calls *call.Runner[call.Record, call.Outcome]
 	door  string // POST and GET /accounts/{key}: one account for a key
 	waker *outbox.Waker
 }
 
-// activate answers 202 when the member will certainly be activated, once: the member's id
-// is the business key, so the request needs no other.
+// activate answers one key once. Beneath it lies the member's id, a business key: under
+// another key the same member is not activated a second time.
 func (c *club) activate(w http.ResponseWriter, r *http.Request) {
-	var attempt call.Record
-	err := c.db.InTx(r.Context(), func(tx once.Tx) error {
-		member := r.PathValue("id")
-		fresh, err := tx.Exec(r.Context(), `INSERT INTO club.members (id) VALUES ($1) ON CONFLICT DO NOTHING`, member)
-		if attempt = (call.Record{}); err != nil || fresh == 0 {
-			return err
-		}
-		attempt, err = c.books.Begin(r.Context(), tx, call.Wish{Subject: member, Lease: c.calls.Lease()})
-		return err
-	})
+	key, err := idempotency.ParseKey(r.Header.Values("Idempotency-Key"))
 	if err != nil {
-		http.Error(w, "ask again", http.StatusServiceUnavailable)
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if attempt.Key != "" {
-		_, _ = c.calls.Run(r.Context(), attempt) // what does not come to its end here is swept
+	member := r.PathValue("id")
+	answer, err := c.once(r.Context(), member, idempotency.Request{
+		Scope: "all", Key: key, Operation: "POST /members/{id}", Fields: []idempotency.Field{{Pointer: "/id", Value: member}},
+	})
+	var other *idempotency.MismatchError
+	switch {
+	case errors.As(err, &other):
+		http.Error(w, "the key was used for another member", http.StatusUnprocessableEntity)
+	case errors.Is(err, idempotency.ErrInProgress):
+		http.Error(w, "it is under way: ask again with the same key", http.StatusConflict)
+	case err != nil:
+		http.Error(w, "ask again with the same key", http.StatusServiceUnavailable)
+	default:
+		w.WriteHeader(answer.Status)
+		_, _ = w.Write(answer.Body)
 	}
-	w.WriteHeader(http.StatusAccepted)
+}
+
+func (c *club) once(ctx context.Context, member string, r idempotency.Request) (idempotency.Answer, error) {
+	print := r.Fingerprint(c.keys.Secret)
+	if answer, known, err := c.known(ctx, member, r, print); known || err != nil {
+		return answer, err
+	}
+	var attempt call.Record
+	err := c.db.InTx(ctx, func(tx once.Tx) (err error) {
+		token := uuid.New()
+		if err := c.keys.Claim(ctx, tx, r, print, token); err != nil {
+			return err
+		}
+		fresh, err := tx.Exec(ctx, `INSERT INTO club.members (id) VALUES ($1) ON CONFLICT DO NOTHING`, member)
+		if err != nil {
+			return err
+		}
+		if fresh == 0 {
+			return errMember // rolls the key back
+		}
+		if attempt, err = c.books.Begin(ctx, tx, call.Wish{Subject: member, Lease: c.calls.Lease()}); err != nil {
+			return err
+		}
+		return c.keys.Bind(ctx, tx, r, token, member, attempt.No)
+	})
+	switch {
+	case errors.Is(err, errMember):
+		out, err := c.keys.Store(ctx, r, idempotency.Answer{Status: http.StatusOK, Body: []byte("a member already")}, member)
+		return out.Answer, err
+	case err == nil:
+		_, err = c.calls.Run(ctx, attempt) // what does not come to its end here is swept
+	}
+	if err != nil && !errors.Is(err, idempotency.ErrTaken) && !errors.Is(err, call.ErrHeld) {
+		return idempotency.Answer{}, err
+	}
+	answer, known, err := c.known(ctx, member, r, print)
+	if err == nil && !known {
+		err = idempotency.ErrInProgress
+	}
+	return answer, err
+}
+
+var errMember = errors.New("a member already, or about to be one")
+
+// known answers a request whose key there is, and finishes what another process has begun.
+func (c *club) known(ctx context.Context, member string, r idempotency.Request, print idempotency.Fingerprint) (answer idempotency.Answer, known bool, err error) {
+	for range 2 {
+		row, found, err := c.keys.Lookup(ctx, r.Scope, r.Key)
+		if err != nil || !found {
+			return answer, false, err
+		}
+		if err := row.Match(r, print); err != nil {
+			return answer, true, err
+		}
+		if row.Completed() {
+			answer, err = row.Answer()
+			return answer, true, err
+		}
+		if _, err := c.calls.Recover(ctx, call.ID{Subject: member, No: row.SubjectNo}); err != nil {
+			return answer, true, err
+		}
+	}
+	return answer, true, idempotency.ErrInProgress
 }
 
 // ended writes what follows from the door's answer, in the transaction that stores it.
 func (c *club) ended(ctx context.Context, tx once.Tx, r call.Record, o call.Outcome) error {
+	answer := idempotency.Answer{Status: http.StatusCreated, Body: []byte("door account " + o.Ref)}
+	if o.Status != call.Done {
+		answer = idempotency.Answer{Status: http.StatusUnprocessableEntity, Body: []byte("the door's company refuses: " + o.Reason)}
+	}
+	if err := c.keys.Complete(ctx, tx, r.Subject, r.No, answer, r.Subject); err != nil {
+		return err
+	}
 	if o.Status != call.Done {
 		_, err := tx.Exec(ctx, `UPDATE club.members SET status = 'refused' WHERE id = $1`, r.Subject)
 		return err
@@ -107,6 +184,14 @@ func (c *club) ended(ctx context.Context, tx once.Tx, r call.Record, o call.Outc
 	}
 	e.AggregateVersion = 1
 	return events.Append(ctx, tx, e)
+}
+
+// released takes back what waited for a call that certainly did nothing.
+func (c *club) released(ctx context.Context, tx once.Tx, r call.Record, _ error) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM club.members WHERE id = $1 AND status = 'waiting'`, r.Subject); err != nil {
+		return err
+	}
+	return c.keys.Release(ctx, tx, r.Subject, r.No)
 }
 
 // open has the door's company open an account, and ask finds out whether it has.
@@ -124,6 +209,9 @@ func (c *club) ask(ctx context.Context, r call.Record, method string) (o call.Ou
 		return o, false, errors.Join(call.ErrNotSent, err)
 	}
 	response, err := http.DefaultClient.Do(request)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return o, false, errors.Join(call.ErrNotSent, err)
+	}
 	if err != nil {
 		return o, false, err // it may have arrived
 	}
@@ -164,13 +252,17 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 		_, err := tx.Exec(ctx, tables)
 		return err
 	})
-	broker, brokerErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
-	if err := errors.Join(schemaErr, tablesErr, brokerErr); err != nil {
+	reading, readingErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+	writing, writingErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+	keys, keysErr := idempotency.New(idempotency.Config{
+		DB: db, Table: idempotency.Table{Schema: once.Schema(name)}, Secret: []byte("from the configuration"), TTL: 24 * time.Hour, Lease: 15 * time.Second,
+	})
+	if err := errors.Join(schemaErr, tablesErr, readingErr, writingErr, keysErr); err != nil {
 		return nil, nil, err
 	}
-	context.AfterFunc(ctx, broker.Close)
-	c := &club{db: db, door: door, waker: outbox.NewWaker(db, names.Channel, log)}
-	c.books = call.Books{DB: db, Schema: once.Schema(name), Kind: "account", Ended: c.ended}
+	context.AfterFunc(ctx, func() { reading.Close(); writing.Close() })
+	c := &club{db: db, keys: keys, door: door, waker: outbox.NewWaker(db, names.Channel, log)}
+	c.books = call.Books{DB: db, Schema: once.Schema(name), Kind: "account", Ended: c.ended, Released: c.released}
 	var callsErr error
 	c.calls, callsErr = call.New(call.Config[call.Record, call.Outcome]{
 		Store: c.books, Lease: 5 * time.Second, Deadline: 2 * time.Second, Commit: 2 * time.Second, Log: log,
@@ -179,12 +271,12 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 		}},
 		Landed: func(context.Context, call.Record) { c.waker.Wake() },
 	})
-	publisher := broker.Publisher(rabbit.PublisherConfig{})
+	publisher := writing.Publisher(rabbit.PublisherConfig{})
 	relay, relayErr := outbox.NewRelay(outbox.Config{
 		DB: db, Table: events, Names: names, Format: envelope.Of(name), Source: "/club", Publisher: publisher, Log: log,
 	})
 	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: broker, Places: places, Log: log, Now: time.Now,
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Places: places, Log: log, Now: time.Now,
 		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
 	})
 	work := []func(context.Context) error{relay.Run, dead.Run, c.waker.Run, func(ctx context.Context) error { return c.calls.Sweep(ctx, call.Sweep{Every: time.Second}) }}
@@ -192,7 +284,7 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 	for queue, handler := range map[string]inbox.Handler{invoices: invoice, letters: letter} {
 		consumer, err := inbox.New(inbox.Config{
 			Consumer: queue, Types: []string{activated}, Handler: handler, DB: db, Table: inbox.Table{Schema: once.Schema(name)},
-			Broker: broker, Publisher: publisher, Places: places, Schedule: schedule, Log: log, Now: time.Now,
+			Broker: reading, Publisher: publisher, Places: places, Schedule: schedule, Log: log, Now: time.Now,
 		})
 		if errs = append(errs, err); err == nil {
 			work = append(work, consumer.Run)
@@ -209,7 +301,9 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	pool, err := pgxpool.New(ctx, *postgres)
+	sessions, err := oncepgx.Configure(*postgres)
+	must(err)
+	pool, err := pgxpool.NewWithConfig(ctx, sessions)
 	must(err)
 	defer pool.Close()
 	c, work, err := start(ctx, oncepgx.New(pool), *amqp, *door, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))

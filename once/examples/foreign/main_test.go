@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"payonce/once/oncetest"
 	"payonce/once/oncetest/killtest"
+	oncepgx "payonce/once/pgx"
 )
 
 // asClub makes this test binary the program.
@@ -97,4 +99,43 @@ func TestAMemberIsActivatedOnceAlsoWhenTheProgramDiesRightAfterItsAnswer(t *test
 	s := subject(t)
 	s.Most, s.Crowd = 1, 5
 	killtest.Run(t, s)
+}
+
+// While the door's company lets no one in nothing was sent, and key and member are as if
+// they had never been asked for.
+func TestWhatWasCertainlyNotSentIsTakenBackAndTheSameKeyActivatesLater(t *testing.T) {
+	t.Parallel()
+	far := &doors{accounts: map[string]int{}, opened: map[string]int{}}
+	company := httptest.NewServer(far)
+	t.Cleanup(company.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	sessions, err := oncepgx.Configure(oncetest.Postgres(t))
+	require.NoError(t, err)
+	pool, err := pgxpool.NewWithConfig(ctx, sessions)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	c, _, err := start(ctx, oncepgx.New(pool), oncetest.Broker(t), "http://127.0.0.1:1", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	ask := func(member, key string) (int, string) {
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/members/"+member, nil)
+		r.SetPathValue("id", member)
+		r.Header.Set("Idempotency-Key", key)
+		w := httptest.NewRecorder()
+		c.activate(w, r)
+		return w.Code, w.Body.String()
+	}
+	code, body := ask("ada", "K")
+	require.Equal(t, http.StatusServiceUnavailable, code, body)
+	c.door = company.URL
+	code, body = ask("ada", "K")
+	require.Equal(t, http.StatusCreated, code, body)
+	require.Equal(t, "door account 1", body)
+	again, same := ask("ada", "K")
+	require.Equal(t, []any{code, body}, []any{again, same}, "a repetition gets the same bytes")
+	code, _ = ask("bob", "K")
+	require.Equal(t, http.StatusUnprocessableEntity, code, "the key is another member's")
+	code, body = ask("ada", "another")
+	require.Equal(t, []any{http.StatusOK, "a member already"}, []any{code, body})
+	require.Equal(t, 1, far.of("ada"))
 }

@@ -115,25 +115,26 @@ func start(ctx context.Context, db once.DB, amqp, courier string, log *slog.Logg
 			CREATE TABLE IF NOT EXISTS minimal.labels (parcel text NOT NULL)`)
 		return err
 	})
-	broker, brokerErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+	reading, readingErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
+	writing, writingErr := rabbit.Open(rabbit.Config{URLs: []string{amqp}, Topology: topology, Log: log})
 	keys, keysErr := idempotency.New(idempotency.Config{
 		DB: db, Table: idempotency.Table{Schema: once.Schema(name)}, Secret: []byte("from the configuration"), TTL: 24 * time.Hour, Lease: 15 * time.Second,
 	})
-	if err := errors.Join(schemaErr, tablesErr, brokerErr, keysErr); err != nil {
+	if err := errors.Join(schemaErr, tablesErr, readingErr, writingErr, keysErr); err != nil {
 		return nil, nil, err
 	}
-	context.AfterFunc(ctx, broker.Close)
-	a, publisher := &app{keys: keys, courier: courier}, broker.Publisher(rabbit.PublisherConfig{})
+	context.AfterFunc(ctx, func() { reading.Close(); writing.Close() })
+	a, publisher := &app{keys: keys, courier: courier}, writing.Publisher(rabbit.PublisherConfig{})
 	relay, relayErr := outbox.NewRelay(outbox.Config{
 		DB: db, Table: events, Names: names, Format: envelope.Of(name), Source: "/minimal", Publisher: publisher, Log: log,
 	})
 	labels, labelsErr := inbox.New(inbox.Config{
 		Consumer: queue, Types: []string{"parcel.packed"}, Around: &inbox.Around{Types: []string{"parcel.packed"}, Intend: a.order},
-		DB: db, Table: inbox.Table{Schema: once.Schema(name)}, Broker: broker, Publisher: publisher,
+		DB: db, Table: inbox.Table{Schema: once.Schema(name)}, Broker: reading, Publisher: publisher,
 		Places: places, Schedule: schedule, Log: log, Now: time.Now,
 	})
 	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: broker, Places: places, Log: log, Now: time.Now,
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Places: places, Log: log, Now: time.Now,
 		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
 	})
 	return a, []func(context.Context) error{relay.Run, labels.Run, dead.Run}, errors.Join(relayErr, labelsErr, deadErr)

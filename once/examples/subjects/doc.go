@@ -9,8 +9,8 @@
 //	node       the same as pgx, in JavaScript; with SUBJECT_FORM=two-commits its mistake
 //
 // They are a module of their own: no user of the patterns has their dependencies. make
-// prove builds and judges them; by hand
+// prove builds and judges them, and each `go test` the first; by hand
 //
-//	go build -o bin/ ./pgx ./river ./watermill && npm --prefix node ci
-//	SUBJECTS=$PWD/bin go test -tags prove .
+//	go build -o bin/ ./river ./watermill && npm --prefix node ci
+//	SUBJECTS=$PWD/bin go test -tags prove ./...
 package subjects

@@ -58,7 +58,7 @@ func subject(start func(t testing.TB, at killtest.Services) (killtest.Life, erro
 func program(t *testing.T, name string) func(t testing.TB, at killtest.Services) (killtest.Life, error) {
 	t.Helper()
 	folder := os.Getenv("SUBJECTS")
-	require.NotEmpty(t, folder, "SUBJECTS says where the programs are: go build -o bin/ ./pgx ./river ./watermill")
+	require.NotEmpty(t, folder, "SUBJECTS says where the programs are: go build -o bin/ ./river ./watermill")
 	return killtest.Command(filepath.Join(folder, name), nil)
 }
 
@@ -106,7 +106,6 @@ func onWatermill(t *testing.T) killtest.Subject {
 func TestWhatIsRightPassesWhateverItIsMadeOf(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]killtest.Subject{
-		"pgx":       subject(program(t, "pgx"), "order"),
 		"river":     onRiver(t),
 		"watermill": onWatermill(t),
 		"node":      subject(node("right"), "order"),

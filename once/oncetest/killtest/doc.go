@@ -28,10 +28,13 @@
 //
 // Only effects count: each exactly once, none lost, also when the process dies right after
 // its answer; and no deadlock in a crowd. What a subject does on the way, such as
-// publishing while a transaction is open, is a [Report.Findings]: it may have its reasons.
+// publishing while a transaction is open, is among [Report.Findings]: it may have its
+// reasons.
 //
 // # What is not judged
 //
-// Calls to another company: package payonce/once/call/calltest has a courier who counts.
-// Order, which few consumers need; time; a Postgres or a broker that dies.
+// The wire to another company: nothing is met there. Its effects are counted like any, by a
+// server of the test that dedupes by key, given to the program by its environment
+// (examples/foreign does so). Order, which few consumers need; time; a Postgres or a broker
+// that dies.
 package killtest

@@ -3,6 +3,7 @@ package killtest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -154,11 +155,9 @@ func ways(points []nettest.Point, i int) []string {
 }
 
 func (j *judge) findings(points []nettest.Point) {
-	commits := 0
 	for _, p := range points {
 		if p.Moment == nettest.Committed {
-			commits++
-			j.report.Findings = append(j.report.Findings, fmt.Sprintf("commit %d: %.300s", commits, p.Text))
+			j.report.Commits = append(j.report.Commits, fmt.Sprintf("%.200s", strings.Join(strings.Fields(p.Text), " ")))
 		}
 	}
 	if j.early != "" {

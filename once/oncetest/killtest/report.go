@@ -15,6 +15,8 @@ type Report struct {
 	Missed []string
 	// Failures are the moments after which an effect was not there once.
 	Failures []Failure
+	// Commits are those of one activity, in their order.
+	Commits []string
 	// Findings are what a reviewer would ask about, with its evidence. They fail nothing.
 	Findings []string
 }
@@ -54,6 +56,7 @@ func (r Report) String() string {
 	list("met", r.Met)
 	list("did not come again", r.Missed)
 	list("effects not there once", failed)
+	list("commits of one activity", r.Commits)
 	list("findings", r.Findings)
 	return b.String()
 }

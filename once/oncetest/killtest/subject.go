@@ -41,7 +41,8 @@ type Subject struct {
 	Effects func(ctx context.Context, at Services, id string) (map[string]int, error)
 
 	// Within is how long an effect may take after its process was killed; 20 s. It must
-	// be longer than the subject's leases.
+	// be longer than the subject's longest lease, the pause until something looks after
+	// what is over, and the first wait of a doubt: 40 s for the defaults of package call.
 	Within time.Duration
 	// Quiet is how long nothing must happen for an activity to be over; 300 ms. It must
 	// be longer than the pauses that the subject makes.

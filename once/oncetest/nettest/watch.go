@@ -76,10 +76,38 @@ type watching struct {
 	reads   bool // it said that it has selected
 }
 
-// mayWrite recognises what a statement that returns rows has when it also writes: a part
-// that does, or a function. Transactions of other sessions are counted with it, and would
-// make a commit of each plain read.
-var mayWrite = regexp.MustCompile(`(?i)\(|\b(insert|update|delete|merge)\b`)
+// mayWrite says whether a statement that returns rows may also write: it has a part that
+// does, or calls a function that is not known to read only. Transactions of other sessions
+// are counted with it, and would make a commit of each plain read.
+func mayWrite(query string) bool {
+	if writes.MatchString(query) {
+		return true
+	}
+	for _, called := range calls.FindAllStringSubmatch(query, -1) {
+		if !readers[strings.ToLower(called[1])] {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	writes  = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|call)\b`)
+	calls   = regexp.MustCompile(`(\w+)\s*\(`)
+	readers = words(`abs all and any array array_agg as avg between bool_and bool_or cardinality case cast char_length
+		clock_timestamp coalesce concat count current_setting date_trunc decode encode exists extract floor format from generate_series
+		greatest group hashtext in join json_agg jsonb_agg jsonb_build_object lateral least left length limit lower max min not now
+		nullif numeric on or over pg_backend_pid position values varchar right round row_number select string_agg substring sum
+		to_char to_regclass to_timestamp trim unnest upper using when where`)
+)
+
+func words(list string) map[string]bool {
+	all := map[string]bool{}
+	for _, word := range strings.Fields(list) {
+		all[word] = true
+	}
+	return all
+}
 
 func (w *watching) asks(query string) { w.asked = append(w.asked, query) }
 
@@ -121,7 +149,7 @@ func (s *session) hears(kind byte, body []byte) bool {
 		w.reads = true
 	case kind == 'Z' && len(body) > 0 && body[0] == idle:
 		at := Point{Committed, strings.Join(w.texts, "; ")}
-		alone := w.alone && (!w.reads || mayWrite.MatchString(at.Text)) && looker.Writers() > w.writers
+		alone := w.alone && (!w.reads || mayWrite(at.Text)) && looker.Writers() > w.writers
 		done := !w.failed && (w.wrote || alone)
 		*w = watching{pid: w.pid}
 		return !done || s.proxy.seen(at)

@@ -35,12 +35,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	router.AddNoPublisherHandler("mail", "subject.watermill", subscriber, func(m *message.Message) error {
+	router.AddConsumerHandler("mail", "subject.watermill", subscriber, func(m *message.Message) error {
 		return apply(m.Context(), pool, string(m.Payload))
 	})
 	go func() { // it is ready when it reads
 		<-router.Running()
-		l, err := net.Listen("tcp", os.Getenv("SUBJECT_LISTEN"))
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", os.Getenv("SUBJECT_LISTEN"))
 		for err == nil {
 			_, err = l.Accept()
 		}

@@ -28,7 +28,8 @@ type Config struct {
 	Now  func() time.Time
 	// Folded has each of a capture's two transactions done by one statement (folded.go),
 	// which is the same and costs one round trip; otherwise statement by statement, as
-	// capture.go reads.
+	// capture.go reads. The processes of one database are alike in this: one form locks
+	// the key first, the other the payment.
 	Folded bool
 
 	ProviderDeadline time.Duration // how long one charge may take

@@ -108,9 +108,9 @@ func (j *judge) plan() (all []plan) {
 	j.activity(plan{})
 	j.activity(plan{})
 	j.mu.Lock()
-	points := j.points
+	points, early := j.points, j.early
 	j.mu.Unlock()
-	j.findings(points)
+	j.findings(points, early)
 	of, nth := make(map[nettest.Moment]int), make(map[nettest.Moment]int)
 	for _, p := range points {
 		of[p.Moment]++
@@ -154,14 +154,14 @@ func ways(points []nettest.Point, i int) []string {
 	return nil
 }
 
-func (j *judge) findings(points []nettest.Point) {
+func (j *judge) findings(points []nettest.Point, early string) {
 	for _, p := range points {
 		if p.Moment == nettest.Committed {
 			j.report.Commits = append(j.report.Commits, fmt.Sprintf("%.200s", strings.Join(strings.Fields(p.Text), " ")))
 		}
 	}
-	if j.early != "" {
-		j.report.Findings = append(j.report.Findings, j.early)
+	if early != "" {
+		j.report.Findings = append(j.report.Findings, early)
 	}
 }
 

@@ -14,7 +14,9 @@ func (j *judge) begin() error {
 	if err != nil {
 		return err
 	}
+	j.mu.Lock()
 	j.life = life
+	j.mu.Unlock()
 	go j.supervise(life)
 	return nil
 }

@@ -40,9 +40,10 @@ type Subject struct {
 	// Effects counts what the world has of id, by name. Each must come to one.
 	Effects func(ctx context.Context, at Services, id string) (map[string]int, error)
 
-	// Within is how long an effect may take after its process was killed; 20 s. It must
+	// Within is how long an effect may take after its process was killed; a minute. It must
 	// be longer than the subject's longest lease, the pause until something looks after
-	// what is over, and the first wait of a doubt: 40 s for the defaults of package call.
+	// what is over, and the first wait of a doubt: 18 s for the defaults of package call, on
+	// a machine that is not busy. What is right does not wait for it.
 	Within time.Duration
 	// Quiet is how long nothing must happen for an activity to be over; 300 ms. It must
 	// be longer than the pauses that the subject makes.
@@ -61,7 +62,7 @@ func (s Subject) withDefaults() Subject {
 			*d = byDefault
 		}
 	}
-	set(&s.Within, 20*time.Second)
+	set(&s.Within, time.Minute)
 	set(&s.Quiet, 300*time.Millisecond)
 	set(&s.Late, 500*time.Millisecond)
 	if s.Most == 0 {

@@ -84,7 +84,7 @@ func mayWrite(query string) bool {
 		return true
 	}
 	for _, called := range calls.FindAllStringSubmatch(query, -1) {
-		if !readers[strings.ToLower(called[1])] {
+		if alias := called[1] != ""; !alias && !readers[strings.ToLower(called[2])] {
 			return true
 		}
 	}
@@ -93,9 +93,9 @@ func mayWrite(query string) bool {
 
 var (
 	writes  = regexp.MustCompile(`(?i)\b(insert|update|delete|merge|call)\b`)
-	calls   = regexp.MustCompile(`(\w+)\s*\(`)
+	calls   = regexp.MustCompile(`(?i)(\bas\s+)?(\w+)\s*\(`) // AS name (columns) is no call
 	readers = words(`abs all and any array array_agg as avg between bool_and bool_or cardinality case cast char_length
-		clock_timestamp coalesce concat count current_setting date_trunc decode encode exists extract floor format from generate_series
+		clock_timestamp coalesce concat count current_setting date_trunc decode encode exists extract filter floor format from generate_series
 		greatest group hashtext in join json_agg jsonb_agg jsonb_build_object lateral least left length limit lower max min not now
 		nullif numeric on or over pg_backend_pid position values varchar right round row_number select string_agg substring sum
 		to_char to_regclass to_timestamp trim unnest upper using when where`)

@@ -172,7 +172,7 @@ func argumentsOf(j job, statements []once.Statement) (arguments, error) {
 	const asked = 0 // of the attempts before the first there is nothing to ask
 	a := arguments{named: once.Args{
 		"payment": j.payment, "merchant": j.merchant, "order": j.order, "amount": amount(), "currency": item.Price.Currency, "card": cardToken,
-		"holder": uuid.New(), "lease": lease.Seconds(), "trace": trace, "asked_up_to": asked,
+		"opened_by": request.Key, "holder": uuid.New(), "lease": lease.Seconds(), "trace": trace, "asked_up_to": asked,
 		"attempt": 1, "fence": int64(1), "attempt_status": "succeeded", "charge": chargeID, "decline_code": nil, "at": now, "status": checkout.Captured,
 	}.With(keys.ClaimArgs(request, request.Fingerprint([]byte("bench")), uuid.New())).
 		With(keys.CompleteArgs(answer, checkout.PaymentRef(j.payment))).With(patterns.EventArgs(context.Background(), e))}

@@ -43,6 +43,7 @@ const buyer = "ada@example.org"
 // outbox to the consumers is a loop.
 type house struct {
 	*checkout.Service
+	notified *checkout.Service // by the provider's messages, on goroutines of their own
 	t        *testing.T
 	db       *postgres.DB
 	world    *worldtest.World
@@ -74,6 +75,7 @@ func openOn(t *testing.T, db *postgres.DB, options world.Options) *house {
 		Keys:     devtest.Must(idempotency.New(idempotency.Config{DB: h.db.Once(), Table: checkout.KeyTable, Secret: []byte("secret"), TTL: 72 * time.Hour, Lease: 15 * time.Second})),
 		Provider: h.books, Render: wire.Renderer{}, Doubt: []time.Duration{time.Millisecond},
 	})
+	h.notified = h.Service
 	h.merchant = h.newMerchant()
 	return h
 }
@@ -301,7 +303,7 @@ func (h *house) handler(consumer, kind string) patterns.Handler {
 	case kind == event.TypeProviderRefundSucceeded, kind == event.TypeProviderRefundFailed:
 		return refund.Notices{}.Handle
 	}
-	return checkout.Notices{Service: h.Service}.Handle
+	return checkout.Notices{Service: h.notified}.Handle
 }
 
 func (h *house) count(query string, args ...any) (n int) {

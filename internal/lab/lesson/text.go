@@ -36,7 +36,7 @@ type Text struct {
 // recordTitles are the headings of the records that texts link to, because an
 // image has no docs; a test compares.
 var recordTitles = map[int]string{
-	2:  "Each of a capture's two transactions is one statement",
+	2:  "The programs run each of a capture's two transactions as one statement",
 	4:  "No NOTIFY inside a business transaction",
 	6:  "A strict JSON decoder of our own",
 	10: "A crash point is armed in a table and fires once in all",

@@ -27,7 +27,10 @@ func Proxy(runner string, secret []byte, log *slog.Logger) (http.Handler, error)
 		Transport: client.Transport(client.Options{Idle: 8}),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
-			p.Out.Header.Del("Cookie")
+			// The edge has asked whose page it was; the runner takes a program's word only.
+			for _, name := range []string{"Cookie", "Origin", "Sec-Fetch-Site"} {
+				p.Out.Header.Del(name)
+			}
 			p.Out.Header.Set("Authorization", "Bearer "+tokens.APIKey(caller.From(p.In.Context()).Merchant))
 		},
 		ModifyResponse: func(res *http.Response) error {

@@ -14,7 +14,7 @@ func (j *judge) crowd() {
 		return
 	}
 	j.arm(plan{})
-	before := j.look.deadlocks()
+	before := j.deadlocks()
 	ctx, cancel := context.WithTimeout(j.t.Context(), 2*j.Within)
 	defer cancel()
 	ids, asked := make([]string, j.Crowd), make([]error, j.Crowd)
@@ -32,7 +32,13 @@ func (j *judge) crowd() {
 		}
 	}
 	j.report.Met = append(j.report.Met, fmt.Sprintf("a crowd of %d, each asked for twice", j.Crowd))
-	if n := j.look.deadlocks() - before; n > 0 {
+	if n := j.deadlocks() - before; n > 0 {
 		j.report.Failures = append(j.report.Failures, Failure{Where: "in a crowd", Trouble: fmt.Sprintf("%d deadlocks", n)})
 	}
+}
+
+func (j *judge) deadlocks() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.deadly
 }

@@ -100,6 +100,7 @@ type judge struct {
 	points   []nettest.Point
 	last     time.Time // when anything was met
 	early    string
+	deadly   int // deadlocks
 }
 
 // plan does the activity and makes of its moments what is to be done. The first time is
@@ -142,7 +143,7 @@ func ways(points []nettest.Point, i int) []string {
 				return nil
 			case nettest.Committed:
 				return []string{die}
-			case nettest.Publishing, nettest.Confirmed, nettest.Acking:
+			case nettest.Publishing, nettest.Confirmed, nettest.Acking, nettest.Deadlocked:
 			}
 		}
 		return nil
@@ -150,6 +151,7 @@ func ways(points []nettest.Point, i int) []string {
 		return []string{die, lose, late}
 	case nettest.Publishing, nettest.Acking:
 		return []string{die, lose}
+	case nettest.Deadlocked:
 	}
 	return nil
 }

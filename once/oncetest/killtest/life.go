@@ -93,6 +93,9 @@ func (j *judge) meet(p nettest.Point) (goesOn bool) {
 	j.last = time.Now()
 	j.points = append(j.points, p)
 	j.counts[p.Moment]++
+	if p.Moment == nettest.Deadlocked {
+		j.deadly++
+	}
 	if early && !strings.HasPrefix(p.Text, "/") {
 		j.early = "publishes to " + p.Text + " while a transaction that has written is open: it may still be rolled back"
 	}

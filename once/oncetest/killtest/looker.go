@@ -42,7 +42,3 @@ func (l looker) Writers() int64 {
 func (l looker) writing() int64 {
 	return l.one(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL`)
 }
-
-func (l looker) deadlocks() int64 {
-	return l.one(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`)
-}

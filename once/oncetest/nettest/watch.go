@@ -23,6 +23,9 @@ const (
 	Confirmed Moment = "confirmed"
 	// Acking: a delivery is about to be acknowledged.
 	Acking Moment = "acking"
+	// Deadlocked: the server has refused a statement to end a deadlock. Its own counter
+	// comes seconds later.
+	Deadlocked Moment = "deadlocked"
 )
 
 // Point is a moment that has come.
@@ -143,7 +146,11 @@ func (s *session) hears(kind byte, body []byte) bool {
 	switch {
 	case kind == 'K' && len(body) >= 4: // BackendKeyData
 		w.pid = int(binary.BigEndian.Uint32(body))
-	case kind == 'E', kind == 'C' && strings.HasPrefix(string(body), "ROLLBACK"):
+	case kind == 'E':
+		w.failed = true
+		const deadlockDetected = "\x00C40P01\x00" // the field of the state, between others
+		return !strings.Contains(string(body), deadlockDetected) || s.proxy.seen(Point{Deadlocked, strings.Join(w.texts, "; ")})
+	case kind == 'C' && strings.HasPrefix(string(body), "ROLLBACK"):
 		w.failed = true
 	case kind == 'C' && strings.HasPrefix(string(body), "SELECT"):
 		w.reads = true

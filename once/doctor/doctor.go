@@ -92,31 +92,31 @@ func (cfg Config) queue(ctx context.Context, queue string) []Finding {
 
 const firstFile = "0001_webhook_receipts.sql"
 
-const appliedSQL = `SELECT file FROM {once_versions}`
-
-const versionsSQL = `SELECT CAST(to_regclass(@versions) AS text)`
+const (
+	appliedSQL = `SELECT file FROM {once_versions}`
+	thereSQL   = `SELECT to_regclass(@table) IS NOT NULL`
+)
 
 // missingFiles are those that have not been applied. A program with migrations of its own
-// has no list of them, and is asked for the table of the last one.
+// has no list of them, and is asked for the tables by their names.
 func missingFiles(ctx context.Context, cfg Config) (missing []string, err error) {
 	files, err := fs.Glob(schema.Files, "*.sql")
 	if err != nil {
 		return nil, err
 	}
-	var versions string
-	rows, err := once.Written(cfg.Schema, versionsSQL).Read(ctx, cfg.DB, once.Args{"versions": cfg.Schema.In("{once_versions}")})
-	if _, err := once.One(rows, err, once.Optional(&versions)); err != nil {
+	listed, err := cfg.there(ctx, "once_versions")
+	if err != nil {
 		return nil, err
 	}
-	if versions == "" {
+	if !listed {
 		return cfg.withoutList(ctx, files)
 	}
-	rows, err = once.Written(cfg.Schema, appliedSQL).Read(ctx, cfg.DB, nil)
+	rows, err := once.Written(cfg.Schema, appliedSQL).Read(ctx, cfg.DB, nil)
 	applied, err := once.All(rows, err, func(file *string) []any { return []any{file} })
 	return slices.DeleteFunc(files, func(file string) bool { return slices.Contains(applied, file) }), err
 }
 
-// withoutList looks for the tables by their names.
+// withoutList looks for the tables of the files that make one of their name.
 func (cfg Config) withoutList(ctx context.Context, files []string) (missing []string, err error) {
 	for _, file := range files {
 		_, table, _ := strings.Cut(strings.TrimSuffix(file, ".sql"), "_")
@@ -125,16 +125,21 @@ func (cfg Config) withoutList(ctx context.Context, files []string) (missing []st
 			return nil, err
 		}
 		if !strings.Contains(string(text), "CREATE TABLE "+table+" ") {
-			continue // it makes none of its name
+			continue
 		}
-		var there string
-		rows, err := once.Written(cfg.Schema, versionsSQL).Read(ctx, cfg.DB, once.Args{"versions": cfg.Schema.In("{" + table + "}")})
-		if _, err := once.One(rows, err, once.Optional(&there)); err != nil {
+		there, err := cfg.there(ctx, table)
+		if err != nil {
 			return nil, err
 		}
-		if there == "" {
+		if !there {
 			missing = append(missing, file)
 		}
 	}
 	return missing, nil
+}
+
+func (cfg Config) there(ctx context.Context, table string) (there bool, err error) {
+	rows, err := once.Named(thereSQL).Read(ctx, cfg.DB, once.Args{"table": cfg.Schema.In("{" + table + "}")})
+	_, err = once.One(rows, err, &there)
+	return there, err
 }

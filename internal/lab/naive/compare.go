@@ -189,21 +189,13 @@ func (c comparison) arm(ctx context.Context, payment string) error {
 // were absorbed; when patience is over it returns what there is.
 func (c comparison) proven(ctx context.Context, payment string, want Counts, absorbed int) (n Counts, err error) {
 	const patience = 25 * time.Second // recovery looks every two seconds
-	ending, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
+	err = looking(ctx, patience, func() (bool, error) {
 		var p proofOf
 		if err := c.client.get(ctx, "/v1/payments/"+payment+"/proof", &p); err != nil {
-			return n, fmt.Errorf("read the proof: %w", err)
+			return false, fmt.Errorf("read the proof: %w", err)
 		}
 		n = Counts{Charges: p.Effects.Charges, LedgerTransactions: p.Effects.LedgerTransactions, Mails: p.Effects.Mails, Tickets: p.Effects.Tickets}
-		if n == want && p.Absorbed.Inbox >= absorbed {
-			return n, nil
-		}
-		select {
-		case <-ending.Done():
-			return n, ctx.Err()
-		case <-time.After(look):
-		}
-	}
+		return n == want && p.Absorbed.Inbox >= absorbed, nil
+	})
+	return n, err
 }

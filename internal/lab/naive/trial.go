@@ -150,11 +150,20 @@ const unpublishedSQL = `SELECT count(*) FROM outbox_events WHERE aggregate_id = 
 // published waits until the checkout's events have left, or patience is over: a relay
 // keeps the order of one checkout's events and of no two.
 func (t *trial) published(ctx context.Context, c checkout) error {
-	ending, cancel := context.WithTimeout(ctx, lateness)
+	return looking(ctx, lateness, func() (bool, error) {
+		var n int
+		err := t.db.Get(ctx, &n, unpublishedSQL, c.ID)
+		return n == 0, err
+	})
+}
+
+// looking looks again until it is done, or patience is over, which is no error: ctx's end
+// is one.
+func looking(ctx context.Context, patience time.Duration, done func() (bool, error)) error {
+	ending, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		var n int
-		if err := t.db.Get(ctx, &n, unpublishedSQL, c.ID); err != nil || n == 0 {
+		if enough, err := done(); err != nil || enough {
 			return err
 		}
 		select {
@@ -167,33 +176,21 @@ func (t *trial) published(ctx context.Context, c checkout) error {
 
 // until counts until the counts are as wanted, or patience is over.
 func (t *trial) until(ctx context.Context, patience time.Duration, c checkout, want Counts) (n Counts, err error) {
-	ending, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		if n, err = t.count(ctx, t.o.Mailbox, c); err != nil || n == want {
-			return n, err
-		}
-		select {
-		case <-ending.Done():
-			return n, ctx.Err()
-		case <-time.After(look):
-		}
-	}
+	err = looking(ctx, patience, func() (_ bool, err error) {
+		n, err = t.count(ctx, t.o.Mailbox, c)
+		return n == want, err
+	})
+	return n, err
 }
 
 // refunded waits until the refund of the checkout has ended.
-func (t *trial) refunded(ctx context.Context) (string, error) {
-	for {
+func (t *trial) refunded(ctx context.Context) (state string, err error) {
+	err = looking(ctx, trialLimit, func() (bool, error) {
 		c, err := load(ctx, t.db, t.merchant, t.about.ID)
-		if err != nil || c.Refund != "asked" {
-			return c.Refund, err
-		}
-		select {
-		case <-ctx.Done():
-			return c.Refund, ctx.Err()
-		case <-time.After(look):
-		}
-	}
+		state = c.Refund
+		return state != "asked", err
+	})
+	return state, err
 }
 
 // statusOf reads what a buyer was answered, in one word.

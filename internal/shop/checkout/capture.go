@@ -135,7 +135,7 @@ var errNotClaimable = errors.New("the payment cannot be claimed")
 // the reply to that was lost.
 func (s *Service) open(ctx context.Context, d *delivery) (a attempt, err error) {
 	// From here on the client may hang up: a claim that is on its way is
-	// carried through, so that its outcome is known to somebody.
+	// carried through, so that this process knows its outcome.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Finalise)
 	defer cancel()
 	token := uuid.New()
@@ -172,7 +172,7 @@ UPDATE payments
    AND status IN ('requires_capture', 'declined')
    -- A charge that contradicts a stored decline forbids every new attempt.
    AND NOT EXISTS (SELECT 1 FROM payment_attempts c WHERE c.payment_id = @payment::uuid AND c.contradicted_at IS NOT NULL)
-   -- So does one that no attempt asked for. The provider told of one, and it is not
+   -- So does one that no attempt asked for. The provider announced one, and it is not
    -- known to be gone:
    AND unknown_charge_at IS NULL
    -- or an attempt may have reached the provider; then the caller has asked about

@@ -133,7 +133,7 @@ func (s *Service) join(ctx context.Context, d *delivery, payment uuid.UUID, no i
 	case waited != nil:
 		return Result{}, false, waited // patience is over
 	case a.unfinished(), a.OpenedBy == d.Key, !a.final():
-		// Look again: somebody else has just taken it over, or the key holds the
+		// Look again: another process has just taken it over, or the key holds the
 		// answer by now, or was given back.
 		return Result{}, false, nil
 	}

@@ -194,7 +194,7 @@ func TestARowThatSomebodyHoldsIsInProgressBeforeTheChargeAndOutlastedAfterIt(t *
 		held, finished := make(chan struct{}), make(chan error, 1)
 		s.Provider = charging{Charger: real, charge: func(ctx context.Context, r provider.Request, real provider.Charger) (provider.Charge, error) {
 			c, err := real.Charge(ctx, r)
-			<-held // the row is somebody else's when the finalise comes
+			<-held // another transaction has the row when the finalise comes
 			return c, err
 		}}
 		go func() {

@@ -28,7 +28,7 @@ func Run(t *testing.T, s Subject) {
 // Judge is [Run] for a program that is expected to fail.
 func Judge(t testing.TB, s Subject) Report {
 	t.Helper()
-	j := &judge{Subject: s.withDefaults(), t: t, counts: make(map[nettest.Moment]int)}
+	j := &judge{Subject: s.withDefaults(), t: t, counts: make(map[nettest.Moment]int), over: make(chan struct{})}
 	j.straight.Postgres = oncetest.Postgres(t)
 	if s.Broker {
 		j.straight.AMQP = oncetest.Broker(t)
@@ -90,6 +90,7 @@ type judge struct {
 	look          looker
 	report        Report
 
+	over     chan struct{} // closed when no life is started any more
 	mu       sync.Mutex
 	life     Life
 	leaving  bool
@@ -175,7 +176,7 @@ func (j *judge) activity(p plan) {
 	defer cancel()
 	asked := j.insist(ctx, id)
 	if p.how == dieAfterTheAnswer && asked == nil {
-		j.kill()
+		j.now().Kill()
 	}
 	counted, err := j.settled(ctx, id)
 	met := j.disarm()
@@ -215,14 +216,14 @@ func once(counted map[string]int) bool {
 // insist asks until there is an answer.
 func (j *judge) insist(ctx context.Context, id string) error {
 	for {
-		j.mu.Lock()
-		life := j.life
-		j.mu.Unlock()
 		asking, cancel := context.WithTimeout(ctx, j.Within/4)
-		err := j.Act(asking, life, j.straight, id)
+		err := j.Act(asking, j.now(), j.straight, id)
 		cancel()
 		if err == nil {
 			return nil
+		}
+		if trouble := j.trouble(); trouble != nil {
+			return trouble
 		}
 		select {
 		case <-ctx.Done():

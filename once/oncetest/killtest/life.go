@@ -21,7 +21,15 @@ func (j *judge) begin() error {
 	return nil
 }
 
+// now is the life that runs, or ran last.
+func (j *judge) now() Life {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.life
+}
+
 func (j *judge) supervise(life Life) {
+	defer close(j.over)
 	for {
 		<-life.Ended
 		j.mu.Lock()
@@ -52,19 +60,13 @@ func (j *judge) trouble() error {
 	return j.troubled
 }
 
+// end leaves nothing running, a life that is just beginning among it.
 func (j *judge) end() {
 	j.mu.Lock()
 	j.leaving = true
-	life := j.life
 	j.mu.Unlock()
-	life.Kill()
-}
-
-func (j *judge) kill() {
-	j.mu.Lock()
-	life := j.life
-	j.mu.Unlock()
-	life.Kill()
+	j.now().Kill()
+	<-j.over
 }
 
 func (j *judge) arm(p plan) {

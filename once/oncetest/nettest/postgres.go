@@ -66,16 +66,15 @@ func (s *session) asked(kind byte, body []byte) {
 	case 'B': // Bind: portal, name
 		_, rest := text(body)
 		name, _ := text(rest)
-		s.watch.asks(s.prepared[name])
 		s.run(s.prepared[name])
 	case 'Q':
 		query, _ := text(body)
-		s.watch.asks(query)
 		s.run(query)
 	}
 }
 
 func (s *session) run(query string) {
+	s.watch.asked = append(s.watch.asked, query)
 	switch {
 	case s.next != nil:
 	case beginsWith(query, "BEGIN"):

@@ -112,15 +112,17 @@ func words(list string) map[string]bool {
 	return all
 }
 
-func (w *watching) asks(query string) { w.asked = append(w.asked, query) }
-
 // goesOn looks when the client has ended a group of messages, before the server gets it.
 func (s *session) goesOn(kind byte) bool {
-	looker, watched := s.proxy.watched()
-	if !watched || kind != 'Q' && kind != 'S' || len(s.watch.asked) == 0 {
+	w := &s.watch
+	if kind != 'Q' && kind != 'S' || len(w.asked) == 0 {
 		return true
 	}
-	w := &s.watch
+	looker, watched := s.proxy.watched()
+	if !watched {
+		w.asked = nil
+		return true
+	}
 	w.texts = append(w.texts, w.asked...)
 	first := w.asked[0]
 	w.asked = nil
@@ -138,6 +140,9 @@ func (s *session) goesOn(kind byte) bool {
 
 // hears looks at what the server says, before the client hears it.
 func (s *session) hears(kind byte, body []byte) bool {
+	if !strings.ContainsRune("KECZ", rune(kind)) { // rows and the like say nothing of this
+		return true
+	}
 	looker, watched := s.proxy.watched()
 	if !watched {
 		return true

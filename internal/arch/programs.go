@@ -22,6 +22,7 @@ var ownPrograms = map[string]string{
 	"cmd/demo/welcome.go":               "opens the visitor's browser",
 	"once/oncetest/killtest/subject.go": "starts what is judged, of any kind; the module imports nothing of the house",
 
+	"internal/platform/fault/stop_test.go":     "runs itself as a program that is stopped",
 	"cmd/demo/demo_linux_test.go":              "runs itself as the demo, to kill it",
 	"cmd/relay/main_test.go":                   "runs itself as the relay, to kill it",
 	"cmd/simulator/main_test.go":               "runs itself as the simulator, to kill it",

@@ -120,16 +120,14 @@ var (
 		select {} // SIGKILL is delivered asynchronously: nothing may run meanwhile.
 	}
 	// doze is what Stop does. Who is stopped cannot wake itself: a shell outlives
-	// the stop, in a session of its own, and continues the process.
+	// the stop, in a session of its own. The shell stops the process too, and this
+	// goroutine waits for its end: SIGSTOP is delivered asynchronously, and on a busy
+	// machine what called here would be done before the process stands still.
 	doze = func(d time.Duration) {
-		waker := exec.Command("/bin/sh", "-c", `sleep "$1"; kill -CONT "$2"`, "sh",
+		waker := exec.Command("/bin/sh", "-c", `kill -STOP "$2"; sleep "$1"; kill -CONT "$2"`, "sh",
 			strconv.FormatFloat(d.Seconds(), 'f', 3, 64), strconv.Itoa(os.Getpid()))
 		waker.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if waker.Start() != nil {
-			return // Nobody would wake it.
-		}
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		go func() { _ = waker.Wait() }()
+		_ = waker.Run() // Where no shell starts, the process is not stopped: nothing would wake it.
 	}
 )
 

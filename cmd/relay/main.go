@@ -58,7 +58,7 @@ func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 	}
 	defer func() { _ = db.Close() }()
 	topology := event.Topology(schedule)
-	broker, err := rabbit.Open(rabbit.Config{URLs: cfg.AMQPURL, Name: "payonce-relay", Topology: topology, Log: log})
+	broker, err := patterns.Broker(db, rabbit.Config{URLs: cfg.AMQPURL, Name: "payonce-relay", Topology: topology, Log: log})
 	if err != nil {
 		return err
 	}

@@ -103,10 +103,10 @@ func (w *worker) wireServices(ctx context.Context) (err error) {
 	}
 	w.waker = patterns.NewWaker(w.db, w.log)
 	topology := event.Topology(w.schedule)
-	if w.reading, err = rabbit.Open(rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker reading", Topology: topology, Log: w.log}); err != nil {
+	if w.reading, err = patterns.Broker(w.db, rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker reading", Topology: topology, Log: w.log}); err != nil {
 		return err
 	}
-	if w.writing, err = rabbit.Open(rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker writing", Topology: topology, Log: w.log}); err != nil {
+	if w.writing, err = patterns.Broker(w.db, rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker writing", Topology: topology, Log: w.log}); err != nil {
 		return err
 	}
 	w.journal = journal.New(journal.Options{DB: w.db, Log: w.log})

@@ -32,7 +32,12 @@ type Config struct {
 	Heartbeat time.Duration
 	// Answer is how long the broker may take for what it is asked on a connection;
 	// 0 means 5 s. A node that is frozen, and any node that waits for it, never answers.
-	Answer     time.Duration
+	Answer time.Duration
+	// Fewer gets, before queues are declared, those that the broker does not have when not
+	// all nodes of URLs are in one cluster; see [TroubleReplicas]. Nodes are host and port.
+	// nil means that nothing asks. While it returns an error the queues are not declared.
+	Fewer func(ctx context.Context, queues, nodes []string) error
+
 	BackoffMin time.Duration // 0 means 100 ms
 	BackoffMax time.Duration // 0 means 5 s
 }
@@ -228,11 +233,16 @@ type link struct {
 	left int           // channels on which a queue still owes an answer
 }
 
-func (c *Conn) connect(url string) (*link, error) {
+// open opens a connection of the client.
+func (c *Conn) open(url string) (*amqp.Connection, error) {
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(c.cfg.Name)
 	// Recovery stays nil: the client must not revive channels (see the package).
-	conn, err := amqp.DialConfig(url, amqp.Config{Heartbeat: c.cfg.Heartbeat, Properties: properties, Dial: c.dial})
+	return amqp.DialConfig(url, amqp.Config{Heartbeat: c.cfg.Heartbeat, Properties: properties, Dial: c.dial})
+}
+
+func (c *Conn) connect(url string) (*link, error) {
+	conn, err := c.open(url)
 	if err != nil {
 		return nil, err
 	}
@@ -246,39 +256,6 @@ func (c *Conn) connect(url string) (*link, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-// prepare declares the topology on the first connection, and after that only when
-// the broker has lost its exchanges. A node binds a queue together with all others:
-// while one of them is frozen, none answers a declaration, although a majority
-// publishes and consumes. What a reader or a publisher misses later is declared
-// then; see [Conn.miss].
-func (c *Conn) prepare(l *link) error {
-	if !c.declared {
-		return c.declare(l)
-	}
-	known, err := answered(c.ctx, c, func() (bool, error) { return c.cfg.Topology.known(l.conn) }, nil)
-	if err != nil || known {
-		return err
-	}
-	return c.declare(l)
-}
-
-func (c *Conn) declare(l *link) error {
-	_, err := answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) }, nil)
-	if err == nil {
-		c.declared = true
-	}
-	return err
-}
-
-// miss says that a queue or a binding is not there. The next one to say so while
-// it is being declared changes nothing.
-func (c *Conn) miss() {
-	select {
-	case c.lost <- struct{}{}:
-	default:
-	}
 }
 
 // ErrSilent says that the broker did not answer in time.

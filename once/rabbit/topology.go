@@ -156,19 +156,18 @@ func (t Topology) declare(conn *amqp.Connection) error {
 // known asks whether the broker still has the exchanges. It reads what every node
 // has by itself, and so waits for no other.
 func (t Topology) known(conn *amqp.Connection) (bool, error) {
-	ch, err := conn.Channel()
-	if err != nil {
-		return false, err
-	}
-	for _, e := range t.Exchanges {
-		if err := ch.ExchangeDeclarePassive(e.Name, e.Kind, true, false, false, false, nil); err != nil {
-			if notFound(err) {
-				return false, nil // the broker has closed the channel
+	err := passively(conn, func(ch *amqp.Channel) error {
+		for _, e := range t.Exchanges {
+			if err := ch.ExchangeDeclarePassive(e.Name, e.Kind, true, false, false, false, nil); err != nil {
+				return err
 			}
-			return false, err
 		}
+		return nil
+	})
+	if notFound(err) {
+		return false, nil
 	}
-	return true, ch.Close()
+	return err == nil, err
 }
 
 func notFound(err error) bool {
@@ -197,19 +196,16 @@ func (c *Conn) Depth(ctx context.Context, queue string) (message.Depth, error) {
 	return within(ctx, func() (message.Depth, error) { return l.inspect(queue) }, nil)
 }
 
-func (l *link) inspect(queue string) (message.Depth, error) {
-	ch, err := l.conn.Channel()
-	if err != nil {
-		return message.Depth{}, err
+func (l *link) inspect(queue string) (depth message.Depth, err error) {
+	err = passively(l.conn, func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		depth = message.Depth{Ready: q.Messages, Consumers: q.Consumers}
+		return err
+	})
+	if notFound(err) {
+		err = fmt.Errorf("%w: %s", message.ErrNoQueue, queue)
 	}
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if err != nil {
-		if notFound(err) {
-			return message.Depth{}, fmt.Errorf("%w: %s", message.ErrNoQueue, queue)
-		}
-		return message.Depth{}, err
-	}
-	return message.Depth{Ready: q.Messages, Consumers: q.Consumers}, ch.Close()
+	return depth, err
 }
 
 // DeleteQueue removes a queue with all that is in it, as a person at the broker

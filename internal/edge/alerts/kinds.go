@@ -6,6 +6,7 @@ import (
 	"payonce/internal/edge/delivery"
 	"payonce/internal/edge/retention"
 	"payonce/internal/platform/alert"
+	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/checkout"
 	"payonce/internal/shop/email"
 	"payonce/internal/shop/provider"
@@ -24,6 +25,7 @@ func Kinds() []alert.Kind {
 		checkout.AlertUnknownCharge, refund.AlertUnknown, checkout.AlertRefundContradiction, stuck(),
 		tickets.AlertUsed, checkout.AlertAltered, checkout.AlertUnreadable,
 		alert.Of(retry.TroubleDead), alert.Of(retry.TroubleReturned), unroutable(), alert.Of(outbox.TroubleRefused),
+		patterns.AlertReplicas,
 		delivery.AlertNotApplied,
 		alert.Of(keep.TroubleOutbox), alert.Of(keep.TroubleKept), retention.AlertMissing,
 		email.AlertAway, email.AlertLate, email.AlertFailed,

@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"payonce/internal/lab/devstack"
+	"payonce/internal/lab/devstack/devtest"
 	"payonce/internal/lab/devstack/proc"
 	"payonce/once/rabbit"
 )
@@ -27,6 +29,7 @@ func TestThreeNodesAndAPairOfWhichEachMayDieComeBackWithEverything(t *testing.T)
 		}
 	}
 	read := readSix(t, nodes)
+	saysStranger(t, nodes)
 	if led, replicas, err := stack.Spread(t.Context()); err != nil || led != 3 || replicas != 3 {
 		t.Errorf("of six queues the leaders are on %d nodes, one has %d replicas, %v", led, replicas, err)
 	}
@@ -111,7 +114,10 @@ func readSix(t *testing.T, nodes []string) func(context.Context) error {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		topology.Queues = append(topology.Queues, rabbit.LastQueue(name))
 	}
-	conn, err := rabbit.Open(rabbit.Config{URLs: nodes, Topology: topology})
+	conn, err := rabbit.Open(rabbit.Config{URLs: nodes, Topology: topology, Fewer: func(_ context.Context, queues, away []string) error {
+		t.Errorf("of one cluster of three: %v are said to lack replicas on %v", queues, away)
+		return nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +133,27 @@ func readSix(t *testing.T, nodes []string) func(context.Context) error {
 		})
 	}
 	return func(ctx context.Context) error { return conn.Reads(ctx, topology.QueueNames()...) }
+}
+
+// saysStranger lists a node that answers and is of another cluster: a queue that is declared
+// then has no replica on it, or on it alone.
+func saysStranger(t *testing.T, nodes []string) {
+	t.Helper()
+	said := make(chan int, 1)
+	conn, err := rabbit.Open(rabbit.Config{
+		URLs: append(slices.Clone(nodes), devtest.Broker(t)), Topology: rabbit.Topology{Queues: []rabbit.Queue{rabbit.LastQueue("stranger")}},
+		Fewer: func(_ context.Context, _, away []string) error { said <- len(away); return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-said; n != 1 && n != 3 {
+		t.Errorf("%d nodes are said to be of another cluster, want the stranger, or the three when it is asked", n)
+	}
 }
 
 // hearing counts who came back, by role.

@@ -69,7 +69,7 @@ var ofDoors = []mutant{
 	},
 	{
 		name: "every-reconnect-declares", breaks: "one frozen node of a cluster stops all publishing and consuming",
-		file: "once/rabbit/connection.go",
+		file: "once/rabbit/declare.go",
 		old:  "	if !c.declared {\n",
 		new:  "	if !c.declared || l != nil {\n",
 		pkg:  "./once/rabbit", test: "TestAReconnectWhileNoNodeDeclaresCarriesMessages",
@@ -118,7 +118,7 @@ var ofDoors = []mutant{
 	},
 	{
 		name: "a-lost-queue-stays-lost", breaks: "a queue that was deleted stays away until a process starts",
-		file: "once/rabbit/connection.go",
+		file: "once/rabbit/declare.go",
 		old:  "	case c.lost <- struct{}{}:\n",
 		new:  "	case make(chan struct{}, 1) <- struct{}{}:\n",
 		pkg:  "./once/rabbit", test: "TestAQueueThatIsGoneIsDeclaredAgainByWhoMissesIt",
@@ -164,6 +164,20 @@ var ofDoors = []mutant{
 		old:  "			if !p.out.doubted.Load() {",
 		new:  "			if !p.out.doubted.Load() || p.out.ch != nil {",
 		pkg:  "./once/rabbit", test: "TestAfterARefusalTheNextMessageGoesOverAnotherChannel",
+	},
+	{
+		name: "stops-a-moment-later", breaks: "a process that is said to stand still does what comes next before it does",
+		file: "internal/platform/fault/on.go",
+		old:  "		_ = waker.Run()",
+		new:  "		_ = waker.Start()",
+		pkg:  "./internal/platform/fault", test: "TestNothingIsDoneBetweenAStopAndItsEnd", tags: "lab",
+	},
+	{
+		name: "queues-made-without-a-word", breaks: "a queue that is made while a node is away has fewer replicas, and no person learns of it",
+		file: "once/rabbit/declare.go",
+		old:  "	if err := c.announce(l); err != nil {",
+		new:  "	if err := error(nil); err != nil {",
+		pkg:  "./once/rabbit", test: "TestNoQueueIsDeclaredWithoutANodeUnlessThatIsSaid",
 	},
 	{
 		name: "a-deadly-queue-is-read-with-the-others", breaks: "one queue over which the broker ends connections stops all others that are read there",

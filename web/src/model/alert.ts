@@ -21,6 +21,7 @@ const words: Record<string, string> = {
   refused: 'The broker refuses an event',
   retry_unroutable: 'A retry has no queue',
   outbox_age: 'Old events are still unpublished',
+  queue_replicas: 'Queues may lack replicas',
   event_not_applied: 'Published events were not applied',
   partition_missing: 'A day has no partition',
   partition_kept: 'An old partition cannot be dropped',

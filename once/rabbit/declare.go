@@ -1,0 +1,141 @@
+package rabbit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"payonce/once"
+)
+
+// TroubleReplicas is for [Config.Fewer] to raise. A quorum queue has a replica on the nodes
+// that were in its cluster when it was declared, and AMQP does not tell on which.
+var TroubleReplicas = once.TroubleKind{
+	Name:   "queue_replicas",
+	Means:  "queues were declared while a listed node was away or in no cluster with the others: they may have fewer replicas than there are nodes",
+	Remedy: "when all nodes are in: `rabbitmq-queues quorum_status QUEUE` shows the replicas, `rabbitmq-queues grow NODE all` adds those of a node",
+}
+
+// prepare declares the topology on the first connection, and after that only when
+// the broker has lost its exchanges. A node binds a queue together with all others:
+// while one of them is frozen, none answers a declaration, although a majority
+// publishes and consumes. What a reader or a publisher misses later is declared
+// then; see [Conn.miss].
+func (c *Conn) prepare(l *link) error {
+	if !c.declared {
+		return c.declare(l)
+	}
+	known, err := answered(c.ctx, c, func() (bool, error) { return c.cfg.Topology.known(l.conn) }, nil)
+	if err != nil || known {
+		return err
+	}
+	return c.declare(l)
+}
+
+func (c *Conn) declare(l *link) error {
+	if err := c.announce(l); err != nil {
+		return err
+	}
+	_, err := answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) }, nil)
+	if err == nil {
+		c.declared = true
+	}
+	return err
+}
+
+// miss says that a queue or a binding is not there. The next one to say so while
+// it is being declared changes nothing.
+func (c *Conn) miss() {
+	select {
+	case c.lost <- struct{}{}:
+	default:
+	}
+}
+
+// announce says, before queues are made, which nodes of the list are not in the cluster
+// that makes them. An error of [Config.Fewer] leaves the queues undeclared: a queue that
+// one node has alone is lost with it, so none is made without a word.
+func (c *Conn) announce(l *link) error {
+	if len(c.cfg.URLs) == 1 || c.cfg.Fewer == nil {
+		return nil
+	}
+	queues, err := answered(c.ctx, c, func() ([]string, error) { return c.cfg.Topology.missing(l.conn) }, nil)
+	if err != nil || len(queues) == 0 {
+		return err
+	}
+	nodes, err := c.outside(l.conn)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	c.cfg.Log.Warn("queues are declared while not all nodes are in the cluster", "queues", queues, "nodes", nodes)
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Answer)
+	defer cancel()
+	return c.cfg.Fewer(ctx, queues, nodes)
+}
+
+// missing lists the queues that the broker does not have.
+func (t Topology) missing(conn *amqp.Connection) (names []string, err error) {
+	for _, q := range t.Queues {
+		// One for each: the broker closes the channel of a question about what is not there.
+		if err = passively(conn, func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
+			return err
+		}); notFound(err) {
+			names = append(names, q.Name)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// outside lists, by host and port, the nodes that do not answer or are of another
+// cluster: what is declared on one node of a cluster is known to all.
+func (c *Conn) outside(conn *amqp.Connection) (nodes []string, err error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, err
+	}
+	mark := "once.cluster." + rand.Text()
+	if err := ch.ExchangeDeclare(mark, amqp.ExchangeFanout, false, false, false, false, nil); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ch.ExchangeDelete(mark, false, false), ch.Close()) }()
+	for _, url := range c.cfg.URLs {
+		at, err := amqp.ParseURI(url)
+		if err != nil || !c.knows(url, mark) {
+			nodes = append(nodes, net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+		}
+	}
+	slices.Sort(nodes)
+	return nodes, nil
+}
+
+func (c *Conn) knows(url, exchange string) bool {
+	conn, err := c.open(url)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.CloseDeadline(time.Now().Add(time.Second)) }() //nolint:forbidigo // a deadline on a socket is an absolute time
+	return passively(conn, func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(exchange, amqp.ExchangeFanout, false, false, false, false, nil)
+	}) == nil
+}
+
+// passively asks on a channel of its own.
+func passively(conn *amqp.Connection, ask func(*amqp.Channel) error) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	if err := ask(ch); err != nil {
+		return err // the broker has closed the channel
+	}
+	return ch.Close()
+}

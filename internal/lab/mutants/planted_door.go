@@ -152,11 +152,18 @@ var ofDoors = []mutant{
 		pkg:  "./internal/platform/postgres", test: "TestTheReadersRoleReadsEveryTableAndWritesNone",
 	},
 	{
-		name: "a-second-request-in-the-first", breaks: "what follows the chunks of a request that announced a length too is served as another request",
+		name: "two-lengths-are-one", breaks: "a request with a length and in chunks is served, and a proxy that believed the length took it for another",
+		file: "internal/platform/httpserver/lengths.go",
+		old:  "	if c.sized && c.coded {",
+		new:  "	if c.sized && c.coded && c.length < 0 {",
+		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsRefusedAndOneInChunksIsTheLastOfItsConnection",
+	},
+	{
+		name: "a-second-request-in-the-first", breaks: "what follows the chunks of a request is served as another request",
 		file: "internal/platform/httpserver/httpserver.go",
 		old:  "		if len(r.TransferEncoding) > 0 || ",
 		new:  "		if ",
-		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection",
+		pkg:  "./internal/platform/httpserver", test: "TestARequestOfTwoLengthsIsRefusedAndOneInChunksIsTheLastOfItsConnection",
 	},
 	{
 		name: "a-doubted-channel-is-kept", breaks: "a channel that the broker opened beside a silent leader publishes nothing for as long as that is silent",

@@ -28,6 +28,10 @@ func TestProductionRefusesDefaultSecretsAndTheSimulatedProvider(t *testing.T) {
 	require.ErrorContains(t, err, "PAYONCE_SECRET")
 	require.ErrorContains(t, err, "PAYONCE_OPERATOR_TOKEN")
 	require.ErrorContains(t, err, "simulated")
+	err = config.Parse("api", "", &config.API{}, append(enough, "--mode=production", "--operator-token=15-characters--"), &out)
+	require.ErrorContains(t, err, "PAYONCE_OPERATOR_TOKEN")
+	err = config.Parse("api", "", &config.API{}, append(enough, "--mode=production", "--operator-token=16-characters---"), &out)
+	require.NotContains(t, err.Error(), "PAYONCE_OPERATOR_TOKEN")
 }
 
 func TestSecretsThatStandInTheSourceStayOnLoopback(t *testing.T) {

@@ -49,7 +49,9 @@ type Server struct {
 }
 
 // Serve is net/http's, and closes at once what an address opens beyond its limit.
-func (s *Server) Serve(l net.Listener) error { return s.Server.Serve(bounded(l, s.limits, s.log)) }
+func (s *Server) Serve(l net.Listener) error {
+	return s.Server.Serve(lengths{bounded(l, s.limits, s.log)})
+}
 
 // New makes a server of h. What net/http complains of clients goes to log as debug
 // lines; nil is silence.
@@ -64,12 +66,9 @@ func New(h http.Handler, l Limits, log *slog.Logger) *Server {
 	}}
 }
 
-// lastInChunks makes a request whose body comes in chunks the last of its connection.
-// It may have carried a Content-Length too: net/http reads the chunks, as RFC 9112 6.3
-// says, and drops the length before a handler sees it, so which of them did cannot be
-// told here. A proxy that believed the length would take what follows the chunks for a
-// part of this body; nothing here reads it as another request. HTTP/1.0 has no chunks:
-// there net/http drops the Transfer-Encoding instead.
+// lastInChunks makes a request whose body comes in chunks the last of its connection:
+// nothing reads what follows the chunks as another request, whatever a proxy before this
+// server took it for. HTTP/1.0 has no chunks: there net/http drops the Transfer-Encoding.
 func lastInChunks(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {

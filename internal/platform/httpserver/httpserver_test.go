@@ -150,42 +150,54 @@ func TestAHouseholdOfIPv6IsOneClient(t *testing.T) {
 
 // Whichever of the two lengths somebody before us believed, no byte of the one request
 // is served as another.
-func TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnection(t *testing.T) {
+// refusals are requests that a proxy could read otherwise than this server.
+var refusals = map[string]struct {
+	head, body string
+	status     int
+	got        string // what the handler read
+}{
+	"the length is the longer":   {"Content-Length: 49\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", 400, ""},
+	"in the other order":         {"Transfer-Encoding: chunked\r\nContent-Length: 49\r\n", "0\r\n\r\n", 400, ""},
+	"the length is the shorter":  {"content-length: 2\r\nTRANSFER-ENCODING: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n", 400, ""},
+	"lines end in one character": {"Content-Length: 2\nX-Other: y\nTransfer-Encoding: chunked\n", "2\r\n{}\r\n0\r\n\r\n", 400, ""},
+	"with a colon in the value":  {"Content-Length: 2\r\nTransfer-Encoding: a:b\r\n", "{}", 400, ""},
+	"in two lines":               {"Content-Length:\r\n 49\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", 400, ""},
+	"a length in two lines":      {"Content-Length:\r\n\t2\r\n", "{}", 400, ""},
+	"in chunks alone":            {"Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n", 200, "{}"},
+	"an encoding in other words": {"Transfer-Encoding: gzip, chunked\r\n", "{}", 501, ""},
+	"two encodings":              {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", 501, ""},
+	"two lengths that differ":    {"Content-Length: 2\r\nContent-Length: 40\r\n", "{}", 400, ""},
+	"a length that is none":      {"Content-Length: +2\r\n", "{}", 400, ""},
+	"a space before the colon":   {"Content-Length: 49\r\nTransfer-Encoding : chunked\r\n", "0\r\n\r\n", 400, ""},
+	"a control character":        {"Content-Length: 2\r\nTransfer-Encoding:\x0bchunked\r\n", "{}", 400, ""},
+}
+
+func TestARequestOfTwoLengthsIsRefusedAndOneInChunksIsTheLastOfItsConnection(t *testing.T) {
 	t.Parallel()
 	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
-	for name, one := range map[string]struct {
-		head, body string
-		status     int
-		got        string // what the handler read
-	}{
-		"the length is the longer":   {"Content-Length: 49\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 200, ""},
-		"in the other order":         {"Transfer-Encoding: chunked\r\nContent-Length: 49\r\n", "0\r\n\r\n" + smuggled, 200, ""},
-		"the length is the shorter":  {"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n" + smuggled, 200, "{}"},
-		"in chunks alone":            {"Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n" + smuggled, 200, "{}"},
-		"an encoding in other words": {"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n", "{}" + smuggled, 501, ""},
-		"two encodings":              {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 501, ""},
-		"two lengths that differ":    {"Content-Length: 2\r\nContent-Length: 40\r\n", "{}" + smuggled, 400, ""},
-		"a length that is none":      {"Content-Length: +2\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" + smuggled, 400, ""},
-		"a space before the colon":   {"Content-Length: 49\r\nTransfer-Encoding : chunked\r\n", "0\r\n\r\n" + smuggled, 400, ""},
-		"a control character":        {"Content-Length: 2\r\nTransfer-Encoding:\x0bchunked\r\n", "{}" + smuggled, 400, ""},
-	} {
+	for name, one := range refusals {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			served := make(chan string, 2)
+			served := make(chan string, 3)
 			address := serving(t, func(_ http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				served <- r.URL.Path + " " + string(body)
 			}, httpserver.Limits{})
 			c := dial(t, address)
-			_, err := fmt.Fprint(c, "POST /first HTTP/1.1\r\nHost: x\r\n"+one.head+"\r\n"+one.body)
+			// Behind one of a known length, whose body looks like the end of a head.
+			_, err := fmt.Fprint(c, "POST /before HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\r\n\r\n")
 			require.NoError(t, err)
 			reader := bufio.NewReader(c)
-			answer, err := http.ReadResponse(reader, nil)
-			require.NoError(t, err)
-			require.Equal(t, one.status, answer.StatusCode)
-			require.True(t, answer.Close, "the client is not told that the connection ends")
-			_, _ = io.Copy(io.Discard, answer.Body)
-			_ = answer.Body.Close()
+			goesOn(t, reader)
+			require.Equal(t, "/before \r\n\r\n", <-served)
+			for _, b := range "POST /first HTTP/1.1\r\nHost: x\r\n" + one.head { // each byte comes by itself
+				_, err := c.Write([]byte{byte(b)})
+				require.NoError(t, err)
+			}
+			_, _ = fmt.Fprint(c, "\r\n"+one.body+smuggled)
+			status, last := answered(t, reader)
+			require.Equal(t, one.status, status)
+			require.True(t, last, "the client is not told that the connection ends")
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
 			rest, err := io.ReadAll(reader)
 			var late net.Error
@@ -200,13 +212,58 @@ func TestARequestOfTwoLengthsIsReadByItsChunksOrRefusedAndIsTheLastOfItsConnecti
 		})
 	}
 	old := dial(t, serving(t, func(http.ResponseWriter, *http.Request) {}, httpserver.Limits{}))
-	_, err := fmt.Fprint(old, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+smuggled)
+	_, err := fmt.Fprint(old, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+smuggled)
 	require.NoError(t, err)
 	require.NoError(t, old.SetReadDeadline(time.Now().Add(10*time.Second)))
 	all, _ := io.ReadAll(old)
 	require.Equal(t, 1, strings.Count(string(all), "HTTP/1."), "%s", all)
-	// A body of a known length leaves the connection to the next request.
-	kept := dial(t, serving(t, func(http.ResponseWriter, *http.Request) {}, httpserver.Limits{}))
-	asks(t, kept, true)
-	asks(t, kept, true)
+}
+
+// TestBodiesOfKnownLengthsLeaveTheConnectionToTheNextRequest sends requests in one piece
+// and in pieces that end anywhere.
+func TestBodiesOfKnownLengthsLeaveTheConnectionToTheNextRequest(t *testing.T) {
+	t.Parallel()
+	const body = "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+	var requests strings.Builder
+	for range 5 {
+		fmt.Fprintf(&requests, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%sGET / HTTP/1.1\r\nHost: x\r\n\r\n", len(body), body)
+	}
+	for _, piece := range []int{1, 7, 64, 1 << 20} {
+		served := make(chan string, 10)
+		c := dial(t, serving(t, func(_ http.ResponseWriter, r *http.Request) {
+			all, _ := io.ReadAll(r.Body)
+			served <- string(all)
+		}, httpserver.Limits{}))
+		for rest := requests.String(); rest != ""; {
+			n := min(piece, len(rest))
+			_, err := io.WriteString(c, rest[:n])
+			require.NoError(t, err)
+			rest = rest[n:]
+		}
+		reader := bufio.NewReader(c)
+		for range 5 {
+			goesOn(t, reader)
+			require.Equal(t, body, <-served)
+			goesOn(t, reader)
+			require.Empty(t, <-served)
+		}
+	}
+}
+
+// answered reads an answer to its end: its status, and whether it is the connection's last.
+func answered(t *testing.T, from *bufio.Reader) (status int, last bool) {
+	t.Helper()
+	answer, err := http.ReadResponse(from, nil)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, answer.Body)
+	require.NoError(t, answer.Body.Close())
+	return answer.StatusCode, answer.Close
+}
+
+// goesOn expects a 200 that is not the connection's last answer.
+func goesOn(t *testing.T, from *bufio.Reader) {
+	t.Helper()
+	status, last := answered(t, from)
+	require.Equal(t, 200, status)
+	require.False(t, last)
 }

@@ -34,6 +34,8 @@ require (
 	golang.org/x/time v0.16.0
 	gopkg.in/yaml.v3 v3.0.1
 	payonce/once v0.0.0
+	payonce/once/otel v0.0.0
+	payonce/once/prom v0.0.0
 	pgregory.net/rapid v1.3.0
 )
 
@@ -100,3 +102,7 @@ require (
 ignore ./web/node_modules
 
 replace payonce/once => ./once
+
+replace payonce/once/otel => ./once/otel
+
+replace payonce/once/prom => ./once/prom

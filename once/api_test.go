@@ -1,6 +1,7 @@
 package once_test
 
 import (
+	"cmp"
 	"flag"
 	"go/ast"
 	"go/parser"
@@ -62,30 +63,35 @@ func without(list, others []string) []string {
 }
 
 // exported lists the exported names of every package that can be imported, with their
-// methods and fields.
+// methods and fields; otel and prom are modules of their own.
 func exported(t *testing.T) (names []string) {
 	t.Helper()
-	for found := range strings.FieldsSeq(run(t, ".", "list", "-f", `{{if ne .Name "main"}}{{.ImportPath}}|{{.Dir}}|{{join .GoFiles ","}}{{end}}`, "./...")) {
-		part := strings.Split(found, "|")
-		path := strings.TrimPrefix(strings.TrimPrefix(part[0], "payonce/once"), "/")
-		if strings.HasPrefix(path, "examples") {
-			continue
-		}
-		if path == "" {
-			path = "once"
-		}
-		for file := range strings.SplitSeq(part[2], ",") {
-			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(part[1], file), nil, parser.SkipObjectResolution)
-			require.NoError(t, err)
-			for _, d := range parsed.Decls {
-				for _, name := range declared(d) {
-					names = append(names, path+"."+name)
-				}
+	for _, module := range []string{".", "otel", "prom"} {
+		for found := range strings.FieldsSeq(run(t, module, "list", "-f", `{{if ne .Name "main"}}{{.ImportPath}}|{{.Dir}}|{{join .GoFiles ","}}{{end}}`, "./...")) {
+			part := strings.Split(found, "|")
+			path := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(part[0], "payonce/once"), "/"), "once")
+			if strings.HasPrefix(path, "examples") {
+				continue
+			}
+			for file := range strings.SplitSeq(part[2], ",") {
+				names = append(names, exportedIn(t, path, filepath.Join(part[1], file))...)
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+func exportedIn(t *testing.T, path, file string) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	for _, d := range parsed.Decls {
+		for _, name := range declared(d) {
+			names = append(names, path+"."+name)
+		}
+	}
+	return names
 }
 
 func declared(d ast.Decl) (names []string) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/oklog/run"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"payonce/internal/edge/journal"
 	"payonce/internal/edge/retention"
@@ -22,6 +21,7 @@ import (
 	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 	"payonce/once/outbox"
+	onceprom "payonce/once/prom"
 	"payonce/once/rabbit"
 	"payonce/once/retry"
 )
@@ -108,7 +108,8 @@ type parts struct {
 func supervise(ctx context.Context, cfg config.Relay, log *slog.Logger, p parts) error {
 	registry := telemetry.Registry()
 	backlog := &outbox.BacklogGauge{DB: p.db.Once(), Table: patterns.Outbox, Log: log}
-	measure(registry, p.relay, backlog)
+	onceprom.Relay(registry, "payonce", p.relay)
+	onceprom.Backlog(registry, "payonce", backlog)
 	var g run.Group
 	actor(ctx, &g, p.relay.Run)
 	actor(ctx, &g, outbox.Sampler{DB: p.db.Once(), Table: patterns.Outbox, Broker: p.eye, Queues: p.topology.QueueNames(), Log: log}.Run)
@@ -148,24 +149,4 @@ func instance() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("%s-%s", host, uuid.NewString()[:8])
-}
-
-// measure shows what the relay counts.
-func measure(registry *prometheus.Registry, r *outbox.Relay, backlog *outbox.BacklogGauge) {
-	counter := func(name, help string, value func(outbox.Counts) int64) {
-		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(value(r.Counts())) }))
-	}
-	gauge := func(name, help string, value func() float64) {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	counter("payonce_relay_published_total", "Events the broker confirmed in every queue bound.", func(c outbox.Counts) int64 { return c.Published })
-	counter("payonce_relay_marked_total", "Events marked published in the table.", func(c outbox.Counts) int64 { return c.Marked })
-	counter("payonce_relay_unroutable_total", "Events returned because no queue is bound; they stay unpublished.", func(c outbox.Counts) int64 { return c.Returned })
-	counter("payonce_relay_nacked_total", "Events the broker refused; they stay unpublished.", func(c outbox.Counts) int64 { return c.Nacked })
-	counter("payonce_relay_unconfirmed_total", "Events whose fate was unknown and that were sent again.", func(c outbox.Counts) int64 { return c.Lost })
-	gauge("payonce_relay_held_aggregates", "Aggregates held back behind an event the broker does not take.", func() float64 { return float64(r.Counts().Held) })
-	gauge("payonce_relay_partitions", fmt.Sprintf("Partitions this relay owns; the sum over all relays is %d.", outbox.Partitions), func() float64 { return float64(r.Partitions()) })
-	gauge("payonce_outbox_unpublished", "Events in the outbox that are not published yet, counted up to a limit; every relay says the same.", func() float64 { return float64(backlog.Latest().Unpublished) })
-	gauge("payonce_outbox_oldest_seconds", "Age of the oldest of them; every relay says the same.", func() float64 { return backlog.Latest().Oldest.Seconds() })
 }

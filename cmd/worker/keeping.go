@@ -4,31 +4,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"payonce/once/retry"
 )
 
 type (
 	newCounter func(name, help string, labels prometheus.Labels, value func() int64)
 	newGauge   func(name, help string, labels prometheus.Labels, value func() int64)
 )
-
-// lettersMetrics shows what failed, and how.
-func (w *worker) lettersMetrics(counter newCounter, gauge newGauge) {
-	gauge("payonce_dead_letters_open", "Dead letters that wait for a person.", nil, w.collector.Open)
-	for _, class := range retry.Classes {
-		counter("payonce_dead_letters_total", "Dead letters written down, by error class.", prometheus.Labels{"class": string(class)},
-			func() int64 { return w.collector.Died()[class] })
-	}
-	for _, c := range w.consumers {
-		counter("payonce_consumer_returned_total", "Failed messages for which the broker had no queue; they wait in hand.",
-			prometheus.Labels{"consumer": c.name}, func() int64 { return c.runner.Counts().Returned })
-		for _, class := range retry.Classes {
-			counter("payonce_consumer_failures_total", "Failures of a consumer, by error class.",
-				prometheus.Labels{"consumer": c.name, "class": string(class)}, func() int64 { return c.runner.Failures()[class] })
-		}
-	}
-}
 
 // retentionMetrics shows that what is over goes, and that what is coming is
 // there: a task whose last success is hours old is the one to look at.

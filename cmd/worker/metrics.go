@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"payonce/internal/platform/telemetry"
-	"payonce/once/inbox"
+	onceprom "payonce/once/prom"
 )
 
 // metrics shows what the parts count of themselves.
@@ -19,19 +19,9 @@ func (w *worker) metrics() *prometheus.Registry {
 			func() float64 { return float64(value()) }))
 	}
 	for _, c := range w.consumers {
-		for outcome, of := range map[string]func(inbox.Counts) int64{
-			"delivered": func(n inbox.Counts) int64 { return n.Delivered },
-			"applied":   func(n inbox.Counts) int64 { return n.Applied },
-			"absorbed":  func(n inbox.Counts) int64 { return n.Absorbed },
-			"retried":   func(n inbox.Counts) int64 { return n.Retried },
-			"dead":      func(n inbox.Counts) int64 { return n.Dead },
-		} {
-			counter("payonce_consumer_messages_total", "Messages of a consumer, by what became of them.",
-				prometheus.Labels{"consumer": c.name, "outcome": outcome},
-				func() int64 { return of(c.runner.Counts()) })
-		}
+		onceprom.Consumer(registry, "payonce", c.name, c.runner)
 	}
-	w.lettersMetrics(counter, gauge)
+	onceprom.Letters(registry, "payonce", w.collector)
 	w.retentionMetrics(counter, gauge)
 	w.booksMetrics(counter, gauge)
 	for outcome, of := range map[string]func() int64{

@@ -88,6 +88,14 @@ func isOnceAdapter(dir string) bool {
 	return floorOf(dir) == library && slices.Contains(onceAdapters, unitOf(dir))
 }
 
+// onceHooks are modules of their own, each for one library that watches: no pattern needs
+// it, and each may look at any pattern.
+var onceHooks = []string{"otel", "prom"}
+
+func isOnceHook(dir string) bool {
+	return floorOf(dir) == library && slices.Contains(onceHooks, unitOf(dir))
+}
+
 // notPatterns are the other folders of once: the transport, what is said to it and the form of its messages, the
 // tables and what keeps them, where trouble is written, what tests need, and programs.
 var notPatterns = []string{"rabbit", "message", "envelope", "schema", "retention", "trouble", "doctor", "oncetest", "examples"}
@@ -95,7 +103,7 @@ var notPatterns = []string{"rabbit", "message", "envelope", "schema", "retention
 // patternOf returns the folder of the pattern that dir belongs to.
 func patternOf(dir string) (folder string, ok bool) {
 	unit := unitOf(dir)
-	if floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && !slices.Contains(notPatterns, unit) {
+	if floorOf(dir) == library && dir != string(library) && !isOnceAdapter(dir) && !isOnceHook(dir) && !slices.Contains(notPatterns, unit) {
 		return string(library) + "/" + unit, true
 	}
 	return "", false

@@ -145,7 +145,7 @@ func checkLibrary(tree Tree) []Violation {
 		switch first, _, _ := strings.Cut(i.path, "/"); {
 		case floorOf(file.Dir()) != library, file.IsTest(), file.IsSuite(), ours, !strings.Contains(first, "."):
 			return "" // the standard library's paths begin with no domain
-		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()), under(file.Dir(), transport), under(file.Dir(), examples):
+		case i.path == "github.com/google/uuid", isOnceAdapter(file.Dir()), isOnceHook(file.Dir()), under(file.Dir(), transport), under(file.Dir(), examples):
 			return ""
 		}
 		return fmt.Sprintf("%s: the core of once builds with the standard library and google/uuid; put it into an adapter", i.path)

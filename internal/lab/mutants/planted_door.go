@@ -173,6 +173,20 @@ var ofDoors = []mutant{
 		pkg:  "./once/rabbit", test: "TestAfterARefusalTheNextMessageGoesOverAnotherChannel",
 	},
 	{
+		name: "a-trace-ends-at-the-outbox", breaks: "what a consumer logs of an event is not found by the trace of the request that began it",
+		file: "once/otel/otel.go",
+		old:  "		e.Traceparent = Traceparent(ctx)",
+		new:  "		e.Traceparent = Traceparent(context.WithoutCancel(context.Background()))",
+		pkg:  "./once/otel", test: "TestATraceGoesThroughAnEventAndAMessage",
+	},
+	{
+		name: "a-counter-under-another-name", breaks: "an alarm on what cannot be routed is never raised",
+		file: "once/prom/prom.go",
+		old:  "	m.counter(\"relay_unroutable_total\"",
+		new:  "	m.counter(\"relay_returned_total\"",
+		pkg:  "./once/prom", test: "TestEachPartShowsItsCountsUnderTheNamespace",
+	},
+	{
 		name: "stops-a-moment-later", breaks: "a process that is said to stand still does what comes next before it does",
 		file: "internal/platform/fault/on.go",
 		old:  "		_ = waker.Run()",

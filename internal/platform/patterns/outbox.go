@@ -10,8 +10,8 @@ import (
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/once"
+	onceotel "payonce/once/otel"
 	"payonce/once/outbox"
 )
 
@@ -33,20 +33,13 @@ func NewEvent(scope, correlation uuid.UUID, aggregateType string, aggregate uuid
 func Append(ctx context.Context, tx once.Tx, events ...outbox.Event) error {
 	traced := make([]outbox.Event, len(events))
 	for i, e := range events {
-		traced[i] = traces(ctx, e)
+		traced[i] = onceotel.Traced(ctx, e)
 	}
 	return Outbox.Append(ctx, tx, traced...)
 }
 
 // EventArgs are the parameters of an event for a folded statement.
-func EventArgs(ctx context.Context, e outbox.Event) once.Args { return traces(ctx, e).Args() }
-
-func traces(ctx context.Context, e outbox.Event) outbox.Event {
-	if e.Traceparent == "" {
-		e.Traceparent = telemetry.Traceparent(ctx)
-	}
-	return e
-}
+func EventArgs(ctx context.Context, e outbox.Event) once.Args { return onceotel.Traced(ctx, e).Args() }
 
 // Relay fills in what each relay of this house has in common; o may be nil.
 func Relay(c outbox.Config, o observe.Observer) outbox.Config {

@@ -13,10 +13,10 @@ import (
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/once"
 	"payonce/once/envelope"
 	"payonce/once/inbox"
+	onceotel "payonce/once/otel"
 	"payonce/once/retry"
 )
 
@@ -56,9 +56,7 @@ func (h Handler) Inbox() inbox.Handler {
 // Consumer fills in what each consumer of this house has in common; o may be nil.
 func Consumer(c inbox.Config, o observe.Observer) inbox.Config {
 	c.Table, c.Places, c.Troubles, c.Now = Inbox, Places, alert.Troubles{}, now
-	c.Context = func(ctx context.Context, m inbox.Message) context.Context {
-		return telemetry.WithTraceparent(ctx, m.Traceparent)
-	}
+	c.Context = onceotel.OfMessage
 	if o != nil {
 		c.Saw = func(ctx context.Context, s inbox.Seen) { o.Observe(ctx, seen(c.Consumer, s)) }
 	}

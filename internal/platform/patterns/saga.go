@@ -8,16 +8,16 @@ import (
 	"payonce/internal/platform/alert"
 	"payonce/internal/platform/fault"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/once"
 	"payonce/once/envelope"
+	onceotel "payonce/once/otel"
 	"payonce/once/saga"
 )
 
 // Sagas is where this house's sagas are.
 var Sagas = saga.Store{
 	Table: saga.Table{Scope: "merchant_id"}, Outbox: Outbox, Troubles: alert.Troubles{}, ID: envelope.UUID,
-	Trace: telemetry.Traceparent, Context: telemetry.WithTraceparent, Point: sagaPoint(),
+	Trace: onceotel.Traceparent, Context: onceotel.WithTraceparent, Point: sagaPoint(),
 }
 
 func sagaPoint() func(step string, ids ...string) error {

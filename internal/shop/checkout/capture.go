@@ -15,12 +15,12 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once"
 	"payonce/once/call"
 	"payonce/once/idempotency"
+	onceotel "payonce/once/otel"
 )
 
 // Capture asks to charge a payment.
@@ -200,7 +200,7 @@ var (
 func (s *Service) opening(ctx context.Context, d *delivery) once.Args {
 	return once.Args{
 		"payment": d.Payment, "merchant": d.Merchant, "amount": d.Amount.AmountMinor, "currency": d.Amount.Currency, "asked_up_to": d.cleared,
-		"card": d.Token, "opened_by": d.Key, "holder": s.self, "lease": s.Lease.Seconds(), "trace": telemetry.Traceparent(ctx),
+		"card": d.Token, "opened_by": d.Key, "holder": s.self, "lease": s.Lease.Seconds(), "trace": onceotel.Traceparent(ctx),
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/money"
 	"payonce/internal/shop/provider"
 	"payonce/once/call"
+	onceotel "payonce/once/otel"
 )
 
 // Recover finds out what became of one attempt and stores it. It may be called
@@ -31,7 +31,7 @@ func (s *Service) tellTakeOver(ctx context.Context, a attempt) {
 	if a.Status == attemptSending { // a doubt that was written down has an author who lived
 		gone := about
 		gone.At = a.SentAt
-		s.tell(telemetry.WithTraceparent(ctx, a.Traceparent), observe.Interrupted, gone)
+		s.tell(onceotel.WithTraceparent(ctx, a.Traceparent), observe.Interrupted, gone)
 	}
 	about.Detail = "recovery"
 	s.tell(ctx, observe.Claimed, about)

@@ -13,10 +13,10 @@ import (
 
 	"payonce/internal/platform/patterns"
 	"payonce/internal/platform/postgres"
-	"payonce/internal/platform/telemetry"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
 	"payonce/once/inbox"
+	onceotel "payonce/once/otel"
 	"payonce/once/retry"
 )
 
@@ -144,7 +144,7 @@ func (Refunds) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Message
 		if err != nil {
 			return retry.Permanent(err)
 		}
-		if err := closeReservation(telemetry.WithTraceparent(ctx, m.Traceparent), tx, r, state); err != nil {
+		if err := closeReservation(onceotel.WithTraceparent(ctx, m.Traceparent), tx, r, state); err != nil {
 			return err
 		}
 	}
@@ -206,7 +206,7 @@ func tellClosed(ctx context.Context, tx postgres.Tx, closed event.RefundReservat
 	if err != nil {
 		return err
 	}
-	e.AggregateVersion, e.Traceparent = 1, telemetry.Traceparent(ctx)
+	e.AggregateVersion, e.Traceparent = 1, onceotel.Traceparent(ctx)
 	return patterns.Append(ctx, tx, e)
 }
 

@@ -14,6 +14,7 @@ import (
 	"payonce/internal/platform/observe"
 	"payonce/internal/platform/postgres"
 	"payonce/internal/platform/telemetry"
+	onceotel "payonce/once/otel"
 	"payonce/once/retry"
 )
 
@@ -171,7 +172,7 @@ func (m *Mailer) runOnce(ctx context.Context) (done counts, err error) {
 			return done, m.giveBack(finish, token, due[i:])
 		}
 		// 2. Send, outside every transaction.
-		said := m.cfg.Sender.Send(telemetry.WithTraceparent(finish, mail.Traceparent), mail.outgoing())
+		said := m.cfg.Sender.Send(onceotel.WithTraceparent(finish, mail.Traceparent), mail.outgoing())
 		if errors.Is(said, ErrAway) {
 			// One mail is enough to learn that. None is to blame, so none has
 			// to wait for its turn when the server is back.

@@ -4,6 +4,7 @@ import { listen, type StreamState } from '../api/stream';
 import { Flow, pace, projectorPace, type Drawing } from '../model/flow';
 import { Numbering, originOf } from '../model/origin';
 import { inTime, InOrder } from '../model/order';
+import { Presence } from '../model/presence';
 import { carried, ofStory, script, type Origin } from '../model/script';
 import { Tally, type Stations } from '../model/station';
 import { total } from '../model/fate';
@@ -52,6 +53,10 @@ export class Live {
   /** Everything that was counted, also what moves nothing. */
   #noted: Activity[] = [];
   #frame = 0;
+  #presence = new Presence((name, up) => {
+    this.#tally.process(name, up);
+    this.#show();
+  });
 
   constructor(
     private readonly onEvent: (event: Activity) => void,
@@ -70,6 +75,7 @@ export class Live {
     });
     return () => {
       stop();
+      this.#presence.stop();
       cancelAnimationFrame(this.#frame);
     };
   }
@@ -124,8 +130,7 @@ export class Live {
 
   /** A process, or the database, is said to be up or down. */
   processIs(name: string, up: boolean): void {
-    this.#tally.process(name, up);
-    this.#show();
+    this.#presence.is(name, up);
   }
 
   togglePause(): void {
@@ -190,7 +195,7 @@ export class Live {
   #changed(state: StreamState): void {
     if (state === 'live' && this.stream === 'lost') this.onBack();
     this.stream = state;
-    if (state !== 'connecting') this.#tally.process('api', state === 'live');
+    if (state !== 'connecting') this.processIs('api', state === 'live');
     if (state === 'live') void this.#askWhoRuns();
     this.#show();
   }

@@ -15,7 +15,7 @@ export default defineConfig({
     { name: 'kills', grep: /@kills/, workers: 1 },
     { name: 'calm', grepInvert: /@kills/, fullyParallel: true },
   ],
-  workers: pointedAt ? 1 : 4,
+  workers: pointedAt ? 1 : 3,
   timeout: 60_000,
   expect: { timeout: 20_000 },
   // One that passes only the second time is named in the summary of scripts/test.

@@ -190,11 +190,9 @@ func TestARequestOfTwoLengthsIsRefusedAndOneInChunksIsTheLastOfItsConnection(t *
 			reader := bufio.NewReader(c)
 			goesOn(t, reader)
 			require.Equal(t, "/before \r\n\r\n", <-served)
-			for _, b := range "POST /first HTTP/1.1\r\nHost: x\r\n" + one.head { // each byte comes by itself
-				_, err := c.Write([]byte{byte(b)})
-				require.NoError(t, err)
-			}
-			_, _ = fmt.Fprint(c, "\r\n"+one.body+smuggled)
+			// In one piece: the server closes when it has read enough to refuse.
+			_, err = fmt.Fprint(c, "POST /first HTTP/1.1\r\nHost: x\r\n"+one.head+"\r\n"+one.body+smuggled)
+			require.NoError(t, err)
 			status, last := answered(t, reader)
 			require.Equal(t, one.status, status)
 			require.True(t, last, "the client is not told that the connection ends")

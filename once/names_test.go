@@ -43,10 +43,10 @@ func start(t *testing.T, name once.Name, db once.DB, broker string) *program {
 	within := once.Schema(name)
 	dbtest.Exec(t, db, within.In(`CREATE TABLE {effects} (event text NOT NULL)`))
 	p := &program{name: name, db: db, queue: string(name) + ".effects"}
-	names, places, schedule := outbox.NamesOf(name), retry.PlacesOf(name), retry.Schedule{20 * time.Millisecond}
-	topology := places.Topology(schedule).With(rabbit.Topology{
+	names, retries, schedule := outbox.NamesOf(name), retry.NamesOf(name), retry.Schedule{20 * time.Millisecond}
+	topology := retries.Topology(schedule).With(rabbit.Topology{
 		Exchanges: []rabbit.Exchange{{Name: names.Exchange, Kind: "topic"}},
-		Queues:    []rabbit.Queue{rabbit.WorkQueue(p.queue, places.Dead)},
+		Queues:    []rabbit.Queue{rabbit.WorkQueue(p.queue, retries.Dead)},
 		Bindings:  []rabbit.Binding{{Queue: p.queue, Exchange: names.Exchange, Key: "thing.#"}},
 	})
 	p.conn = func() *rabbit.Conn {
@@ -58,7 +58,7 @@ func start(t *testing.T, name once.Name, db once.DB, broker string) *program {
 	table := inbox.Table{Schema: within, Any: true}
 	p.run, err = inbox.New(inbox.Config{
 		Consumer: p.queue, DB: db, Table: table, Broker: p.conn(), Publisher: p.conn().Publisher(rabbit.PublisherConfig{}),
-		Places: places, Schedule: schedule, Now: time.Now,
+		Names: retries, Schedule: schedule, Now: time.Now,
 		Handler: func(ctx context.Context, tx once.Tx, batch []inbox.Message) error {
 			for _, m := range batch {
 				if m.Type == "thing.poison" {
@@ -78,7 +78,7 @@ func start(t *testing.T, name once.Name, db once.DB, broker string) *program {
 	})
 	require.NoError(t, err)
 	collector, err := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Broker: p.conn(), Places: places, Table: retry.Table{Schema: within}, Applied: table.Applied, Now: time.Now,
+		DB: db, Broker: p.conn(), Names: retries, Table: retry.Table{Schema: within}, Applied: table.Applied, Now: time.Now,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())

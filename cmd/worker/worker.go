@@ -300,7 +300,7 @@ func (w *worker) checks() []telemetry.Check {
 
 // queues are all that this worker reads.
 func (w *worker) queues() []string {
-	names := []string{patterns.Places.Dead}
+	names := []string{patterns.Names.Dead}
 	for _, c := range w.consumers {
 		names = append(names, c.name)
 	}

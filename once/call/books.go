@@ -52,8 +52,8 @@ type Outcome struct {
 	Reason string
 }
 
-// Wish is an effect that is wanted.
-type Wish struct {
+// Intent is an effect that is wanted.
+type Intent struct {
 	Subject string
 	Scope   string
 	Request []byte // is stored as it is, in the clear; nil for nothing
@@ -145,7 +145,7 @@ SELECT subject, no FROM {calls}
 // Begin opens the next attempt for a subject in the caller's transaction: it is there with
 // the change that wants the effect, or neither is. Call [Runner.Run] after the commit;
 // when the answer to that commit is lost, leave the attempt to the sweep.
-func (b Books) Begin(ctx context.Context, tx once.Tx, w Wish) (Record, error) {
+func (b Books) Begin(ctx context.Context, tx once.Tx, w Intent) (Record, error) {
 	if w.Request == nil {
 		w.Request = []byte{}
 	}

@@ -190,7 +190,7 @@ func New[A Row, O any](cfg Config[A, O]) (*Runner[A, O], error) {
 	return &Runner[A, O]{cfg}, nil
 }
 
-// Lease is how long an attempt belongs to its holder, for [Wish.Lease].
+// Lease is how long an attempt belongs to its holder, for [Intent.Lease].
 func (r *Runner[A, O]) Lease() time.Duration { return r.cfg.Lease }
 
 // AskIn is how long an attempt in doubt waits for the next question.

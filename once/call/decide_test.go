@@ -65,7 +65,7 @@ func (d *deciding) runner(cancels bool) *call.Runner[call.Record, call.Outcome] 
 
 func (d *deciding) begun(subject string) (r call.Record, err error) {
 	err = d.books.DB.InTx(d.t.Context(), func(tx once.Tx) error {
-		r, err = d.books.Begin(d.t.Context(), tx, call.Wish{Subject: subject, Lease: time.Minute})
+		r, err = d.books.Begin(d.t.Context(), tx, call.Intent{Subject: subject, Lease: time.Minute})
 		return err
 	})
 	return r, err

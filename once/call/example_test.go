@@ -48,7 +48,7 @@ func ExampleRunner() {
 
 	var attempt call.Record
 	check(db.InTx(ctx, func(tx once.Tx) error { // with the change that wants the pick-up
-		attempt, err = books.Begin(ctx, tx, call.Wish{Subject: "parcel 7", Lease: runner.Lease()})
+		attempt, err = books.Begin(ctx, tx, call.Intent{Subject: "parcel 7", Lease: runner.Lease()})
 		return err
 	}))
 	attempt, err = runner.Run(ctx, attempt)

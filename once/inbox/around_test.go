@@ -54,7 +54,7 @@ func TestTheSmallestConsumerThatAsksAndThenRecordsKeepsThePromise(t *testing.T) 
 	t.Parallel()
 	world := &shouts{keys: map[string]int{}}
 	inboxtest.RunAround(t,
-		inboxtest.Consumer{Name: "bank", Types: []string{"points.added"}, Around: world.around(), Table: window, Places: places, Postgres: bank, Broker: oncetest.Broker},
+		inboxtest.Consumer{Name: "bank", Types: []string{"points.added"}, Around: world.around(), Table: window, Names: retries, Postgres: bank, Broker: oncetest.Broker},
 		inboxtest.Sample{New: newAdded, Want: 2, Effects: func(t testing.TB, db once.DB, m inbox.Message) int {
 			return world.counted(m.AggregateID) + sevens(t, db, m)
 		}})

@@ -37,7 +37,7 @@ type Config struct {
 	// another one (see package rabbit).
 	Broker    *rabbit.Conn
 	Publisher retry.Publisher
-	Places    retry.Places
+	Names     retry.Names
 	Schedule  retry.Schedule
 
 	// Troubles is where it is raised that a queue of the schedule is gone; nil means the
@@ -70,8 +70,8 @@ func (c *Config) setDefaults() error {
 		return errors.New("inbox: a consumer needs a name and a handler")
 	case c.DB == nil || c.Broker == nil || c.Publisher == nil || len(c.Schedule) == 0:
 		return fmt.Errorf("inbox: consumer %s needs a database, a broker, a publisher and a schedule", c.Consumer)
-	case !c.Places.Complete():
-		return fmt.Errorf("inbox: consumer %s needs to know where its failed messages go; see retry.PlacesOf", c.Consumer)
+	case !c.Names.Complete():
+		return fmt.Errorf("inbox: consumer %s needs to know where its failed messages go; see retry.NamesOf", c.Consumer)
 	case c.Now == nil:
 		return fmt.Errorf("inbox: consumer %s needs a clock", c.Consumer)
 	}

@@ -54,7 +54,7 @@ type item struct {
 
 // open reads a delivery. An error is permanent.
 func (r *Runner) open(d rabbit.Delivery) (item, error) {
-	e, err := r.cfg.Places.Format.Parse(d.Message)
+	e, err := r.cfg.Names.Format.Parse(d.Message)
 	it := item{delivery: d, message: Message{
 		EventID: e.EventID, Type: e.Type, Payload: e.Payload, Scope: e.Scope, Correlation: e.Correlation,
 		AggregateID: e.AggregateID, AggregateVersion: e.AggregateVersion, Time: e.Time, Traceparent: e.Traceparent,

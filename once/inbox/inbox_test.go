@@ -18,9 +18,9 @@ import (
 
 // The tables and the names of these tests.
 var (
-	window = inbox.Table{Schema: "bank"}
-	anyIDs = inbox.Table{Schema: "bank", Any: true}
-	places = retry.PlacesOf("bank")
+	window  = inbox.Table{Schema: "bank"}
+	anyIDs  = inbox.Table{Schema: "bank", Any: true}
+	retries = retry.NamesOf("bank")
 )
 
 // The smallest consumer: it adds points to accounts, an effect that would show
@@ -76,7 +76,7 @@ func TestTheSmallestConsumerKeepsThePromise(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inboxtest.Run(t,
-				inboxtest.Consumer{Name: "bank", Types: []string{"points.added"}, Handler: addAll, Table: window, Places: places,
+				inboxtest.Consumer{Name: "bank", Types: []string{"points.added"}, Handler: addAll, Table: window, Names: retries,
 					Postgres: database, Broker: oncetest.Broker},
 				inboxtest.Sample{New: newAdded, Effects: sevens})
 		})

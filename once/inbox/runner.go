@@ -45,7 +45,7 @@ func New(cfg Config) (*Runner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	r := &Runner{cfg: cfg, router: retry.Router{Places: cfg.Places, Publisher: cfg.Publisher, Schedule: cfg.Schedule, Now: cfg.Now},
+	r := &Runner{cfg: cfg, router: retry.Router{Names: cfg.Names, Publisher: cfg.Publisher, Schedule: cfg.Schedule, Now: cfg.Now},
 		places: make(chan struct{}, cfg.Calls)}
 	r.learn()
 	return r, nil

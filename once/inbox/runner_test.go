@@ -26,7 +26,7 @@ var schedule = retry.Schedule{50 * time.Millisecond, 100 * time.Millisecond}
 func connect(t *testing.T, url string) *rabbit.Conn {
 	t.Helper()
 	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, BackoffMin: 10 * time.Millisecond,
-		Topology: places.Topology(schedule).With(rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("bank", places.Dead)}})})
+		Topology: retries.Topology(schedule).With(rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("bank", retries.Dead)}})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func connect(t *testing.T, url string) *rabbit.Conn {
 func config(reading, writing *rabbit.Conn, db once.DB, table inbox.Table) inbox.Config {
 	return inbox.Config{
 		Consumer: "bank", Handler: addAll, DB: db, Table: table, Broker: reading, Publisher: writing.Publisher(rabbit.PublisherConfig{}),
-		Places: places, Schedule: schedule, Now: time.Now,
+		Names: retries, Schedule: schedule, Now: time.Now,
 	}
 }
 
@@ -75,7 +75,7 @@ func publish(t *testing.T, conn *rabbit.Conn, events ...inbox.Message) {
 	t.Helper()
 	var messages []message.Message
 	for _, m := range events {
-		messages = append(messages, places.Format.Message(envelope.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
+		messages = append(messages, retries.Format.Message(envelope.Envelope{EventID: m.EventID, Type: m.Type, AggregateID: m.AggregateID, AggregateVersion: 1,
 			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Attempt: 1, Payload: m.Payload, PastWindow: m.PastWindow}, "", "bank"))
 	}
 	for _, err := range conn.Publisher(rabbit.PublisherConfig{}).PublishAll(t.Context(), messages) {

@@ -46,10 +46,10 @@ type Config struct {
 	// Poll is the time between two scans from the start, and so the longest an
 	// event waits whose wake-up was lost or that committed late; 0 means 200 ms.
 	Poll time.Duration
-	// Beat is how fast the session that holds the relay's locks lives; 0 means
+	// Heartbeat is how fast the session that holds the relay's locks lives; 0 means
 	// 1 s. Four times a beat it looks who else is there; a relay that stops
 	// sends nothing after three beats and is replaced after four.
-	Beat time.Duration
+	Heartbeat time.Duration
 	// Drain is how long confirms are waited for when the relay must stop, or
 	// let go of a partition; 0 means 5 s.
 	Drain time.Duration
@@ -79,7 +79,7 @@ func (c *Config) setDefaults() error {
 	case c.Format.Attempt == "":
 		return errors.New("outbox: a relay needs the format of its envelopes; see envelope.Of")
 	}
-	if c.Batch < 0 || c.Poll < 0 || c.Beat < 0 || c.Drain < 0 {
+	if c.Batch < 0 || c.Poll < 0 || c.Heartbeat < 0 || c.Drain < 0 {
 		return errors.New("outbox: a batch and a duration cannot be negative")
 	}
 	if c.Troubles == nil {
@@ -92,7 +92,7 @@ func (c *Config) setDefaults() error {
 		c.Batch = 500
 	}
 	for d, byDefault := range map[*time.Duration]time.Duration{
-		&c.Poll: 200 * time.Millisecond, &c.Beat: time.Second, &c.Drain: 5 * time.Second,
+		&c.Poll: 200 * time.Millisecond, &c.Heartbeat: time.Second, &c.Drain: 5 * time.Second,
 	} {
 		if *d == 0 {
 			*d = byDefault
@@ -162,7 +162,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}()
 	defer func() { end(); <-heard }() // ended first: a panic comes by here too, and must not wait without end
 
-	o := owner{db: r.cfg.DB, beat: r.cfg.Beat, patience: r.cfg.Drain, names: r.cfg.Names, log: r.cfg.Log}
+	o := owner{db: r.cfg.DB, beat: r.cfg.Heartbeat, patience: r.cfg.Drain, names: r.cfg.Names, log: r.cfg.Log}
 	o.during(ctx, func(tenure context.Context, d *assignment) { newEngine(r, d).run(tenure) })
 	return nil
 }

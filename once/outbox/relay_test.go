@@ -131,7 +131,7 @@ func (s *stage) relay(change func(*Config)) *Relay {
 	s.t.Helper()
 	cfg := Config{
 		DB: s.pool(), Names: names, Format: format, Source: "/post",
-		Poll: 20 * time.Millisecond, Beat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Poll: 20 * time.Millisecond, Heartbeat: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&cfg)
@@ -153,7 +153,7 @@ func (s *stage) publisher(patience time.Duration) *rabbit.Publisher {
 // well makes a relay that is well also on a machine that is slow: a confirm or a sign of
 // life that comes late is, rightly, a copy.
 func (s *stage) well() *Relay {
-	return s.relay(func(c *Config) { c.Publisher, c.Beat = s.publisher(20*time.Second), 2*time.Second })
+	return s.relay(func(c *Config) { c.Publisher, c.Heartbeat = s.publisher(20*time.Second), 2*time.Second })
 }
 
 // start runs a relay until the test ends or stop is called.

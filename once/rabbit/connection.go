@@ -33,10 +33,10 @@ type Config struct {
 	// Answer is how long the broker may take for what it is asked on a connection;
 	// 0 means 5 s. A node that is frozen, and any node that waits for it, never answers.
 	Answer time.Duration
-	// Fewer gets, before queues are declared, those that the broker does not have when not
-	// all nodes of URLs are in one cluster; see [TroubleReplicas]. Nodes are host and port.
-	// nil means that nothing asks. While it returns an error the queues are not declared.
-	Fewer func(ctx context.Context, queues, nodes []string) error
+	// UnderReplicated gets, before queues are declared, those that the broker does not have
+	// when not all nodes of URLs are in one cluster; see [TroubleUnderReplicated]. Nodes are
+	// host and port. nil means that nothing asks. While it returns an error the queues are not declared.
+	UnderReplicated func(ctx context.Context, queues, nodes []string) error
 
 	BackoffMin time.Duration // 0 means 100 ms
 	BackoffMax time.Duration // 0 means 5 s

@@ -14,9 +14,9 @@ import (
 	"payonce/once"
 )
 
-// TroubleReplicas is for [Config.Fewer] to raise. A quorum queue has a replica on the nodes
+// TroubleUnderReplicated is for [Config.UnderReplicated] to raise. A quorum queue has a replica on the nodes
 // that were in its cluster when it was declared, and AMQP does not tell on which.
-var TroubleReplicas = once.TroubleKind{
+var TroubleUnderReplicated = once.TroubleKind{
 	Name:   "queue_replicas",
 	Means:  "queues were declared while a listed node was away or in no cluster with the others: they may have fewer replicas than there are nodes",
 	Remedy: "when all nodes are in: `rabbitmq-queues quorum_status QUEUE` shows the replicas, `rabbitmq-queues grow NODE all` adds those of a node",
@@ -59,10 +59,10 @@ func (c *Conn) miss() {
 }
 
 // announce says, before queues are made, which nodes of the list are not in the cluster
-// that makes them. An error of [Config.Fewer] leaves the queues undeclared: a queue that
+// that makes them. An error of [Config.UnderReplicated] leaves the queues undeclared: a queue that
 // one node has alone is lost with it, so none is made without a word.
 func (c *Conn) announce(l *link) error {
-	if len(c.cfg.URLs) == 1 || c.cfg.Fewer == nil {
+	if len(c.cfg.URLs) == 1 || c.cfg.UnderReplicated == nil {
 		return nil
 	}
 	queues, err := answered(c.ctx, c, func() ([]string, error) { return c.cfg.Topology.missing(l.conn) }, nil)
@@ -76,7 +76,7 @@ func (c *Conn) announce(l *link) error {
 	c.cfg.Log.Warn("queues are declared while not all nodes are in the cluster", "queues", queues, "nodes", nodes)
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Answer)
 	defer cancel()
-	return c.cfg.Fewer(ctx, queues, nodes)
+	return c.cfg.UnderReplicated(ctx, queues, nodes)
 }
 
 // missing lists the queues that the broker does not have.

@@ -29,8 +29,8 @@ func TestNoQueueIsDeclaredWithoutANodeUnlessThatIsSaid(t *testing.T) {
 	type word struct{ queues, nodes []string }
 	var refusals atomic.Int64
 	said := make(chan word, 100)
-	begin := func(fewer func(context.Context, []string, []string) error, urls ...string) *rabbit.Conn {
-		conn, err := rabbit.Open(rabbit.Config{URLs: urls, Topology: topology, Fewer: fewer, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond})
+	begin := func(hook func(context.Context, []string, []string) error, urls ...string) *rabbit.Conn {
+		conn, err := rabbit.Open(rabbit.Config{URLs: urls, Topology: topology, UnderReplicated: hook, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

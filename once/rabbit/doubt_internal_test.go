@@ -31,7 +31,7 @@ func (p *Publisher) outlet() *outlet {
 func TestAfterARefusalTheNextMessageGoesOverAnotherChannel(t *testing.T) {
 	t.Parallel()
 	full := Queue{Name: "full", Args: map[string]any{"x-queue-type": "classic", "x-max-length": int64(1), "x-overflow": "reject-publish"}}
-	p := connected(t, oncetest.Broker(t), full, LastQueue("well")).Publisher(PublisherConfig{})
+	p := connected(t, oncetest.Broker(t), full, DeadLetterQueue("well")).Publisher(PublisherConfig{})
 	send := func(queue string) error { return p.Publish(t.Context(), message.Message{Key: queue, ID: "m"}) }
 	require.NoError(t, send("well"))
 	require.NoError(t, send("full"))
@@ -51,7 +51,7 @@ func TestAfterARefusalTheNextMessageGoesOverAnotherChannel(t *testing.T) {
 func TestWhileAConfirmIsLateTheNextMessageGoesOverAnotherChannelAndTheLateOneCounts(t *testing.T) {
 	t.Parallel()
 	proxy := nettest.NewProxy(t, oncetest.Broker(t))
-	p := connected(t, proxy.URL(), LastQueue("well")).Publisher(PublisherConfig{ConfirmTimeout: 2 * time.Second})
+	p := connected(t, proxy.URL(), DeadLetterQueue("well")).Publisher(PublisherConfig{ConfirmTimeout: 2 * time.Second})
 	require.NoError(t, p.Publish(t.Context(), message.Message{Key: "well", ID: "m"}))
 	first := p.outlet()
 

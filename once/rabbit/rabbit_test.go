@@ -24,7 +24,7 @@ const (
 
 var topology = rabbit.Topology{
 	Exchanges: []rabbit.Exchange{{Name: exchange, Kind: "topic"}, {Name: dead, Kind: "fanout"}},
-	Queues:    []rabbit.Queue{rabbit.WorkQueue(queue, dead), rabbit.LastQueue(dead)},
+	Queues:    []rabbit.Queue{rabbit.WorkQueue(queue, dead), rabbit.DeadLetterQueue(dead)},
 	Bindings:  []rabbit.Binding{{Queue: queue, Exchange: exchange, Key: "known"}, {Queue: dead, Exchange: dead}},
 }
 

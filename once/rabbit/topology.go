@@ -110,8 +110,8 @@ func DelayQueue(name string, ttlMillis int64) Queue {
 	}}
 }
 
-// LastQueue is where messages end: it keeps everything until somebody takes it.
-func LastQueue(name string) Queue {
+// DeadLetterQueue is where messages end: it keeps everything until a person, or a program, takes it.
+func DeadLetterQueue(name string) Queue {
 	return Queue{Name: name, Args: map[string]any{
 		"x-queue-type":     "quorum",
 		"x-delivery-limit": unlimited,

@@ -51,7 +51,7 @@ func TestNoMessageCarriesATTLAndADelayIsAQueueOfItsOwn(t *testing.T) {
 	if ttl := publishing(message.Message{Headers: map[string]any{"any": 1}, Time: time.Now()}).Expiration; ttl != "" {
 		t.Errorf("a message expires after %q", ttl)
 	}
-	for _, q := range []Queue{DelayQueue("d", 1500), WorkQueue("w", "dead"), LastQueue("l")} {
+	for _, q := range []Queue{DelayQueue("d", 1500), WorkQueue("w", "dead"), DeadLetterQueue("l")} {
 		ttl, has := q.Args["x-message-ttl"]
 		if has != (q.Name == "d") || (has && ttl != int64(1500)) {
 			t.Errorf("queue %s has TTL %v", q.Name, ttl)

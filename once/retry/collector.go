@@ -16,7 +16,7 @@ import (
 type CollectorConfig struct {
 	DB     once.DB
 	Broker *rabbit.Conn
-	Places Places
+	Names  Names
 	Table  Table
 	// Applied says whether a consumer has applied an event after all; then its
 	// letter closes itself. inbox.Table has one.
@@ -37,7 +37,7 @@ type CollectorConfig struct {
 }
 
 // Collector writes what died into a table that a person looks at, and raises a
-// trouble. It is the only reader of [Places.Dead].
+// trouble. It is the only reader of [Names.Dead].
 type Collector struct {
 	cfg  CollectorConfig
 	open atomic.Int64
@@ -52,8 +52,8 @@ func NewCollector(cfg CollectorConfig) (*Collector, error) {
 	if cfg.Now == nil {
 		return nil, errors.New("retry: a collector needs a clock")
 	}
-	if !cfg.Places.Complete() {
-		return nil, errors.New("retry: a collector needs to know where the dead are; see PlacesOf")
+	if !cfg.Names.Complete() {
+		return nil, errors.New("retry: a collector needs to know where the dead are; see NamesOf")
 	}
 	if cfg.Troubles == nil {
 		cfg.Troubles = trouble.Table{Schema: cfg.Table.Schema}
@@ -88,7 +88,7 @@ func (c *Collector) Run(ctx context.Context) error {
 		c.recount(ctx)
 	}()
 	defer func() { end(); <-recounted }() // ended first: a panic comes by here too, and must not wait without end
-	return c.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{Queue: c.cfg.Places.Dead, BatchMax: 50}, c.handle)
+	return c.cfg.Broker.Consume(ctx, rabbit.ConsumerConfig{Queue: c.cfg.Names.Dead, BatchMax: 50}, c.handle)
 }
 
 func (c *Collector) recount(ctx context.Context) {
@@ -142,7 +142,7 @@ func (c *Collector) handle(ctx context.Context, batch []rabbit.Delivery) {
 
 func (c *Collector) collect(ctx context.Context, d rabbit.Delivery) error {
 	now := c.cfg.Now()
-	l := c.cfg.Places.read(d, now)
+	l := c.cfg.Names.read(d, now)
 	if err := c.at("after_fetch", l); err != nil {
 		return err
 	}

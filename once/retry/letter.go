@@ -15,7 +15,7 @@ import (
 
 // read makes a letter of whatever arrives. It never fails: what cannot be read
 // is exactly what a person has to see.
-func (p Places) read(d rabbit.Delivery, now time.Time) Letter {
+func (p Names) read(d rabbit.Delivery, now time.Time) Letter {
 	sent, broken := p.Format.Parse(d.Message)
 	l := Letter{
 		Consumer: p.consumerOf(d), EventID: sent.EventID, ReplayNo: bounded(sent.Replay), Scope: sent.Scope,
@@ -59,7 +59,7 @@ func hashOf(consumer string, body []byte) string {
 func bounded(n int) int { return min(max(n, 0), math.MaxInt32) }
 
 // consumerOf names the queue whose message this was.
-func (p Places) consumerOf(d rabbit.Delivery) string {
+func (p Names) consumerOf(d rabbit.Delivery) string {
 	if c := d.Text(p.Format.Consumer); c != "" && envelope.Plain(c) {
 		return c
 	}

@@ -47,7 +47,7 @@ type Publisher interface {
 
 // Router sends a failed delivery where it belongs: to a delay, or to the dead.
 type Router struct {
-	Places    Places
+	Names     Names
 	Publisher Publisher
 	Schedule  Schedule
 	Now       func() time.Time
@@ -72,25 +72,25 @@ type Verdict struct {
 //
 // Errors for a person go to the dead at once, the others after the last delay.
 func (r Router) Failed(ctx context.Context, d rabbit.Delivery, cause error) (Verdict, error) {
-	sent, _ := r.Places.Format.Parse(d.Message)
+	sent, _ := r.Names.Format.Parse(d.Message)
 	v := Verdict{Attempt: sent.Attempt, Class: ClassOf(cause), Reason: cause.Error()}
 	m := r.copyOf(d, v)
 	if v.Dead = v.Class.Fate() != Again || sent.Attempt > len(r.Schedule); v.Dead {
-		m.Exchange, v.Exchange = r.Places.Dead, r.Places.Dead
+		m.Exchange, v.Exchange = r.Names.Dead, r.Names.Dead
 		return v, r.Publisher.Publish(ctx, m)
 	}
 	v.Delay = r.Schedule[sent.Attempt-1]
 	v.Attempt++
-	v.Exchange = r.Places.Exchange(v.Delay)
+	v.Exchange = r.Names.Exchange(v.Delay)
 	m.Exchange = v.Exchange
-	m.Headers[r.Places.Format.Attempt] = int64(v.Attempt)
+	m.Headers[r.Names.Format.Attempt] = int64(v.Attempt)
 	return v, r.Publisher.Publish(ctx, m)
 }
 
 // copyOf makes the message that leaves: the consumer's queue as its routing
 // key, which it keeps on its way back, the broker's own headers left behind.
 func (r Router) copyOf(d rabbit.Delivery, v Verdict) message.Message {
-	names := r.Places.Format
+	names := r.Names.Format
 	now := r.Now().UTC().Format(time.RFC3339Nano)
 	m := d.Message
 	m.Key = d.Queue

@@ -34,7 +34,7 @@ func TestASchedulesMessagesComeBackAndItsDeadAreWrittenDown(t *testing.T) {
 			t.Parallel()
 			troubles := trouble.Table{Schema: "post"}
 			retrytest.Run(t, retrytest.Subject{
-				Schedule: retry.Schedule{50 * time.Millisecond, 300 * time.Millisecond}, Places: retry.PlacesOf("post"),
+				Schedule: retry.Schedule{50 * time.Millisecond, 300 * time.Millisecond}, Names: retry.NamesOf("post"),
 				Table: retry.Table{Schema: "post"}, Troubles: troubles,
 				Open: func(t testing.TB, db once.DB) int {
 					open, err := troubles.List(t.Context(), db, 1000)
@@ -101,7 +101,7 @@ func TestTheTwoSchedulesAndTheirQueueNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, d := range schedule {
-			if got := retry.PlacesOf("post").Exchange(d); got != want[i] {
+			if got := retry.NamesOf("post").Exchange(d); got != want[i] {
 				t.Errorf("%s, delay %s: %s, not %s", name, d, got, want[i])
 			}
 		}

@@ -93,7 +93,7 @@ func TestTheSmallestParticipantOutsideKeepsThePromise(t *testing.T) {
 	}}
 	inboxtest.RunAround(t,
 		inboxtest.Consumer{Name: "money", Types: []string{outside.Type}, Around: outside.Around(), Table: inbox.Table{Schema: "trip"},
-			Places: retry.PlacesOf("trip"), Postgres: func(t testing.TB) once.DB { return dbtest.Pq(t, "trip") }, Broker: oncetest.Broker},
+			Names: retry.NamesOf("trip"), Postgres: func(t testing.TB) once.DB { return dbtest.Pq(t, "trip") }, Broker: oncetest.Broker},
 		inboxtest.Sample{Want: 2, New: func(t testing.TB, _ once.DB) inbox.Message {
 			id := uuid.Must(uuid.NewV7()).String()
 			payload, err := json.Marshal(saga.Command{Schema: 1, Saga: id, Step: "money", Direction: saga.Do, Attempt: 1, Data: json.RawMessage(`{}`)})

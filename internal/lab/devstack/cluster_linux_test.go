@@ -114,9 +114,9 @@ func readSix(t *testing.T, nodes []string) func(context.Context) error {
 	t.Helper()
 	var topology rabbit.Topology
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		topology.Queues = append(topology.Queues, rabbit.LastQueue(name))
+		topology.Queues = append(topology.Queues, rabbit.DeadLetterQueue(name))
 	}
-	conn, err := rabbit.Open(rabbit.Config{URLs: nodes, Topology: topology, Fewer: func(_ context.Context, queues, away []string) error {
+	conn, err := rabbit.Open(rabbit.Config{URLs: nodes, Topology: topology, UnderReplicated: func(_ context.Context, queues, away []string) error {
 		t.Errorf("of one cluster of three: %v are said to lack replicas on %v", queues, away)
 		return nil
 	}})
@@ -143,8 +143,8 @@ func saysStranger(t *testing.T, nodes []string) {
 	t.Helper()
 	said := make(chan int, 1)
 	conn, err := rabbit.Open(rabbit.Config{
-		URLs: append(slices.Clone(nodes), devtest.Broker(t)), Topology: rabbit.Topology{Queues: []rabbit.Queue{rabbit.LastQueue("stranger")}},
-		Fewer: func(_ context.Context, _, away []string) error { said <- len(away); return nil },
+		URLs: append(slices.Clone(nodes), devtest.Broker(t)), Topology: rabbit.Topology{Queues: []rabbit.Queue{rabbit.DeadLetterQueue("stranger")}},
+		UnderReplicated: func(_ context.Context, _, away []string) error { said <- len(away); return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

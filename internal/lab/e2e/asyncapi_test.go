@@ -93,7 +93,7 @@ func TestPublishedMessagesFitTheirDescription(t *testing.T) {
 	doc, schemas := described(t)
 	house := stage.Start(t, stage.Options{Without: []string{"relay"}})
 	types := slices.Collect(maps.Keys(doc.Components.Messages))
-	eye := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("eye", patterns.Places.Dead)}}
+	eye := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("eye", patterns.Names.Dead)}}
 	for _, kind := range types {
 		eye.Bindings = append(eye.Bindings, rabbit.Binding{Queue: "eye", Exchange: patterns.Relays.Exchange, Key: kind})
 	}

@@ -95,7 +95,7 @@ func (b *Back) connect(cfg BackConfig, name string) (*rabbit.Conn, error) {
 func topology(schedule retry.Schedule) rabbit.Topology {
 	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: Exchange, Kind: "topic"}}}
 	bind := func(queue string, keys ...string) {
-		t.Queues = append(t.Queues, rabbit.WorkQueue(queue, patterns.Places.Dead))
+		t.Queues = append(t.Queues, rabbit.WorkQueue(queue, patterns.Names.Dead))
 		for _, key := range keys {
 			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: queue, Exchange: Exchange, Key: key})
 		}
@@ -112,7 +112,7 @@ func topology(schedule retry.Schedule) rabbit.Topology {
 	}
 	bind(sagaQueue, story.Types()...)
 	bind(refundsQueue, append(participant().Types(), askRefund)...)
-	return patterns.Places.Topology(schedule).With(t)
+	return patterns.Names.Topology(schedule).With(t)
 }
 
 // guarded adds the consumers behind an inbox.

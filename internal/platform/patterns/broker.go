@@ -15,14 +15,14 @@ import (
 var AlertReplicas = replicas()
 
 func replicas() alert.Kind {
-	k := alert.Of(rabbit.TroubleReplicas)
+	k := alert.Of(rabbit.TroubleUnderReplicated)
 	k.ByPerson = true
 	return k
 }
 
 // Broker opens a connection of a process that declares queues.
 func Broker(db *postgres.DB, cfg rabbit.Config) (*rabbit.Conn, error) {
-	cfg.Fewer = func(ctx context.Context, queues, nodes []string) error {
+	cfg.UnderReplicated = func(ctx context.Context, queues, nodes []string) error {
 		return AlertReplicas.RaiseAlone(ctx, db, uuid.Nil, "rabbitmq", struct {
 			Queues []string `json:"queues"`
 			Nodes  []string `json:"nodes"`

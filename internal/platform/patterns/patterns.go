@@ -27,7 +27,7 @@ const Name once.Name = "payonce"
 // each id is a UUID.
 var (
 	Format  = format()
-	Places  = retry.Places{Dead: "payonce.dead", Delay: "payonce.retry.", Format: Format}
+	Names   = retry.Names{Dead: "payonce.dead", Delay: "payonce.retry.", Format: Format}
 	Inbox   = inbox.Table{Alone: true}
 	Letters = retry.Table{Scope: "merchant_id"}
 )
@@ -55,7 +55,7 @@ func (h Handler) Inbox() inbox.Handler {
 
 // Consumer fills in what each consumer of this house has in common; o may be nil.
 func Consumer(c inbox.Config, o observe.Observer) inbox.Config {
-	c.Table, c.Places, c.Troubles, c.Now = Inbox, Places, alert.Troubles{}, now
+	c.Table, c.Names, c.Troubles, c.Now = Inbox, Names, alert.Troubles{}, now
 	c.Context = onceotel.OfMessage
 	if o != nil {
 		c.Saw = func(ctx context.Context, s inbox.Seen) { o.Observe(ctx, seen(c.Consumer, s)) }
@@ -100,7 +100,7 @@ func stories(about []inbox.Message) (ids []uuid.UUID) {
 
 // Collector fills in what the collector of dead letters has of this house; o may be nil.
 func Collector(c retry.CollectorConfig, o observe.Observer) retry.CollectorConfig {
-	c.Table, c.Places, c.Troubles, c.Applied, c.Now = Letters, Places, alert.Troubles{}, Inbox.Applied, now
+	c.Table, c.Names, c.Troubles, c.Applied, c.Now = Letters, Names, alert.Troubles{}, Inbox.Applied, now
 	if o != nil {
 		c.Saw = func(ctx context.Context, l retry.Letter) {
 			o.Observe(ctx, observe.Event{

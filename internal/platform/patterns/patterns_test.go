@@ -27,7 +27,7 @@ import (
 func TestTheShopsLettersAndAlertsKeepThePromiseOfTheCollector(t *testing.T) {
 	t.Parallel()
 	retrytest.Run(t, retrytest.Subject{
-		Schedule: retry.Schedule{50 * time.Millisecond, 300 * time.Millisecond}, Places: patterns.Places, Table: patterns.Letters,
+		Schedule: retry.Schedule{50 * time.Millisecond, 300 * time.Millisecond}, Names: patterns.Names, Table: patterns.Letters,
 		Troubles: alert.Troubles{}, Postgres: devtest.Once, Broker: devtest.Broker,
 		Open: func(t testing.TB, db once.DB) (n int) {
 			require.NoError(t, postgres.Of(db).Get(t.Context(), &n, `SELECT count(*) FROM alerts WHERE kind = 'dead_letter' AND state = 'open'`))
@@ -56,7 +56,7 @@ func TestTheNamesAtTheBrokerAreThePublishedOnes(t *testing.T) {
 		[]string{f.Consumer, f.Reason, f.Class, f.FirstFailed, f.LastFailed})
 	require.Equal(t, []string{
 		"payonce.dead", "payonce.retry.0.2s", "payonce.retry.1s", "payonce.retry.3s", "payonce.retry.5s", "payonce.retry.10s",
-	}, patterns.Places.Topology(retry.Demo).QueueNames())
+	}, patterns.Names.Topology(retry.Demo).QueueNames())
 	require.Equal(t, outbox.Names{Exchange: "payonce.events", Channel: "payonce_outbox", Presence: 0x7061796f6e6365, Partitions: 0x7061796f}, patterns.Relays)
 }
 

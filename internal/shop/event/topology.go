@@ -69,7 +69,7 @@ const journalLength = 10_000
 func Topology(schedule retry.Schedule) rabbit.Topology {
 	t := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: patterns.Relays.Exchange, Kind: "topic"}}}
 	for _, c := range Consumers {
-		queue := rabbit.WorkQueue(c.Name, patterns.Places.Dead)
+		queue := rabbit.WorkQueue(c.Name, patterns.Names.Dead)
 		if c.Lossy {
 			queue = rabbit.LossyQueue(c.Name, journalLength)
 		}
@@ -78,5 +78,5 @@ func Topology(schedule retry.Schedule) rabbit.Topology {
 			t.Bindings = append(t.Bindings, rabbit.Binding{Queue: c.Name, Exchange: patterns.Relays.Exchange, Key: kind})
 		}
 	}
-	return patterns.Places.Topology(schedule).With(t)
+	return patterns.Names.Topology(schedule).With(t)
 }

@@ -129,7 +129,7 @@ func whatCertainlyDidNothingIsReleasedAndTheNextAttemptHasAKeyOfItsOwn(t *testin
 		d.courier.before = nil
 		var next call.Record
 		require.NoError(t, d.db.InTx(t.Context(), func(tx once.Tx) error {
-			next, err = d.books.Begin(t.Context(), tx, call.Wish{Subject: parcel, Lease: time.Minute})
+			next, err = d.books.Begin(t.Context(), tx, call.Intent{Subject: parcel, Lease: time.Minute})
 			return err
 		}))
 		require.Equal(t, t.Name()+":"+parcel+":2", next.Key)
@@ -148,7 +148,7 @@ func twentyWhoBeginAtOnceAreOneAttemptAndTheOthersAreTaken(t *testing.T, d *depo
 				if _, err := tx.Exec(t.Context(), `INSERT INTO parcels VALUES ($1)`, fmt.Sprint("of twin ", i)); err != nil {
 					return err
 				}
-				_, err := d.books.Begin(context.Background(), tx, call.Wish{Subject: "wanted"})
+				_, err := d.books.Begin(context.Background(), tx, call.Intent{Subject: "wanted"})
 				return err
 			})
 		}()
@@ -165,7 +165,7 @@ func twentyWhoBeginAtOnceAreOneAttemptAndTheOthersAreTaken(t *testing.T, d *depo
 	d.sweep(d.runner(nil), call.ID{Subject: "wanted", No: 1})
 	d.once("wanted")
 	err := d.db.InTx(t.Context(), func(tx once.Tx) error {
-		_, err := d.books.Begin(t.Context(), tx, call.Wish{Subject: "wanted"})
+		_, err := d.books.Begin(t.Context(), tx, call.Intent{Subject: "wanted"})
 		return err
 	})
 	require.ErrorIs(t, err, call.ErrTaken, "it is done")
@@ -224,7 +224,7 @@ func anAnswerThatContradictsTheStoredOneIsTroubleAndNoNewAttemptBegins(t *testin
 	require.Zero(t, d.labels("torn"))
 	require.Equal(t, 1, d.troubles(call.TroubleContradiction))
 	err = d.db.InTx(t.Context(), func(tx once.Tx) error {
-		_, err := d.books.Begin(t.Context(), tx, call.Wish{Subject: "torn"})
+		_, err := d.books.Begin(t.Context(), tx, call.Intent{Subject: "torn"})
 		return err
 	})
 	require.ErrorIs(t, err, call.ErrTaken)

@@ -69,7 +69,7 @@ func (d *depot) ready(parcel string, lease time.Duration) (r call.Record, err er
 		if _, err := tx.Exec(d.t.Context(), `INSERT INTO parcels VALUES ($1)`, parcel); err != nil {
 			return err
 		}
-		r, err = d.books.Begin(d.t.Context(), tx, call.Wish{Subject: parcel, Request: []byte("to Ada"), Lease: lease})
+		r, err = d.books.Begin(d.t.Context(), tx, call.Intent{Subject: parcel, Request: []byte("to Ada"), Lease: lease})
 		return err
 	})
 	return r, err

@@ -48,11 +48,11 @@ const (
 var (
 	events   = outbox.Table{Schema: once.Schema(name)}
 	names    = outbox.NamesOf(name)
-	places   = retry.PlacesOf(name)
+	retries  = retry.NamesOf(name)
 	schedule = retry.Schedule{time.Second, 10 * time.Second, time.Minute}
-	topology = places.Topology(schedule).With(rabbit.Topology{
+	topology = retries.Topology(schedule).With(rabbit.Topology{
 		Exchanges: []rabbit.Exchange{{Name: names.Exchange, Kind: "topic"}},
-		Queues:    []rabbit.Queue{rabbit.WorkQueue(invoices, places.Dead), rabbit.WorkQueue(letters, places.Dead)},
+		Queues:    []rabbit.Queue{rabbit.WorkQueue(invoices, retries.Dead), rabbit.WorkQueue(letters, retries.Dead)},
 		Bindings: []rabbit.Binding{
 			{Queue: invoices, Exchange: names.Exchange, Key: activated}, {Queue: letters, Exchange: names.Exchange, Key: activated},
 		},
@@ -117,7 +117,7 @@ func (c *club) once(ctx context.Context, member string, r idempotency.Request) (
 		if fresh == 0 {
 			return errMember // rolls the key back
 		}
-		if attempt, err = c.books.Begin(ctx, tx, call.Wish{Subject: member, Lease: c.calls.Lease()}); err != nil {
+		if attempt, err = c.books.Begin(ctx, tx, call.Intent{Subject: member, Lease: c.calls.Lease()}); err != nil {
 			return err
 		}
 		return c.keys.Bind(ctx, tx, r, token, member, attempt.No)
@@ -276,7 +276,7 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 		DB: db, Table: events, Names: names, Format: envelope.Of(name), Source: "/club", Publisher: publisher, Log: log,
 	})
 	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Places: places, Log: log, Now: time.Now,
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Names: retries, Log: log, Now: time.Now,
 		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
 	})
 	work := []func(context.Context) error{relay.Run, dead.Run, c.waker.Run, func(ctx context.Context) error { return c.calls.Sweep(ctx, call.Sweep{Every: time.Second}) }}
@@ -284,7 +284,7 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 	for queue, handler := range map[string]inbox.Handler{invoices: invoice, letters: letter} {
 		consumer, err := inbox.New(inbox.Config{
 			Consumer: queue, Types: []string{activated}, Handler: handler, DB: db, Table: inbox.Table{Schema: once.Schema(name)},
-			Broker: reading, Publisher: publisher, Places: places, Schedule: schedule, Log: log, Now: time.Now,
+			Broker: reading, Publisher: publisher, Names: retries, Schedule: schedule, Log: log, Now: time.Now,
 		})
 		if errs = append(errs, err); err == nil {
 			work = append(work, consumer.Run)

@@ -61,7 +61,7 @@ func open(aggregates ...string) (*house, func()) {
 
 // bind declares the queue and binds it for aggregates.
 func (h *house) bind(aggregates ...string) *rabbit.Conn {
-	topology := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: "ladder", Kind: "topic"}}, Queues: []rabbit.Queue{rabbit.LastQueue("all")}}
+	topology := rabbit.Topology{Exchanges: []rabbit.Exchange{{Name: "ladder", Kind: "topic"}}, Queues: []rabbit.Queue{rabbit.DeadLetterQueue("all")}}
 	for _, aggregate := range aggregates {
 		topology.Bindings = append(topology.Bindings, rabbit.Binding{Queue: "all", Exchange: "ladder", Key: aggregate})
 	}

@@ -41,11 +41,11 @@ const queue = "minimal.labels"
 var (
 	events   = outbox.Table{Schema: once.Schema(name)}
 	names    = outbox.NamesOf(name)
-	places   = retry.PlacesOf(name)
+	retries  = retry.NamesOf(name)
 	schedule = retry.Schedule{time.Second, 10 * time.Second, time.Minute}
-	topology = places.Topology(schedule).With(rabbit.Topology{
+	topology = retries.Topology(schedule).With(rabbit.Topology{
 		Exchanges: []rabbit.Exchange{{Name: names.Exchange, Kind: "topic"}},
-		Queues:    []rabbit.Queue{rabbit.WorkQueue(queue, places.Dead)},
+		Queues:    []rabbit.Queue{rabbit.WorkQueue(queue, retries.Dead)},
 		Bindings:  []rabbit.Binding{{Queue: queue, Exchange: names.Exchange, Key: "parcel.packed"}},
 	})
 )
@@ -131,10 +131,10 @@ func start(ctx context.Context, db once.DB, amqp, courier string, log *slog.Logg
 	labels, labelsErr := inbox.New(inbox.Config{
 		Consumer: queue, Types: []string{"parcel.packed"}, Around: &inbox.Around{Types: []string{"parcel.packed"}, Intend: a.order},
 		DB: db, Table: inbox.Table{Schema: once.Schema(name)}, Broker: reading, Publisher: publisher,
-		Places: places, Schedule: schedule, Log: log, Now: time.Now,
+		Names: retries, Schedule: schedule, Log: log, Now: time.Now,
 	})
 	dead, deadErr := retry.NewCollector(retry.CollectorConfig{
-		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Places: places, Log: log, Now: time.Now,
+		DB: db, Table: retry.Table{Schema: once.Schema(name)}, Broker: reading, Names: retries, Log: log, Now: time.Now,
 		Applied: inbox.Table{Schema: once.Schema(name)}.Applied,
 	})
 	return a, []func(context.Context) error{relay.Run, labels.Run, dead.Run}, errors.Join(relayErr, labelsErr, deadErr)

@@ -3,7 +3,7 @@
 // lines, on a real database and a real broker:
 //
 //	inboxtest.Run(t,
-//		inboxtest.Consumer{Name: "points", Types: []string{"order.placed"}, Handler: points.Apply, Places: places, Postgres: database, Broker: oncetest.Broker},
+//		inboxtest.Consumer{Name: "points", Types: []string{"order.placed"}, Handler: points.Apply, Names: retries, Postgres: database, Broker: oncetest.Broker},
 //		inboxtest.Sample{New: newOrderPlaced, Effects: pointsOf})
 package inboxtest
 
@@ -30,8 +30,8 @@ type Consumer struct {
 	Handler inbox.Handler
 	Around  *inbox.Around // for RunAround
 	Table   inbox.Table
-	// Places are where its failed messages go, and how their headers are called.
-	Places retry.Places
+	// Names are where its failed messages go, and how their headers are called.
+	Names retry.Names
 	// Troubles is where it raises trouble; nil is the table of the inbox's schema.
 	Troubles once.Troubles
 	// Postgres gives each test a database with the consumer's tables and the
@@ -258,13 +258,13 @@ func (s *stage) died(m inbox.Message, class retry.Class, reason string) {
 		}
 		return false
 	})
-	if got := found.Headers[s.Places.Format.Class]; got != string(class) {
+	if got := found.Headers[s.Names.Format.Class]; got != string(class) {
 		s.t.Errorf("died as %v, not as %s", got, class)
 	}
-	if got := found.Headers[s.Places.Format.Consumer]; got != s.Name {
+	if got := found.Headers[s.Names.Format.Consumer]; got != s.Name {
 		s.t.Errorf("died at %v, not at %s", got, s.Name)
 	}
-	if got, _ := found.Headers[s.Places.Format.Reason].(string); !strings.Contains(got, reason) || got == "" {
+	if got, _ := found.Headers[s.Names.Format.Reason].(string); !strings.Contains(got, reason) || got == "" {
 		s.t.Errorf("died because of %q, not %q", got, reason)
 	}
 }

@@ -44,7 +44,7 @@ func newStage(t *testing.T, c Consumer, sample Sample) *stage {
 	s.eye = s.connect(url)
 	s.out = s.eye.Publisher(rabbit.PublisherConfig{})
 	s.background(func(ctx context.Context) error {
-		return s.eye.Consume(ctx, rabbit.ConsumerConfig{Queue: s.Places.Dead}, func(_ context.Context, batch []rabbit.Delivery) {
+		return s.eye.Consume(ctx, rabbit.ConsumerConfig{Queue: s.Names.Dead}, func(_ context.Context, batch []rabbit.Delivery) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.dead = append(s.dead, batch...)
@@ -55,7 +55,7 @@ func newStage(t *testing.T, c Consumer, sample Sample) *stage {
 
 func (s *stage) connect(url string) *rabbit.Conn {
 	s.t.Helper()
-	topology := s.Places.Topology(schedule).With(rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue(s.Name, s.Places.Dead)}})
+	topology := s.Names.Topology(schedule).With(rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue(s.Name, s.Names.Dead)}})
 	conn, err := rabbit.Open(rabbit.Config{URLs: []string{url}, Topology: topology, BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond})
 	if err != nil {
 		s.t.Fatal(err)
@@ -102,7 +102,7 @@ func (s *stage) start(cfg inbox.Config) *inbox.Runner {
 	s.t.Helper()
 	r, err := inbox.New(inbox.Config{
 		Consumer: s.Name, Types: s.Types, Handler: cfg.Handler, Around: cfg.Around, BatchMax: cfg.BatchMax, Prefetch: cfg.Prefetch,
-		DB: s.db, Table: s.Table, Places: s.Places, Troubles: s.Troubles, Schedule: schedule, Now: time.Now,
+		DB: s.db, Table: s.Table, Names: s.Names, Troubles: s.Troubles, Schedule: schedule, Now: time.Now,
 		Broker: s.connect(s.proxy.URL()), Publisher: s.connect(s.proxy.URL()).Publisher(rabbit.PublisherConfig{}),
 		Linger: 20 * time.Millisecond,
 	})
@@ -135,7 +135,7 @@ func (s *stage) publish(events ...inbox.Message) {
 	s.t.Helper()
 	var messages []message.Message
 	for _, m := range events {
-		messages = append(messages, s.Places.Format.Message(envelope.Envelope{
+		messages = append(messages, s.Names.Format.Message(envelope.Envelope{
 			EventID: m.EventID, Type: m.Type, Source: "/inboxtest", AggregateID: cmp.Or(m.AggregateID, m.EventID), AggregateVersion: max(1, m.AggregateVersion),
 			Scope: m.Scope, Correlation: m.Correlation, Time: time.Now(), Traceparent: m.Traceparent, Attempt: 1, Payload: m.Payload,
 		}, "", s.Name))
@@ -162,11 +162,11 @@ func (s *stage) effects(want int, events ...inbox.Message) {
 // drained waits until the queue is empty and nothing comes back to it.
 func (s *stage) drained() {
 	s.t.Helper()
-	queues := append(s.Places.Topology(schedule).QueueNames(), s.Name)
+	queues := append(s.Names.Topology(schedule).QueueNames(), s.Name)
 	s.eventually("the queues are empty", func() bool {
 		for _, queue := range queues {
 			depth, err := s.eye.Depth(s.t.Context(), queue)
-			if err != nil || (queue != s.Places.Dead && depth.Ready != 0) {
+			if err != nil || (queue != s.Names.Dead && depth.Ready != 0) {
 				return false
 			}
 		}

@@ -2,7 +2,7 @@
 // real database: what waits comes back to whom it belongs, what dies is written
 // down once, and nothing is lost on the way.
 //
-//	retrytest.Run(t, retrytest.Subject{Schedule: mine, Places: places, Postgres: database, Broker: oncetest.Broker})
+//	retrytest.Run(t, retrytest.Subject{Schedule: mine, Names: retries, Postgres: database, Broker: oncetest.Broker})
 package retrytest
 
 import (
@@ -27,7 +27,7 @@ import (
 type Subject struct {
 	// Schedule should be short: the suite waits for all of it.
 	Schedule retry.Schedule
-	Places   retry.Places
+	Names    retry.Names
 	Table    retry.Table
 	// Troubles is what is judged with them, and Open counts what is open there.
 	Troubles once.Troubles
@@ -238,7 +238,7 @@ func pastTheLimit(s *stage) {
 	young := fact()
 	s.publishDead(young, "mine")
 	s.decide(s.letter(func(l letter) bool { return l.EventID == young.EventID }), retry.Apply, retry.ErrReplayable)
-	s.publish(message.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
+	s.publish(message.Message{Exchange: s.Names.Dead, Key: "mine", Body: []byte("not of ours")})
 	unreadable := s.letter(func(l letter) bool { return l.EventID[:3] == "sha" })
 	s.decide(unreadable, retry.Replay, retry.ErrUnreadable)
 	s.decide(unreadable, retry.Discard, nil)
@@ -294,9 +294,9 @@ func curedByACopy(s *stage) {
 func noEventID(s *stage) {
 	s.collect()
 	for range 2 {
-		s.publish(message.Message{Exchange: s.Places.Dead, Key: "mine", Body: []byte("not of ours")})
+		s.publish(message.Message{Exchange: s.Names.Dead, Key: "mine", Body: []byte("not of ours")})
 	}
-	s.publish(message.Message{Exchange: s.Places.Dead, Key: "other", Body: []byte("not of ours")})
+	s.publish(message.Message{Exchange: s.Names.Dead, Key: "other", Body: []byte("not of ours")})
 	s.letter(func(l letter) bool { return l.Consumer == "mine" })
 	s.letter(func(l letter) bool { return l.Consumer == "other" })
 	s.eventually("the queue is empty", s.noneWaiting)
@@ -307,11 +307,11 @@ func noEventID(s *stage) {
 
 func unprintable(s *stage) {
 	e := fact()
-	m := s.message(e, s.Places.Dead, "mine")
-	m.Headers[s.Places.Format.Reason] = "zero \x00 and broken \xff"
-	m.Headers[s.Places.Format.Class] = "perma\x00nent"
+	m := s.message(e, s.Names.Dead, "mine")
+	m.Headers[s.Names.Format.Reason] = "zero \x00 and broken \xff"
+	m.Headers[s.Names.Format.Class] = "perma\x00nent"
 	m.Headers["any"] = fmt.Sprintf("a %c b", 0)
-	m.Headers[s.Places.Format.Attempt] = int64(1) << 40
+	m.Headers[s.Names.Format.Attempt] = int64(1) << 40
 	m.Body = nil
 	s.publish(m)
 	s.collect()
@@ -323,7 +323,7 @@ func unprintable(s *stage) {
 // refusedHeaders dies of what reads well and does not fit: each letter is still written down,
 // and the one behind them all is.
 func refusedHeaders(s *stage) {
-	f := s.Places.Format
+	f := s.Names.Format
 	long := make([]byte, 8192)
 	_, _ = rand.Read(long)
 	spoilt := []func(headers map[string]any){
@@ -338,7 +338,7 @@ func refusedHeaders(s *stage) {
 	for i, spoil := range spoilt {
 		e := fact()
 		e.Payload = fmt.Appendf(nil, `{"spoilt":%d}`, i)
-		m := s.message(e, s.Places.Dead, "mine")
+		m := s.message(e, s.Names.Dead, "mine")
 		spoil(m.Headers)
 		s.publish(m)
 	}

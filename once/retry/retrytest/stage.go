@@ -40,8 +40,8 @@ func newStage(t *testing.T, subject Subject) *stage {
 
 func (s *stage) connect() *rabbit.Conn {
 	s.t.Helper()
-	topology := s.Places.Topology(s.Schedule).With(rabbit.Topology{
-		Queues: []rabbit.Queue{rabbit.WorkQueue("mine", s.Places.Dead), rabbit.WorkQueue("other", s.Places.Dead)},
+	topology := s.Names.Topology(s.Schedule).With(rabbit.Topology{
+		Queues: []rabbit.Queue{rabbit.WorkQueue("mine", s.Names.Dead), rabbit.WorkQueue("other", s.Names.Dead)},
 	})
 	conn, err := rabbit.Open(rabbit.Config{URLs: []string{s.url}, Topology: topology, BackoffMin: 10 * time.Millisecond})
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *stage) connect() *rabbit.Conn {
 }
 
 func (s *stage) router() retry.Router {
-	return retry.Router{Places: s.Places, Publisher: s.out, Schedule: s.Schedule, Now: time.Now}
+	return retry.Router{Names: s.Names, Publisher: s.out, Schedule: s.Schedule, Now: time.Now}
 }
 
 func (s *stage) publish(m message.Message) {
@@ -72,15 +72,15 @@ func (s *stage) publish(m message.Message) {
 // publishDead sends what a router sends.
 func (s *stage) publishDead(e envelope.Envelope, consumer string) {
 	s.t.Helper()
-	m := s.message(e, s.Places.Dead, consumer)
-	m.Headers[s.Places.Format.Consumer] = consumer
-	m.Headers[s.Places.Format.Class] = string(retry.ClassPermanent)
-	m.Headers[s.Places.Format.Reason] = "as asked by the suite"
+	m := s.message(e, s.Names.Dead, consumer)
+	m.Headers[s.Names.Format.Consumer] = consumer
+	m.Headers[s.Names.Format.Class] = string(retry.ClassPermanent)
+	m.Headers[s.Names.Format.Reason] = "as asked by the suite"
 	s.publish(m)
 }
 
 func (s *stage) message(e envelope.Envelope, exchange, key string) message.Message {
-	return s.Places.Format.Message(e, exchange, key)
+	return s.Names.Format.Message(e, exchange, key)
 }
 
 // background runs work until the test ends, before its connections close.
@@ -100,7 +100,7 @@ func (s *stage) background(work func(ctx context.Context) error) {
 func (s *stage) collect() *retry.Collector {
 	s.t.Helper()
 	c, err := retry.NewCollector(retry.CollectorConfig{
-		DB: s.db, Table: s.Table, Places: s.Places, Troubles: s.Troubles, Broker: s.connect(), Now: time.Now, Recount: 50 * time.Millisecond,
+		DB: s.db, Table: s.Table, Names: s.Names, Troubles: s.Troubles, Broker: s.connect(), Now: time.Now, Recount: 50 * time.Millisecond,
 		Applied: func(_ context.Context, _ once.Tx, consumer, event string) (bool, error) {
 			by, ok := s.applied.Load(event)
 			return ok && by == consumer, nil
@@ -148,7 +148,7 @@ func (i *inbox) gaps() (gaps []time.Duration) {
 // consume hands each delivery of a queue to handle.
 func (s *stage) consume(queue string, handle func(ctx context.Context, d rabbit.Delivery) error) *inbox {
 	s.t.Helper()
-	i := &inbox{format: s.Places.Format}
+	i := &inbox{format: s.Names.Format}
 	conn := s.connect()
 	s.background(func(ctx context.Context) error {
 		return conn.Consume(ctx, rabbit.ConsumerConfig{Queue: queue}, func(ctx context.Context, batch []rabbit.Delivery) {
@@ -182,7 +182,7 @@ const limit = 14 * 24 * time.Hour
 // deadLetters is where the suite decides; what it sends again is only noted.
 func (s *stage) deadLetters() retry.DeadLetters {
 	return retry.DeadLetters{
-		DB: s.db, Table: s.Table, Format: s.Places.Format, Troubles: s.Troubles, Limit: limit, ByBusinessKey: func(consumer string) bool { return consumer == "mine" },
+		DB: s.db, Table: s.Table, Format: s.Names.Format, Troubles: s.Troubles, Limit: limit, ByBusinessKey: func(consumer string) bool { return consumer == "mine" },
 		Resend: func(_ context.Context, _ once.Tx, r retry.Resend) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -272,7 +272,7 @@ func (s *stage) alerts(want int) {
 }
 
 func (s *stage) noneWaiting() bool {
-	depth, err := s.conn.Depth(s.t.Context(), s.Places.Dead)
+	depth, err := s.conn.Depth(s.t.Context(), s.Names.Dead)
 	return err == nil && depth.Ready == 0
 }
 

@@ -19,7 +19,7 @@ import (
 func ConsumerOf(c inbox.Config) inboxtest.Consumer {
 	c = patterns.Consumer(c, nil)
 	return inboxtest.Consumer{
-		Name: c.Consumer, Types: c.Types, Handler: c.Handler, Around: c.Around, Table: c.Table, Places: c.Places, Troubles: c.Troubles,
+		Name: c.Consumer, Types: c.Types, Handler: c.Handler, Around: c.Around, Table: c.Table, Names: c.Names, Troubles: c.Troubles,
 		Postgres: Once, Broker: Broker,
 	}
 }

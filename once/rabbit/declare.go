@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -42,7 +43,7 @@ func (c *Conn) declare(l *link) error {
 	if err := c.announce(l); err != nil {
 		return err
 	}
-	_, err := answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, c.cfg.Topology.declare(l.conn) }, nil)
+	err := c.inTime(l.conn, c.cfg.Topology.declare)
 	if err == nil {
 		c.declared = true
 	}
@@ -83,7 +84,7 @@ func (c *Conn) announce(l *link) error {
 func (t Topology) missing(conn *amqp.Connection) (names []string, err error) {
 	for _, q := range t.Queues {
 		// One for each: the broker closes the channel of a question about what is not there.
-		if err = passively(conn, func(ch *amqp.Channel) error {
+		if err = onChannel(conn, func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
 			return err
 		}); notFound(err) {
@@ -98,18 +99,23 @@ func (t Topology) missing(conn *amqp.Connection) (names []string, err error) {
 // outside lists, by host and port, the nodes that do not answer or are of another
 // cluster: what is declared on one node of a cluster is known to all.
 func (c *Conn) outside(conn *amqp.Connection) (nodes []string, err error) {
-	ch, err := conn.Channel()
-	if err != nil {
-		return nil, err
-	}
 	mark := "once.cluster." + rand.Text()
-	if err := ch.ExchangeDeclare(mark, amqp.ExchangeFanout, false, false, false, false, nil); err != nil {
+	if err := c.inTime(conn, func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclare(mark, amqp.ExchangeFanout, false, false, false, false, nil)
+	}); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, ch.ExchangeDelete(mark, false, false), ch.Close()) }()
-	for _, url := range c.cfg.URLs {
-		at, err := amqp.ParseURI(url)
-		if err != nil || !c.knows(url, mark) {
+	defer func() {
+		err = errors.Join(err, c.inTime(conn, func(ch *amqp.Channel) error { return ch.ExchangeDelete(mark, false, false) }))
+	}()
+	var asking sync.WaitGroup
+	away := make([]bool, len(c.cfg.URLs))
+	for i, url := range c.cfg.URLs {
+		asking.Go(func() { away[i] = !c.knows(url, mark) })
+	}
+	asking.Wait()
+	for i, url := range c.cfg.URLs {
+		if at, err := amqp.ParseURI(url); err == nil && away[i] { // Open has refused what cannot be parsed
 			nodes = append(nodes, net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 		}
 	}
@@ -123,13 +129,19 @@ func (c *Conn) knows(url, exchange string) bool {
 		return false
 	}
 	defer func() { _ = conn.CloseDeadline(time.Now().Add(time.Second)) }() //nolint:forbidigo // a deadline on a socket is an absolute time
-	return passively(conn, func(ch *amqp.Channel) error {
+	return c.inTime(conn, func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(exchange, amqp.ExchangeFanout, false, false, false, false, nil)
 	}) == nil
 }
 
-// passively asks on a channel of its own.
-func passively(conn *amqp.Connection, ask func(*amqp.Channel) error) error {
+// inTime is [onChannel] for an answer that has [Config.Answer] at most.
+func (c *Conn) inTime(conn *amqp.Connection, ask func(*amqp.Channel) error) error {
+	_, err := answered(c.ctx, c, func() (struct{}, error) { return struct{}{}, onChannel(conn, ask) }, nil)
+	return err
+}
+
+// onChannel asks on a channel of its own.
+func onChannel(conn *amqp.Connection, ask func(*amqp.Channel) error) error {
 	ch, err := conn.Channel()
 	if err != nil {
 		return err

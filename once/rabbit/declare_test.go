@@ -91,3 +91,28 @@ func TestNoQueueIsDeclaredWithoutANodeUnlessThatIsSaid(t *testing.T) {
 	}
 	silent("all nodes are in one cluster")
 }
+
+// A node that waits for a frozen one answers nothing of what is to be declared, also not of
+// the exchange by which the cluster is known. Without an end to that wait no other node is tried.
+func TestANodeThatDoesNotSayWhoIsInTheClusterIsLeft(t *testing.T) {
+	t.Parallel()
+	waits, address := newWaiting(t, oncetest.Broker(t))
+	waits.unmarked.Store(true)
+	conn, err := rabbit.Open(rabbit.Config{
+		URLs: []string{address, address}, Topology: topology, Answer: 300 * time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 10 * time.Millisecond,
+		UnderReplicated: func(context.Context, []string, []string) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := conn.Ready(ctx); !errors.Is(err, rabbit.ErrSilent) {
+		t.Errorf("want ErrSilent, got %v", err)
+	}
+	waits.unmarked.Store(false)
+	if err := conn.Ready(soon(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -24,6 +24,9 @@ type waiting struct {
 	listener net.Listener
 	target   string
 	armed    atomic.Bool
+	// unmarked is for a node that waits for a frozen one with the exchange that is to tell
+	// who is in the cluster.
+	unmarked atomic.Bool
 	// silent is the queue of which a reader's beginning is kept back.
 	silent atomic.Value
 	// deadly is the queue over whose reader the broker ends the connection.
@@ -107,7 +110,8 @@ func (w *waiting) frames(client io.Reader, server io.Writer) {
 			w.mu.Unlock()
 			continue // it alone: the connection lives
 		}
-		if w.armed.Load() && declares {
+		marks := bytes.Contains(rest, []byte("once.cluster."))
+		if w.armed.Load() && declares || w.unmarked.Load() && marks {
 			_, _ = io.Copy(io.Discard, client)
 			return
 		}

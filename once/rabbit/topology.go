@@ -130,11 +130,7 @@ func LossyQueue(name string, maxLength int) Queue {
 }
 
 // declare makes the broker have t. Everything is idempotent.
-func (t Topology) declare(conn *amqp.Connection) error {
-	ch, err := conn.Channel()
-	if err != nil {
-		return err
-	}
+func (t Topology) declare(ch *amqp.Channel) error {
 	for _, e := range t.Exchanges {
 		if err := ch.ExchangeDeclare(e.Name, e.Kind, true, false, false, false, nil); err != nil {
 			return fmt.Errorf("declare exchange %s: %w", e.Name, refused(err))
@@ -150,13 +146,13 @@ func (t Topology) declare(conn *amqp.Connection) error {
 			return fmt.Errorf("bind %s to %s for %q: %w", b.Queue, b.Exchange, b.Key, err)
 		}
 	}
-	return ch.Close()
+	return nil
 }
 
 // known asks whether the broker still has the exchanges. It reads what every node
 // has by itself, and so waits for no other.
 func (t Topology) known(conn *amqp.Connection) (bool, error) {
-	err := passively(conn, func(ch *amqp.Channel) error {
+	err := onChannel(conn, func(ch *amqp.Channel) error {
 		for _, e := range t.Exchanges {
 			if err := ch.ExchangeDeclarePassive(e.Name, e.Kind, true, false, false, false, nil); err != nil {
 				return err
@@ -197,7 +193,7 @@ func (c *Conn) Depth(ctx context.Context, queue string) (message.Depth, error) {
 }
 
 func (l *link) inspect(queue string) (depth message.Depth, err error) {
-	err = passively(l.conn, func(ch *amqp.Channel) error {
+	err = onChannel(l.conn, func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		depth = message.Depth{Ready: q.Messages, Consumers: q.Consumers}
 		return err
@@ -222,15 +218,6 @@ func (c *Conn) change(ctx context.Context, what func(*amqp.Channel) error) error
 	if err != nil {
 		return err
 	}
-	_, err = within(ctx, func() (struct{}, error) {
-		ch, err := l.conn.Channel()
-		if err != nil {
-			return struct{}{}, err
-		}
-		if err := what(ch); err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, ch.Close()
-	}, nil)
+	_, err = within(ctx, func() (struct{}, error) { return struct{}{}, onChannel(l.conn, what) }, nil)
 	return err
 }

@@ -194,6 +194,13 @@ var ofDoors = []mutant{
 		pkg:  "./internal/platform/fault", test: "TestNothingIsDoneBetweenAStopAndItsEnd", tags: "lab",
 	},
 	{
+		name: "the-cluster-is-waited-for-without-end", breaks: "a process that starts while a node is frozen tries no other node and cannot be stopped",
+		file: "once/rabbit/declare.go",
+		old:  "	if err := c.inTime(conn, func(ch *amqp.Channel) error {\n		return ch.ExchangeDeclare(",
+		new:  "	if err := onChannel(conn, func(ch *amqp.Channel) error {\n		return ch.ExchangeDeclare(",
+		pkg:  "./once/rabbit", test: "TestANodeThatDoesNotSayWhoIsInTheClusterIsLeft",
+	},
+	{
 		name: "queues-made-without-a-word", breaks: "a queue that is made while a node is away has fewer replicas, and no person learns of it",
 		file: "once/rabbit/declare.go",
 		old:  "	if err := c.announce(l); err != nil {",

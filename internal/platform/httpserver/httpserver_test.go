@@ -195,7 +195,7 @@ func TestARequestOfTwoLengthsIsRefusedAndOneInChunksIsTheLastOfItsConnection(t *
 			require.NoError(t, err)
 			status, last := answered(t, reader)
 			require.Equal(t, one.status, status)
-			require.True(t, last, "the client is not told that the connection ends")
+			require.True(t, last, "the answer does not say that the connection ends")
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
 			rest, err := io.ReadAll(reader)
 			var late net.Error

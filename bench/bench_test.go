@@ -137,7 +137,7 @@ func TestAnAnswerThatIsNoCaptureIsAnErrorAndNoNumber(t *testing.T) {
 	}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
-	l := newLoad("http://"+listener.Addr().String(), nil, []job{{payment: uuid.New()}})
+	l := newLoad("http://"+listener.Addr().String(), "", nil, []job{{payment: uuid.New()}})
 	l.run(1, time.Minute)
 	if !errors.Is(l.problem(), errAnswer) || l.captured() != 0 {
 		t.Errorf("429 gave %d captures and %v", l.captured(), l.problem())
@@ -147,7 +147,7 @@ func TestAnAnswerThatIsNoCaptureIsAnErrorAndNoNumber(t *testing.T) {
 func TestARequestOfTheLoadIsOneTheStandardLibraryReads(t *testing.T) {
 	t.Parallel()
 	j := job{payment: uuid.New(), merchant: uuid.New()}
-	l := newLoad("http://127.0.0.1:1", []sandbox{{merchant: j.merchant, key: "sk_test_1"}}, []job{j})
+	l := newLoad("http://127.0.0.1:1", "", []sandbox{{merchant: j.merchant, key: "sk_test_1"}}, []job{j})
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(l.requests[0])))
 	if err != nil {
 		t.Fatal(err)

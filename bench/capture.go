@@ -11,26 +11,31 @@ import (
 	"payonce/internal/lab/program"
 )
 
-// captureLine compares a capture over HTTP with its SQL alone, for a number of
-// clients that each ask again as soon as they are answered.
+// captureLine compares a capture over HTTP with what its reader would write by
+// hand, for a number of clients that each ask again as soon as they are answered.
 func captureLine(h *house, clients int) line {
 	c := &captures{house: h, clients: clients}
 	return line{
 		Name: fmt.Sprintf("capture-%d-clients", clients), Title: fmt.Sprintf("Capture, %d clients", clients), Unit: "captures",
 		Notes: []string{
-			"F1 and F1c write the rows of a capture (key, payment, attempt, order, event) and nothing else: no HTTP, no provider, no look whether the key is known, no journal. F1c runs the product's own two statements.",
-			"http-instant asks a provider inside the load generator, which answers at once. http-world asks cmd/simulator, which writes each charge into its own database on the same Postgres and cores: what the simulator costs is in that figure.",
-			"Load generator, programs and Postgres share the machine's cores. The rate limits are the production ones: the clients come from many addresses and sandboxes.",
+			"byhand is bench/byhand: a gin handler on database/sql with the least rows (key with its answer, payment, event), the same call of the same provider, and no package of payonce: no recovery, no order, no attempt, no limits, no journal, no check of who asks.",
+			"statements are the product's own two, run by this program without HTTP or provider.",
+			"The provider answers at once and is inside the load generator. Load generator, programs and Postgres share the machine's cores. The rate limits are the production ones: the clients come from many addresses and sandboxes.",
 		},
 		Contenders: []contender{
-			{Name: "F1", Title: "both transactions as bare SQL, nine round trips, prepared", Slice: c.floor(plain)},
-			{Name: "F1c", Title: "both transactions as bare SQL, each folded into one statement", Slice: c.floor(folded)},
-			{Name: "http-instant", Title: "POST …/capture, provider answering at once", Slice: c.overHTTP(&c.instantAPI, c.instantCharges)},
-			{Name: "http-world", Title: "POST …/capture, cmd/simulator as provider", Slice: c.overHTTP(&c.worldAPI, c.worldCharges)},
+			{Name: "byhand", Title: "a handler by hand, nine round trips", Slice: c.byHand("/steps")},
+			{Name: "byhand-folded", Title: "a handler by hand, each transaction one statement", Slice: c.byHand("/folded")},
+			{Name: "statements", Title: "the product's two statements alone", Slice: c.alone},
+			{Name: "payonce", Title: "POST …/capture as it is delivered: folded", Slice: c.overHTTP(&c.folded)},
+			{Name: "payonce-steps", Title: "POST …/capture, statement by statement", Slice: c.overHTTP(&c.steps)},
 		},
 		Ratios: []ratio{
-			{Of: "http-instant", To: "F1", Target: 1.2},
-			{Of: "http-instant", To: "F1c", Target: 0.75},
+			{Of: "payonce", To: "byhand", Target: 1},
+			{Of: "payonce", To: "byhand-folded", Target: 0.5},
+		},
+		Limits: []limit{
+			{Of: "payonce", What: "µs of CPU of api and Postgres", Most: 850, Value: func(s slice) float64 { return s.CPUOf["api"] + s.CPUOf["postgres"] }},
+			{Of: "payonce", What: "WAL records", Most: 20, Value: func(s slice) float64 { return s.WALRecords }},
 		},
 		Open: c.open,
 	}
@@ -42,16 +47,15 @@ type captures struct {
 	clients int
 	instant *instant
 
-	simulator, instantAPI, worldAPI *program.Program
-	rate                            float64 // the best seen so far, to know how many payments to seed
+	hand, folded, steps *program.Program
+	rate                float64 // the best seen so far, to know how many payments to seed
 }
 
-// open starts two of the api, one for each provider. The one that is not asked
-// costs a heartbeat a second.
+// open starts the contenders. One that is not asked costs a heartbeat a second.
 func (c *captures) open(ctx context.Context) (end func() error, err error) {
 	end = func() error {
 		var problems []error
-		for _, p := range []*program.Program{c.instantAPI, c.worldAPI, c.simulator} {
+		for _, p := range []*program.Program{c.hand, c.folded, c.steps} {
 			if p != nil {
 				problems = append(problems, stop(p))
 			}
@@ -69,27 +73,24 @@ func (c *captures) open(ctx context.Context) (end func() error, err error) {
 	if c.instant, err = newInstant(); err != nil {
 		return end, err
 	}
-	if c.simulator, err = c.startAt(ctx, "simulator", "/healthz", "PAYONCE_SIMULATOR_LISTEN"); err != nil {
+	if c.hand, err = c.startAt(ctx, "byhand", "BYHAND_LISTEN",
+		"BYHAND_DSN="+c.stack.PostgresDSN(devstack.MainDatabase), "BYHAND_PROVIDER="+c.instant.URL); err != nil {
 		return end, err
 	}
-	if c.instantAPI, err = c.startAt(ctx, "api", "/readyz", "PAYONCE_LISTEN", "PAYONCE_PROVIDER_URL="+c.instant.URL); err != nil {
+	if c.folded, err = c.startAt(ctx, "api", "PAYONCE_LISTEN", "PAYONCE_PROVIDER_URL="+c.instant.URL); err != nil {
 		return end, err
 	}
-	c.worldAPI, err = c.startAt(ctx, "api", "/readyz", "PAYONCE_LISTEN", "PAYONCE_PROVIDER_URL="+c.simulator.URL)
+	c.steps, err = c.startAt(ctx, "api", "PAYONCE_LISTEN", "PAYONCE_PROVIDER_URL="+c.instant.URL, "PAYONCE_CAPTURE_FORM=steps")
 	return end, err
 }
 
-// startAt starts a program on a free port, which it is told by a variable.
-func (c *captures) startAt(ctx context.Context, name, ready, variable string, env ...string) (*program.Program, error) {
+// startAt starts a program on a free port, which it learns by a variable.
+func (c *captures) startAt(ctx context.Context, name, variable string, env ...string) (*program.Program, error) {
 	at, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	mail, err := devstack.FreeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.start(ctx, name, at, ready, append(env, variable+"="+at, "PAYONCE_SIMULATOR_SMTP_LISTEN="+mail)...)
+	return c.start(ctx, name, at, "/readyz", append(env, variable+"="+at)...)
 }
 
 // Each sandbox and each address is asked for at most this many captures in a
@@ -99,29 +100,27 @@ const perSandbox = 700
 // supply is how many payments a slice of this length may need, and how many
 // sandboxes they are spread over.
 func (c *captures) supply(t *clock) (payments, sandboxes int) {
-	const firstGuess, reserve = 4000, 2.5 // the machine may become quiet between two slices
-	rate := c.rate
-	if rate == 0 {
-		rate = firstGuess
-	}
-	payments = int(rate * reserve * t.length.Seconds())
+	const firstGuess, reserve = 6000, 2.5 // the machine may become quiet between two slices
+	payments = int(max(firstGuess, c.rate*reserve) * t.length.Seconds())
 	return payments, max(c.clients, payments/perSandbox+1)
 }
 
 var errSupply = errors.New("all payments were captured before the slice was over: the supply was too small")
 
-// finish stops the clock, learns from it, and counts the effects of the slice.
-func (c *captures) finish(ctx context.Context, t *clock, done, supplied int, merchants []uuid.UUID) error {
-	t.stop(done)
+// finish stops the clock and learns from it.
+func (c *captures) finish(ctx context.Context, t *clock, done, supplied int) error {
+	if err := t.stopWithLog(ctx, c.db, done); err != nil {
+		return err
+	}
 	c.rate = max(c.rate, float64(t.done)/t.took.Seconds())
 	if done == supplied {
 		return errSupply
 	}
-	return c.verify(ctx, merchants, done)
+	return nil
 }
 
 // overHTTP asks the real program.
-func (c *captures) overHTTP(api **program.Program, charges func(context.Context) (int, error)) func(context.Context, *clock) error {
+func (c *captures) overHTTP(api **program.Program) func(context.Context, *clock) error {
 	return func(ctx context.Context, t *clock) error {
 		payments, n := c.supply(t)
 		sandboxes, err := newSandboxes(ctx, (*api).URL, n)
@@ -132,30 +131,43 @@ func (c *captures) overHTTP(api **program.Program, charges func(context.Context)
 		if err != nil {
 			return err
 		}
-		before, err := charges(ctx)
-		if err != nil {
+		if err := c.asked(ctx, t, newLoad((*api).URL, "", sandboxes, jobs)); err != nil {
 			return err
 		}
-		load := newLoad((*api).URL, sandboxes, jobs)
-		t.start(ctx)
-		load.run(c.clients, t.length)
-		if err := c.finish(ctx, t, load.captured(), len(jobs), merchantsOf(sandboxes)); err != nil {
-			return errors.Join(err, load.problem())
-		}
-		t.latency = load.latencies()
-		if err := load.problem(); err != nil {
-			return err
-		}
-		after, err := charges(ctx)
-		if err == nil && after-before != t.done {
-			err = fmt.Errorf("%d captures, but %d charges at the provider", t.done, after-before)
-		}
-		return err
+		return c.verify(ctx, merchantsOf(sandboxes), t.done)
 	}
 }
 
-func (c *captures) instantCharges(context.Context) (int, error) { return c.instant.count(), nil }
+// byHand asks the handler that its reader would write, in one of its forms.
+func (c *captures) byHand(path string) func(context.Context, *clock) error {
+	return func(ctx context.Context, t *clock) error {
+		payments, n := c.supply(t)
+		merchants := make([]uuid.UUID, n)
+		for i := range merchants {
+			merchants[i] = uuid.New()
+		}
+		jobs, err := c.seedByHand(ctx, merchants, payments)
+		if err != nil {
+			return err
+		}
+		if err := c.asked(ctx, t, newLoad(c.hand.URL, path, nil, jobs)); err != nil {
+			return err
+		}
+		return c.verifyByHand(ctx, merchants, t.done)
+	}
+}
 
-func (c *captures) worldCharges(ctx context.Context) (n int, err error) {
-	return n, c.simulatorDB.QueryRowContext(ctx, `SELECT count(*) FROM charges WHERE status = 'succeeded'`).Scan(&n)
+// asked is the slice itself: the clock runs only here.
+func (c *captures) asked(ctx context.Context, t *clock, l *load) error {
+	before := c.instant.count()
+	if err := t.startWithLog(ctx, c.db); err != nil {
+		return err
+	}
+	l.run(c.clients, t.length)
+	err := errors.Join(c.finish(ctx, t, l.captured(), len(l.requests)), l.problem())
+	t.latency = l.latencies()
+	if charged := c.instant.count() - before; err == nil && charged != t.done {
+		err = fmt.Errorf("%d captures, but %d charges at the provider", t.done, charged)
+	}
+	return err
 }

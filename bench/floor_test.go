@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"database/sql"
 	"testing"
 	"time"
@@ -12,35 +11,30 @@ import (
 )
 
 // A floor that leaves a row out would be an easy one.
-func TestBothFloorsWriteEveryRowOfACaptureOnce(t *testing.T) {
+func TestTheTwoStatementsWriteEveryRowOfACaptureOnce(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]form{"F1": plain, "F1c": folded} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const captures = 20
-			db, err := sql.Open("postgres", devtest.DSN(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = db.Close() })
-			h := &house{db: db}
-			work, merchants := seeded(t, h, f, captures)
-			writers := []*writer{prepared(t, db, f), prepared(t, db, f)}
-			done, err := together(f, writers, work, time.Minute)
-			if err != nil || done != captures {
-				t.Fatalf("%d of %d captures: %v", done, captures, err)
-			}
-			if err := h.verify(context.Background(), merchants, captures); err != nil {
-				t.Error(err)
-			}
-			if err := h.verify(context.Background(), merchants, captures-1); err == nil {
-				t.Error("one capture too many was not noticed")
-			}
-		})
+	const captures = 20
+	db, err := sql.Open("postgres", devtest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	h := &house{db: db}
+	work, merchants := seeded(t, h, captures)
+	writers := []*writer{prepared(t, db), prepared(t, db)}
+	done, err := together(writers, work, time.Minute)
+	if err != nil || done != captures {
+		t.Fatalf("%d of %d captures: %v", done, captures, err)
+	}
+	if err := h.verify(t.Context(), merchants, captures); err != nil {
+		t.Error(err)
+	}
+	if err := h.verify(t.Context(), merchants, captures-1); err == nil {
+		t.Error("one capture too many was not noticed")
 	}
 }
 
-func seeded(t *testing.T, h *house, f form, n int) ([]arguments, []uuid.UUID) {
+func seeded(t *testing.T, h *house, n int) ([]arguments, []uuid.UUID) {
 	t.Helper()
 	merchants, err := h.seedMerchants(t.Context(), 3)
 	if err != nil {
@@ -52,16 +46,16 @@ func seeded(t *testing.T, h *house, f form, n int) ([]arguments, []uuid.UUID) {
 	}
 	work := make([]arguments, n)
 	for i, j := range jobs {
-		if work[i], err = argumentsOf(j, f.statements); err != nil {
+		if work[i], err = argumentsOf(j); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return work, merchants
 }
 
-func prepared(t *testing.T, db *sql.DB, f form) *writer {
+func prepared(t *testing.T, db *sql.DB) *writer {
 	t.Helper()
-	w, err := newWriter(t.Context(), db, f)
+	w, err := newWriter(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}

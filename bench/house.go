@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	_ "github.com/lib/pq" // the driver that the product uses too
@@ -51,7 +52,10 @@ func (h *house) build(ctx context.Context) error {
 	if h.cfg.Bin != "" {
 		return nil
 	}
-	return program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay", "simulator"}}.Make(ctx)
+	if err := (program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay", "simulator"}}).Make(ctx); err != nil {
+		return err
+	}
+	return program.Builds{Dir: h.cfg.bin(), Module: "bench", Programs: []string{"byhand"}, Log: filepath.Join(h.cfg.bin(), "byhand.log")}.Make(ctx)
 }
 
 func (h *house) furnish(ctx context.Context) (err error) {

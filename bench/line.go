@@ -18,6 +18,7 @@ type line struct {
 	Notes      []string
 	Contenders []contender
 	Ratios     []ratio
+	Limits     []limit
 	// Open starts what the whole line needs; what it returns ends it.
 	Open func(ctx context.Context) (end func() error, err error)
 }
@@ -36,6 +37,14 @@ type contender struct {
 type ratio struct {
 	Of, To string
 	Target float64
+}
+
+// limit is what an operation of a contender may cost at most, on the machine that
+// the line was written on: a figure and no promise.
+type limit struct {
+	Of, What string
+	Most     float64
+	Value    func(slice) float64
 }
 
 // clock measures one slice. Everything before start and after stop is outside.
@@ -97,6 +106,19 @@ func (c *clock) slice() slice {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// between leaves only those of the named contenders, and what is said of them; all
+// of them when none is named.
+func (l line) between(names []string) line {
+	if len(names) == 0 {
+		return l
+	}
+	is := func(name string) bool { return slices.Contains(names, name) }
+	l.Contenders = slices.DeleteFunc(l.Contenders, func(c contender) bool { return !is(c.Name) })
+	l.Ratios = slices.DeleteFunc(l.Ratios, func(r ratio) bool { return !is(r.Of) || !is(r.To) })
+	l.Limits = slices.DeleteFunc(l.Limits, func(w limit) bool { return !is(w.Of) })
+	return l
+}
+
 var errNothingDone = errors.New("nothing was done in the slice")
 
 // measure runs a line: one round that does not count, then the rounds that do,
@@ -133,6 +155,9 @@ func measure(ctx context.Context, l line, cfg config) (r result, err error) {
 	}
 	for _, want := range l.Ratios {
 		r.Ratios = append(r.Ratios, r.compare(want))
+	}
+	for _, l := range l.Limits {
+		r.Limits = append(r.Limits, r.weigh(l))
 	}
 	return r, nil
 }

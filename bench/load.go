@@ -83,7 +83,7 @@ type worker struct {
 	problem  error
 }
 
-func newLoad(url string, sandboxes []sandbox, jobs []job) *load {
+func newLoad(url, path string, sandboxes []sandbox, jobs []job) *load {
 	l := &load{address: strings.TrimPrefix(url, "http://"), requests: make([][]byte, len(jobs))}
 	keys := make(map[uuid.UUID]string, len(sandboxes))
 	for _, s := range sandboxes {
@@ -91,9 +91,9 @@ func newLoad(url string, sandboxes []sandbox, jobs []job) *load {
 	}
 	body := fmt.Sprintf(`{"amount_minor":%d,"currency":%q,"card_token":%q}`, amount(), item.Price.Currency, cardToken)
 	for i, j := range jobs {
-		l.requests[i] = fmt.Appendf(nil, "POST /v1/payments/%s/capture HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
+		l.requests[i] = fmt.Appendf(nil, "POST %s/v1/payments/%s/capture HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
 			"Idempotency-Key: %q\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			wire.PrefixPayment.ID(j.payment), l.address, keys[j.merchant], uuid.NewString(), len(body), body)
+			path, wire.PrefixPayment.ID(j.payment), l.address, keys[j.merchant], uuid.NewString(), len(body), body)
 	}
 	return l
 }

@@ -39,6 +39,7 @@ type config struct {
 	Seconds float64  `default:"2" help:"How long a slice is (${default})."`
 	Clients []int    `default:"16,64" sep:"," help:"How many clients the capture lines have (${default})."`
 	Only    []string `sep:"," placeholder:"LINE" help:"Only lines whose name begins like this, for example capture or relay."`
+	Between []string `sep:"," placeholder:"CONTENDER" help:"Only these contenders of each line, for example byhand,payonce: a look, of which nothing is written."`
 	Out     string   `default:"docs/bench" placeholder:"DIR" help:"Where a measurement is written, seen from the repository: a JSON, a table and a plot for each line (${default})."`
 	Dir     string   `default:".payonce/bench" placeholder:"DIR" help:"Where the private services keep their data for as long as the run takes, seen from the repository (${default})."`
 	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay and simulator already, for example with a profiler in them. Default: they are built."`
@@ -92,7 +93,7 @@ func bench(ctx context.Context, cfg config) (err error) {
 		if !wanted(cfg.Only, l.Name) {
 			continue
 		}
-		r, err := measure(ctx, l, cfg)
+		r, err := measure(ctx, l.between(cfg.Between), cfg)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.Name, err)
 		}
@@ -101,7 +102,7 @@ func bench(ctx context.Context, cfg config) (err error) {
 		if r.far() {
 			far = append(far, l.Name)
 		}
-		if cfg.Rounds >= measurement {
+		if cfg.Rounds >= measurement && len(cfg.Between) == 0 {
 			if err := write(cfg.Out, report{About: about, Result: r}, table); err != nil {
 				return err
 			}

@@ -128,7 +128,7 @@ SELECT id, id, $2::uuid, aggregate, 'payment', aggregate, 1, $3, $4, $5, g % 16,
 
 // example is a capture's event, so that the bytes are those of real traffic.
 func example() (merchant uuid.UUID, payload []byte, trace string, err error) {
-	a, err := argumentsOf(job{payment: uuid.New(), merchant: uuid.New(), order: uuid.New()}, nil)
+	a, err := argumentsOf(job{payment: uuid.New(), merchant: uuid.New(), order: uuid.New()})
 	if err != nil {
 		return merchant, nil, "", err
 	}

@@ -14,6 +14,7 @@ type result struct {
 	Notes      []string     `json:"notes"`
 	Contenders []sides      `json:"contenders"`
 	Ratios     []comparison `json:"ratios"`
+	Limits     []weight     `json:"limits,omitempty"`
 }
 
 // sides are the slices of one contender.
@@ -36,6 +37,21 @@ type comparison struct {
 	To     string  `json:"to"`
 	Target float64 `json:"target"`
 	Seen   spread  `json:"seen"`
+}
+
+// weight is a cost as it was seen, beside its limit.
+type weight struct {
+	Of   string  `json:"of"`
+	What string  `json:"what"`
+	Most float64 `json:"most"`
+	Seen spread  `json:"seen"`
+}
+
+func (w weight) verdict() string {
+	if w.Seen.Median <= w.Most {
+		return "reached"
+	}
+	return "over"
 }
 
 // farBelow is the part of a target under which something is broken. Between it
@@ -87,6 +103,15 @@ func (r result) compare(want ratio) comparison {
 		ratios[round] = of[round] / to[round]
 	}
 	return comparison{Of: want.Of, To: want.To, Target: want.Target, Seen: spreadOf(ratios)}
+}
+
+// weigh takes what an operation of a contender cost in each round.
+func (r result) weigh(l limit) weight {
+	var values []float64
+	for _, s := range r.side(l.Of).Slices {
+		values = append(values, l.Value(s))
+	}
+	return weight{Of: l.Of, What: l.What, Most: l.Most, Seen: spreadOf(values)}
 }
 
 func (s sides) rates() []float64 {
@@ -142,6 +167,10 @@ func (r result) table() string {
 	for _, c := range r.Ratios {
 		fmt.Fprintf(&b, "  %-77s %8.2f (%.2f–%.2f)   target ≥ %.2f   %s\n",
 			c.Of+" / "+c.To, c.Seen.Median, c.Seen.Min, c.Seen.Max, c.Target, c.verdict())
+	}
+	for _, w := range r.Limits {
+		fmt.Fprintf(&b, "  %-77s %8s (%s–%s)   at most %s (here)   %s\n",
+			w.Of+": "+w.What, thousands(w.Seen.Median), thousands(w.Seen.Min), thousands(w.Seen.Max), thousands(w.Most), w.verdict())
 	}
 	if r.busy() {
 		b.WriteString("  ! Somebody else used the machine: these ratios are no measurement, and none of them fails the run.\n")

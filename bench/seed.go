@@ -112,3 +112,34 @@ func (h *house) verify(ctx context.Context, merchants []uuid.UUID, done int) err
 	}
 	return nil
 }
+
+// seedByHand makes n payments in the tables of bench/byhand.
+func (h *house) seedByHand(ctx context.Context, merchants []uuid.UUID, n int) ([]job, error) {
+	jobs := make([]job, n)
+	ids, owners := make([]uuid.UUID, n), make([]uuid.UUID, n)
+	for i := range jobs {
+		jobs[i] = job{payment: uuid.Must(uuid.NewV7()), merchant: merchants[i%len(merchants)]}
+		ids[i], owners[i] = jobs[i].payment, jobs[i].merchant
+	}
+	_, err := h.db.ExecContext(ctx, `INSERT INTO byhand.payments (id, merchant_id, amount_minor, currency)
+	  SELECT id, merchant, $3, $4 FROM unnest($1::uuid[], $2::uuid[]) AS p (id, merchant)`, pq.Array(ids), pq.Array(owners), amount(), item.Price.Currency)
+	if err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
+	_, err = h.db.ExecContext(ctx, `ANALYZE byhand.payments, byhand.keys, byhand.events`)
+	return jobs, err
+}
+
+// verifyByHand counts the effects of done captures of these merchants there.
+func (h *house) verifyByHand(ctx context.Context, merchants []uuid.UUID, done int) error {
+	var captured, events, answers int
+	err := h.db.QueryRowContext(ctx, `
+SELECT (SELECT count(*) FROM byhand.payments WHERE merchant_id = ANY ($1) AND status = 'captured' AND attempt_no = 1),
+       (SELECT count(*) FROM byhand.payments p JOIN byhand.events e ON e.payment_id = p.id WHERE p.merchant_id = ANY ($1)),
+       (SELECT count(*) FROM byhand.keys k WHERE k.status = 200)
+     - (SELECT count(*) FROM byhand.payments p WHERE p.merchant_id <> ALL ($1) AND status = 'captured')`, pq.Array(merchants)).Scan(&captured, &events, &answers)
+	if err == nil && (captured != done || events != done || answers != done) {
+		err = fmt.Errorf("%d captures, but %d payments, %d events and %d answers", done, captured, events, answers)
+	}
+	return err
+}

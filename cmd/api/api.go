@@ -76,11 +76,11 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 		return nil, errors.Join(err, db.Close())
 	}
 	checkouts := checkout.New(checkout.Config{
-		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log, Folded: true,
+		DB: db, Keys: keys, Provider: gateway, Render: wire.Renderer{}, Observer: a.journal, Wake: waker.Wake, Log: log, Folded: cfg.Folded(),
 		ProviderDeadline: cfg.ProviderDeadline, Finalise: cfg.Finalise, Lease: cfg.Lease, Leaving: ctx.Done(),
 		Wait: cfg.Wait, MaxWait: cfg.MaxWait, Doubt: checkout.Doubt(cfg.Schedule),
 	})
-	schedule, err := retry.Named(cfg.Schedule)
+	schedule, err := retry.ScheduleNamed(cfg.Schedule)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -113,7 +113,7 @@ func limits(cfg config.API) httpapi.Limits {
 // windowsFit refuses to start with a dedupe window that is shorter than the way
 // back that it guards.
 func windowsFit(cfg config.API) error {
-	schedule, err := retry.Named(cfg.Schedule)
+	schedule, err := retry.ScheduleNamed(cfg.Schedule)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func withParts(cfg config.API, others http.Handler, log *slog.Logger) (http.Hand
 
 // withNaive adds the naive shop's routes.
 func withNaive(ctx context.Context, cfg config.API, pg postgres.Config, others http.Handler, board *faults.Board, log *slog.Logger) (http.Handler, error) {
-	schedule, err := retry.Named(cfg.Schedule)
+	schedule, err := retry.ScheduleNamed(cfg.Schedule)
 	if err != nil {
 		return nil, err
 	}

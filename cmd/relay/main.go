@@ -89,7 +89,7 @@ func prepare(cfg config.Relay, log *slog.Logger) (retry.Schedule, error) {
 	if err := armFaults(cfg.Base); err != nil {
 		return nil, err
 	}
-	schedule, err := retry.Named(cfg.Schedule)
+	schedule, err := retry.ScheduleNamed(cfg.Schedule)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func newWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) (*worke
 }
 
 func (w *worker) wireServices(ctx context.Context) (err error) {
-	if w.schedule, err = retry.Named(w.cfg.Schedule); err != nil {
+	if w.schedule, err = retry.ScheduleNamed(w.cfg.Schedule); err != nil {
 		return err
 	}
 	windows := retention.Configured(w.cfg.Retention, w.cfg.KeyTTL, w.schedule.Whole())
@@ -227,7 +227,7 @@ func (w *worker) wireCheckout(context.Context) error {
 		Keys:     keys,
 		Provider: w.gateway,
 		Render:   wire.Renderer{},
-		Folded:   true,
+		Folded:   w.cfg.Folded(),
 		Observer: w.observer,
 		Wake:     w.waker.Wake,
 		Log:      w.log,

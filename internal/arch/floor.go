@@ -49,7 +49,7 @@ func floorOf(dir string) floor {
 		return texts
 	case dir == "internal/arch":
 		return judge
-	case dir == "bench":
+	case dir == "bench", dir == "bench/byhand":
 		return measure
 	case under(dir, string(library)):
 		return library

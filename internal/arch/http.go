@@ -14,6 +14,8 @@ var ownClients = map[string]string{
 	"internal/shop/provider/simulated/simulated.go": "the shop's way to its provider: no floor imports the laboratory, and its keys make a repetition harmless",
 	"internal/lab/world/webhook.go":                 "the provider is another company, which knows nothing of the shop's code",
 
+	"bench/byhand/main.go": "is what the house is measured against, and has nothing of it",
+
 	"once/webhook/webhooktest/webhooktest.go":          "a suite goes with its pattern and must not import the laboratory",
 	"once/examples/minimal/main.go":                    "a program of its own; its keys make a repetition harmless",
 	"once/examples/foreign/main.go":                    "a program of its own; its keys make a repetition harmless",
@@ -41,6 +43,7 @@ const serverRoom = "internal/platform/httpserver"
 // ownServers are the files that serve by other means, and why.
 var ownServers = map[string]string{
 	"bench/provider.go":                      "a provider that answers at once, to nothing but one api on loopback",
+	"bench/byhand/main.go":                   "is what the house is measured against, and has nothing of it",
 	"bench/bench_test.go":                    "plays an api that refuses, and answers nothing but 429",
 	"once/examples/minimal/main.go":          "a program of its own, which shows the patterns and no more",
 	"once/examples/foreign/main.go":          "a program of its own, which shows the patterns and no more",

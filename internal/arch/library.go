@@ -11,7 +11,7 @@ import (
 // world, because everything else must also run without a request.
 func checkGin(tree Tree) []Violation {
 	return checkImports(tree, func(file *File, i imported) string {
-		if !isGin(i.path) || under(file.Dir(), "internal/edge/httpapi") {
+		if !isGin(i.path) || under(file.Dir(), "internal/edge/httpapi") || byHand(file) {
 			return ""
 		}
 		return "gin stays in internal/edge/httpapi; take an http.Handler or a plain function"

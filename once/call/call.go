@@ -53,7 +53,7 @@ type Row interface{ Call() Attempt }
 // unknown whether the effect is there.
 var (
 	// ErrNotSent: the request certainly did not leave. The attempt ends without an outcome,
-	// another may begin, and [Books.Released] takes back what waits for this one.
+	// another may begin, and [Attempts.Released] takes back what waits for this one.
 	ErrNotSent = errors.New("call: it was not sent")
 	// ErrRefused: the outside took the request for wrong and did nothing. That is a bug
 	// or a setting, not an outcome: it becomes trouble, and for the rest as above.
@@ -74,7 +74,7 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string {
 	if e.Sent {
-		return "call: the outcome is not known here: " + e.Err.Error()
+		return "call: the effect may be there, and its outcome is not stored: " + e.Err.Error()
 	}
 	return "call: nothing was done: " + e.Err.Error()
 }
@@ -123,8 +123,10 @@ type Store[A Row, O any] interface {
 	Same(a A, o O) bool
 	// Contradict writes down that o is not the stored outcome of a, which stays.
 	Contradict(ctx context.Context, a A, o O) error
-	// Overdue raises trouble about an attempt that is still in doubt after [Config.Overdue].
-	Overdue(ctx context.Context, a A) error
+	// Overdue raises trouble about an attempt that has no stored outcome after
+	// [Config.Overdue]: why is what went wrong with the last question, or with storing
+	// its answer.
+	Overdue(ctx context.Context, a A, why error) error
 	// Due lists open attempts that are to be asked about and that no one holds, the one
 	// that waits longest first.
 	Due(ctx context.Context, most int) ([]ID, error)
@@ -152,7 +154,7 @@ type Config[A Row, O any] struct {
 	// questions and nothing else.
 	Lease   time.Duration
 	GiveUp  time.Duration // the age from which what the outside does not know is cancelled; 10 min
-	Overdue time.Duration // the age from which a doubt becomes trouble; 24 h
+	Overdue time.Duration // the age from which an attempt without an outcome becomes trouble; 24 h
 	// Doubt are the waits between questions; the last one repeats.
 	Doubt []time.Duration
 

@@ -14,14 +14,14 @@ type Decision struct {
 	By, Why string // who decided, and for which reason; both stay in the table
 }
 
-// OtherwiseError says that the outside does not bear a person's decision out.
-type OtherwiseError struct {
+// ContradictedError says that the outside does not bear a person's decision out.
+type ContradictedError struct {
 	// Found is what it says. A status of "" means that it does not know the key.
 	Found Outcome
 }
 
 // Error implements error.
-func (e *OtherwiseError) Error() string {
+func (e *ContradictedError) Error() string {
 	if e.Found.Status == "" {
 		return "call: the outside does not know the key"
 	}
@@ -47,13 +47,13 @@ RETURNING ` + columns
 
 // Decide ends an attempt by a person's decision, for good: the caller becomes its holder
 // first, so another that has it changes nothing any more, and the outside is asked once
-// more. What it does not bear out is refused with an [OtherwiseError]; where the attempt
+// more. What it does not bear out is refused with an [ContradictedError]; where the attempt
 // was open, what the outside says is its outcome. While the outside does not answer
 // nothing is decided. An attempt is abandoned when the outside has been made to refuse its
-// key. Where the outcome changes, [Books.Ended] is called as for any, also a second time
-// for an attempt that had another one; [ErrTaken] means that a later attempt has had it
+// key. Where the outcome changes, [Attempts.Ended] is called as for any, also a second time
+// for an attempt that had another one; [ErrAttempted] means that a later attempt has had it
 // done too, and one of the two must be undone outside before.
-func (b Books) Decide(ctx context.Context, r *Runner[Record, Outcome], id ID, d Decision) (Record, error) {
+func (b Attempts) Decide(ctx context.Context, r *Runner[Record, Outcome], id ID, d Decision) (Record, error) {
 	a, err := b.Read(ctx, id)
 	switch {
 	case err != nil:
@@ -69,7 +69,7 @@ func (b Books) Decide(ctx context.Context, r *Runner[Record, Outcome], id ID, d 
 		return a, ErrNothingToDecide
 	}
 	found, err := b.found(ctx, r, a, d.Status)
-	var otherwise *OtherwiseError
+	var otherwise *ContradictedError
 	switch {
 	case err == nil:
 		return b.decided(ctx, a, found, d)
@@ -85,7 +85,7 @@ func (b Books) Decide(ctx context.Context, r *Runner[Record, Outcome], id ID, d 
 
 // found asks the outside whether an attempt is as a person says, and has it refuse the key
 // where it knows nothing of an attempt that is to be abandoned.
-func (b Books) found(ctx context.Context, r *Runner[Record, Outcome], a Record, want Status) (o Outcome, err error) {
+func (b Attempts) found(ctx context.Context, r *Runner[Record, Outcome], a Record, want Status) (o Outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Deadline)
 	defer cancel()
 	o, known, err := r.cfg.Outside.Ask(ctx, a)
@@ -93,7 +93,7 @@ func (b Books) found(ctx context.Context, r *Runner[Record, Outcome], a Record, 
 	case err != nil:
 		return o, unsent(err)
 	case !known && want != Abandoned:
-		return o, &OtherwiseError{}
+		return o, &ContradictedError{}
 	case !known && r.cfg.Outside.Cancel == nil:
 		return o, ErrCannotCancel
 	case !known:
@@ -102,13 +102,13 @@ func (b Books) found(ctx context.Context, r *Runner[Record, Outcome], a Record, 
 		}
 	}
 	if o.Status != want {
-		return o, &OtherwiseError{Found: o}
+		return o, &ContradictedError{Found: o}
 	}
 	return o, nil
 }
 
 // decided writes the decision and what follows from it.
-func (b Books) decided(ctx context.Context, a Record, found Outcome, d Decision) (after Record, err error) {
+func (b Attempts) decided(ctx context.Context, a Record, found Outcome, d Decision) (after Record, err error) {
 	err = b.DB.InTx(ctx, func(tx once.Tx) error {
 		rows, err := b.in(decideSQL).Query(ctx, tx, b.held(a, once.Args{
 			"status": string(found.Status), "ref": once.OrNull(found.Ref), "reason": once.OrNull(found.Reason), "by": d.By, "why": d.Why,
@@ -129,7 +129,7 @@ func (b Books) decided(ctx context.Context, a Record, found Outcome, d Decision)
 	})
 	switch {
 	case b.DB.Constraint(err) == "calls_one":
-		return a, ErrTaken
+		return a, ErrAttempted
 	case errors.Is(err, once.ErrCommitUnknown), err == nil && after.Key == "":
 		now, read := b.Read(ctx, a.ID)
 		if read == nil && b.Same(now, found) {

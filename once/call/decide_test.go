@@ -18,7 +18,7 @@ import (
 // has it say.
 type deciding struct {
 	t     *testing.T
-	books call.Books
+	books call.Attempts
 
 	mu     sync.Mutex
 	says   map[string]call.Outcome // by key
@@ -28,7 +28,7 @@ type deciding struct {
 
 func decides(t *testing.T, db once.DB) *deciding {
 	d := &deciding{t: t, says: map[string]call.Outcome{}}
-	d.books = call.Books{DB: db, Schema: "shipping", Kind: "pick-up", Ended: func(_ context.Context, _ once.Tx, _ call.Record, o call.Outcome) error {
+	d.books = call.Attempts{DB: db, Schema: "shipping", Kind: "pick-up", Ended: func(_ context.Context, _ once.Tx, _ call.Record, o call.Outcome) error {
 		d.ended = append(d.ended, o.Status)
 		return nil
 	}}
@@ -111,7 +111,7 @@ func TestAPersonIsNotBelievedAgainstTheOutside(t *testing.T) {
 			require.Equal(t, call.InDoubt, after.Status, "nothing is decided, and it is asked about as before")
 			d.silent = false
 
-			var otherwise *call.OtherwiseError
+			var otherwise *call.ContradictedError
 			_, err = d.decide(a, true, call.Done)
 			require.ErrorAs(t, err, &otherwise)
 			require.Empty(t, otherwise.Found.Status, "it does not know the key")
@@ -175,14 +175,14 @@ func TestAContradictionEndsByADecisionThatTheOutsideBearsOut(t *testing.T) {
 				require.NoError(t, d.books.Contradict(t.Context(), after, call.Outcome{Status: call.Done, Ref: "P8"}))
 				d.says[a.Key] = call.Outcome{Status: call.Done, Ref: "P8"}
 				_, err = d.begun(subject)
-				require.ErrorIs(t, err, call.ErrTaken, "no attempt begins")
+				require.ErrorIs(t, err, call.ErrAttempted, "no attempt begins")
 				return a
 			}
 			open := func() int {
 				return d.count(`SELECT count(*) FROM {troubles} WHERE kind = $1 AND ended_at IS NULL`, call.TroubleContradiction.Name)
 			}
 			theirs := refused("theirs")
-			var otherwise *call.OtherwiseError
+			var otherwise *call.ContradictedError
 			_, err := d.decide(theirs, true, call.Refused)
 			require.ErrorAs(t, err, &otherwise, "it is done")
 			require.Equal(t, 1, open())

@@ -11,7 +11,7 @@
 //
 // The call stands between two commits, under a key that never changes:
 //
-//	1  [Books.Begin], in the transaction of the change that wants the effect:
+//	1  [Attempts.Begin], in the transaction of the change that wants the effect:
 //	   attempt n with its key and a lease                                       commit
 //	2  the call, under that key                                   no transaction is open
 //	3  the outcome, with everything that follows from it                        commit
@@ -29,7 +29,7 @@
 //     and gets what is stored;
 //   - an answer that contradicts the stored outcome is never applied and never dropped: it
 //     becomes trouble, and no new attempt begins for that subject until a person has
-//     decided ([Books.Decide]), who is not believed against the outside.
+//     decided ([Attempts.Decide]), who is not believed against the outside.
 //
 // # What is not promised
 //
@@ -66,20 +66,21 @@
 // go together statement by statement, and examples/foreign is such a program:
 //
 //	a known key  answered, or its attempt recovered ([Runner.Recover])
-//	1            Keys.Claim, the change, [Books.Begin], Keys.Bind with the attempt's number
+//	1            Keys.Claim, the change, [Attempts.Begin], Keys.Bind with the attempt's number
 //	2            the call
-//	3            in [Books.Ended]: what follows, and Keys.Complete; in Released: Keys.Release
+//	3            in [Attempts.Ended]: what follows, and Keys.Complete; in Released: Keys.Release
 //
-// Both packages have an ErrTaken: a key's means look again, an attempt's that another
+// [payonce/once/idempotency.ErrTaken] means look again, [ErrAttempted] that another
 // request has begun it. The lease of such a key says nothing, because recovery goes by the
-// attempt's. A [payonce/once/outbox.Waker] is woken in [Config.Landed].
+// attempt's. In [Config.Landed] a [payonce/once/outbox.Waker] is woken, and with
+// [payonce/once/idempotency.Flights] the twins that wait in this process for one answer.
 //
 // # Whose tables
 //
-// [Books] is the table of payonce/once/schema, one statement after the other in plain
+// [Attempts] is the table of payonce/once/schema, one statement after the other in plain
 // transactions. A program whose attempts stand in tables of its own, or which folds a
 // transaction into one statement, gives a [Store] of its own; the protocol is this
 // package's in both.
 //
-// Read first: run.go, then recover.go, then books.go, then decide.go.
+// Read first: run.go, then recover.go, then attempts.go, then decide.go.
 package call

@@ -24,7 +24,7 @@ func ExampleRunner() {
 	check(err)
 
 	pickUps := map[string]string{} // the courier's own books: a key, a pick-up
-	books := call.Books{
+	books := call.Attempts{
 		DB: db, Schema: "shipping", Kind: "pick-up",
 		Ended: func(_ context.Context, _ once.Tx, r call.Record, o call.Outcome) error {
 			fmt.Println("label for", r.Subject, "with", o.Ref) // written through the transaction, in a program

@@ -27,11 +27,11 @@ func (r *Runner[A, O]) Recover(ctx context.Context, id ID) (A, error) {
 	if err != nil {
 		// Whatever the error: it may have been sent once before under this key, so even
 		// "refused" and "not sent" prove nothing about that first time.
-		err = r.overdue(ctx, a)
-		_, parked := r.park(ctx, a)
-		err = errors.Join(err, parked)
-	} else {
-		_, err = r.complete(ctx, a, o)
+		err = r.later(ctx, a, err)
+	} else if _, err = r.complete(ctx, a, o); err != nil && !errors.Is(err, ErrHeld) {
+		// What is known and cannot be stored waits like what is not known, and a person
+		// hears of it alike. Was it stored after all, later finds nothing to put off.
+		err = errors.Join(err, r.later(ctx, a, err))
 	}
 	if err != nil && !errors.Is(err, ErrHeld) {
 		return a, err
@@ -78,12 +78,18 @@ func (r *Runner[A, O]) ask(ctx context.Context, a A) (o O, err error) {
 	return r.cfg.Outside.Cancel(cancelling, a)
 }
 
-// overdue raises trouble about a doubt that no schedule will end.
-func (r *Runner[A, O]) overdue(ctx context.Context, a A) error {
+// later leaves the attempt to the schedule, and tells a person when that does not end it.
+func (r *Runner[A, O]) later(ctx context.Context, a A, why error) error {
+	overdue := r.overdue(ctx, a, why)
+	_, parked := r.park(ctx, a)
+	return errors.Join(overdue, parked)
+}
+
+func (r *Runner[A, O]) overdue(ctx context.Context, a A, why error) error {
 	if a.Call().Age < r.cfg.Overdue {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Commit)
 	defer cancel()
-	return r.cfg.Store.Overdue(ctx, a)
+	return r.cfg.Store.Overdue(ctx, a, why)
 }

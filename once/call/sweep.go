@@ -34,7 +34,7 @@ func (r *Runner[A, O]) Sweep(ctx context.Context, s Sweep) error {
 	for {
 		ended, err := r.Turn(ctx, s)
 		if err != nil && ctx.Err() == nil {
-			r.cfg.Log.Warn("sweep", "error", err)
+			r.cfg.Log.Warn("call: the sweep has left attempts open", "error", err)
 		} else if ended > 0 {
 			r.cfg.Log.Info("recovered unfinished attempts", "count", ended)
 		}
@@ -97,5 +97,8 @@ func (r *Runner[A, O]) one(ctx context.Context, id ID) (a A, err error) {
 			err = fmt.Errorf("call: a panic at attempt %d of %s: %v\n%s", id.No, id.Subject, p, debug.Stack())
 		}
 	}()
-	return r.Recover(ctx, id)
+	if a, err = r.Recover(ctx, id); err != nil {
+		err = fmt.Errorf("attempt %d of %s: %w", id.No, id.Subject, err)
+	}
+	return a, err
 }

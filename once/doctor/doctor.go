@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -30,8 +31,8 @@ type Config struct {
 	Schema once.Schema
 	// Windows are those that the program gives to [retention.New].
 	Windows retention.Windows
-	// Broker and the queues that must be there, each with a consumer; nil for a program
-	// without one.
+	// Broker and the queues that must be there, each with a consumer, which are those of
+	// [payonce/once/rabbit.Topology.Consumed]; nil for a program without a broker.
 	Broker Broker
 	Queues []string
 }
@@ -54,7 +55,7 @@ func Examine(ctx context.Context, cfg Config) (found []Finding, err error) {
 		return found, err
 	}
 	if len(missing) > 0 {
-		add("the schema lacks "+strings.Join(missing, ", "), "call schema.Apply at start, or take these files into your own migrations")
+		add(strings.TrimRight("the schema "+string(cfg.Schema), " ")+" lacks "+strings.Join(missing, ", "), "call schema.Apply at start, or take these files into your own migrations")
 	}
 	if slices.Contains(missing, firstFile) { // there is nothing else to look at
 		return found, nil
@@ -93,18 +94,23 @@ func (cfg Config) queue(ctx context.Context, queue string) []Finding {
 const firstFile = "0001_webhook_receipts.sql"
 
 const (
-	appliedSQL = `SELECT file FROM {once_versions}`
-	thereSQL   = `SELECT to_regclass(@table) IS NOT NULL`
+	appliedSQL  = `SELECT file FROM {once_versions}`
+	tableSQL    = `SELECT to_regclass(@name) IS NOT NULL`
+	functionSQL = `SELECT to_regproc(@name) IS NOT NULL`
+	columnSQL   = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(@name) AND attname = @column)`
 )
 
+// made finds what a file makes that can be looked for: a table, a function, a column.
+var made = regexp.MustCompile(`(?m)^(CREATE TABLE|CREATE FUNCTION|ALTER TABLE) (\w+)(?:\s+ADD COLUMN (\w+))?`)
+
 // missingFiles are those that have not been applied. A program with migrations of its own
-// has no list of them, and is asked for the tables by their names.
+// has no list of them, and is asked for what each makes by its name.
 func missingFiles(ctx context.Context, cfg Config) (missing []string, err error) {
 	files, err := fs.Glob(schema.Files, "*.sql")
 	if err != nil {
 		return nil, err
 	}
-	listed, err := cfg.there(ctx, "once_versions")
+	listed, err := cfg.there(ctx, tableSQL, "once_versions", "")
 	if err != nil {
 		return nil, err
 	}
@@ -116,30 +122,30 @@ func missingFiles(ctx context.Context, cfg Config) (missing []string, err error)
 	return slices.DeleteFunc(files, func(file string) bool { return slices.Contains(applied, file) }), err
 }
 
-// withoutList looks for the tables of the files that make one of their name.
+// withoutList looks for what the files make.
 func (cfg Config) withoutList(ctx context.Context, files []string) (missing []string, err error) {
 	for _, file := range files {
-		_, table, _ := strings.Cut(strings.TrimSuffix(file, ".sql"), "_")
 		text, err := fs.ReadFile(schema.Files, file)
 		if err != nil {
 			return nil, err
 		}
-		if !strings.Contains(string(text), "CREATE TABLE "+table+" ") {
-			continue
-		}
-		there, err := cfg.there(ctx, table)
-		if err != nil {
-			return nil, err
-		}
-		if !there {
-			missing = append(missing, file)
+		for _, thing := range made.FindAllStringSubmatch(string(text), -1) {
+			query := map[string]string{"CREATE TABLE": tableSQL, "CREATE FUNCTION": functionSQL, "ALTER TABLE": columnSQL}[thing[1]]
+			there, err := cfg.there(ctx, query, thing[2], thing[3])
+			if err != nil {
+				return nil, err
+			}
+			if !there {
+				missing = append(missing, file)
+				break
+			}
 		}
 	}
 	return missing, nil
 }
 
-func (cfg Config) there(ctx context.Context, table string) (there bool, err error) {
-	rows, err := once.Named(thereSQL).Read(ctx, cfg.DB, once.Args{"table": cfg.Schema.In("{" + table + "}")})
+func (cfg Config) there(ctx context.Context, query, name, column string) (there bool, err error) {
+	rows, err := once.Named(query).Read(ctx, cfg.DB, once.Args{"name": cfg.Schema.In("{" + name + "}"), "column": column})
 	_, err = once.One(rows, err, &there)
 	return there, err
 }

@@ -2,6 +2,8 @@ package doctor_test
 
 import (
 	"context"
+	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,17 +46,22 @@ func TestWhatIsRightHasNoFindingAndWhatIsWrongHasItsRemedy(t *testing.T) {
 			t.Parallel()
 			db := over(t, "")
 			cfg := doctor.Config{DB: db, Schema: name, Windows: windows()}
-			require.Contains(t, wrong(t, cfg)[0], "the schema lacks 0001_webhook_receipts.sql")
-			_, err := schema.Apply(t.Context(), db, name)
+			files, err := fs.Glob(schema.Files, "*.sql")
+			require.NoError(t, err)
+			require.Contains(t, wrong(t, cfg)[0], "the schema clinic lacks "+strings.Join(files, ", ")+":")
+			_, err = schema.Apply(t.Context(), db, name)
 			require.NoError(t, err)
 			require.Empty(t, wrong(t, cfg))
 
 			dbtest.Exec(t, db, `DELETE FROM clinic.once_versions WHERE file LIKE '0009%'`)
-			require.Contains(t, wrong(t, cfg)[0], "the schema lacks 0009_calls.sql")
+			require.Contains(t, wrong(t, cfg)[0], "the schema clinic lacks 0009_calls.sql")
 			dbtest.Exec(t, db, `DROP TABLE clinic.once_versions`) // migrations of its own
 			require.Empty(t, wrong(t, cfg))
+			dbtest.Exec(t, db, `DROP FUNCTION clinic.drop_day`)
+			dbtest.Exec(t, db, `ALTER TABLE clinic.calls DROP COLUMN decided_by`)
+			require.Contains(t, wrong(t, cfg)[0], "the schema clinic lacks 0008_drop_day.sql, 0010_call_decisions.sql:")
 			dbtest.Exec(t, db, `DROP TABLE clinic.calls`)
-			require.Contains(t, wrong(t, cfg)[0], "the schema lacks 0009_calls.sql")
+			require.Contains(t, wrong(t, cfg)[0], "the schema clinic lacks 0008_drop_day.sql, 0009_calls.sql, 0010")
 
 			dbtest.Exec(t, db, `DROP TABLE clinic.consumer_inbox_`+time.Now().UTC().AddDate(0, 0, 2).Format("20060102"))
 			require.Contains(t, wrong(t, cfg)[1], "for 1 more days: run a retention.Keeper")

@@ -9,7 +9,7 @@ import (
 // Flights lets duplicates wait for a run in progress without holding a
 // connection. Within one process they wait on a channel that the run closes; a
 // run in another process is noticed by one poll for all of them. The poll is
-// the guarantee, the channel only the hurry.
+// the guarantee, the channel only the hurry. The zero value works.
 type Flights struct {
 	// Poll is how often a run elsewhere is looked at; 0 means 50 ms.
 	Poll time.Duration
@@ -52,7 +52,8 @@ func (fs *Flights) Waiting(id string) int {
 }
 
 // Wait returns when the run of id has landed, or ctx ends. over asks whether it
-// has; it is called by one waiter's goroutine on behalf of all.
+// has; it is called by one waiter's goroutine on behalf of all, so that an id stands for
+// one question: the subject of the attempt, with its number where the next may begin.
 func (fs *Flights) Wait(ctx context.Context, id string, over func(ctx context.Context) (bool, error)) error {
 	f := fs.join(ctx, id, over)
 	defer fs.leave(id, f)

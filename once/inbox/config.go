@@ -49,7 +49,9 @@ type Config struct {
 	// Saw gets what became of each delivery; nil means nothing does. It must return at
 	// once, and is no part of a transaction.
 	Saw func(ctx context.Context, s Seen)
-	// Point stops before each step that is named, for tests: its error is the step's.
+	// Point stops before each step that is named, for tests: its error is the step's, which
+	// at after_commit sends the message to the schedule although it is applied, and counts
+	// it absorbed when it comes again.
 	// The steps are before_effect, after_effect, after_commit and after_ack, and for
 	// messages that are applied by asking after_intent and after_call too.
 	Point func(step string, about []Message) error

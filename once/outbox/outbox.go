@@ -63,6 +63,7 @@ func New(scope, correlation, aggregateType, aggregate, eventType string, payload
 
 var (
 	errIncomplete = errors.New("outbox: an event needs an id, an aggregate, a type and a payload")
+	errUnnumbered = errors.New("outbox: an event needs its AggregateVersion: 1 for an aggregate's first event, one more for each that follows")
 	errUnreadable = errors.New("outbox: an id, a type or a destination is longer than 255 bytes, or no text that Postgres takes; no consumer could read it")
 )
 
@@ -125,6 +126,9 @@ func (t Table) Append(ctx context.Context, tx once.Tx, events ...Event) error {
 	for i, e := range events {
 		if err := e.check(); err != nil {
 			return err
+		}
+		if e.AggregateVersion < 1 {
+			return fmt.Errorf("%w: %q of %s %s has %d", errUnnumbered, e.Type, e.AggregateType, e.AggregateID, e.AggregateVersion)
 		}
 		rows[i] = e.row()
 	}

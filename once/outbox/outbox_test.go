@@ -144,3 +144,17 @@ func TestAnIncompleteEventIsRefusedBeforeTheDatabaseSeesIt(t *testing.T) {
 		}
 	}
 }
+
+// Versions that are forgotten are all 0: who compares them finds neither a gap nor an order.
+func TestAnEventWithoutItsVersionIsRefusedBeforeItIsWritten(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Pq(t, "post")
+	e, err := outbox.New("a", "s", "thing", "t1", "thing.happened", map[string]int{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.InTx(t.Context(), func(tx once.Tx) error { return table.Append(t.Context(), tx, e) })
+	if err == nil || !strings.Contains(err.Error(), "AggregateVersion: 1 for an aggregate's first event") {
+		t.Errorf("an event without a version: %v", err)
+	}
+}

@@ -144,7 +144,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	// client's reader never waits: it would throw a Return away after 5 s.
 	returns := ch.NotifyReturn(make(chan amqp.Return, p.cfg.Window+1))
 	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, p.cfg.Window+1))
-	go o.listen(returns, confirms, p.cfg.ConfirmTimeout)
+	go o.listen(returns, confirms, ch.NotifyClose(make(chan *amqp.Error, 1)), p.cfg.ConfirmTimeout)
 	p.out = o
 	return nil
 }
@@ -218,7 +218,7 @@ func (o *outlet) take(tag uint64) *pending {
 	return p
 }
 
-func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirmation, timeout time.Duration) {
+func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirmation, closed <-chan *amqp.Error, timeout time.Duration) {
 	defer close(o.ended)
 	tick := time.NewTicker(timeout / ticksPerTimeout)
 	defer tick.Stop()
@@ -232,7 +232,7 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 			o.returned(r)
 		case c, open := <-confirms:
 			if !open {
-				o.abandon(func(*pending) bool { return true }, "the channel ended")
+				o.abandon(func(*pending) bool { return true }, ended(<-closed))
 				return
 			}
 			// A Return precedes its confirm on the wire, so it is in the
@@ -255,6 +255,18 @@ func (o *outlet) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirm
 			}
 		}
 	}
+}
+
+// ended is why a channel has: the client tells it before it ends the confirms, and tells
+// nothing of a channel that was closed here.
+func ended(why *amqp.Error) string {
+	switch {
+	case why == nil:
+		return "the channel ended"
+	case why.Code == amqp.NotFound:
+		return "the broker ended the channel: " + why.Reason + "; what a program publishes to is declared by its rabbit.Config.Topology"
+	}
+	return "the broker ended the channel: " + why.Reason
 }
 
 const ticksPerTimeout = 8

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -313,5 +314,26 @@ func TestABrokerAddressIsNeverQuotedInAnError(t *testing.T) {
 	}
 	if got := err.Error(); strings.Contains(got, "hunter2") {
 		t.Errorf("the password is in the error: %s", got)
+	}
+}
+
+func TestAMessageToAnExchangeThatIsNotThereSaysWhichAndWhatDeclaresIt(t *testing.T) {
+	t.Parallel()
+	conn, err := rabbit.Open(rabbit.Config{URLs: []string{oncetest.Broker(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	err = conn.Publisher(rabbit.PublisherConfig{}).Publish(t.Context(), message.Message{Exchange: "nowhere", Key: "k", ID: "1", Body: []byte("1")})
+	if !errors.Is(err, message.ErrUnconfirmed) || !strings.Contains(err.Error(), "no exchange 'nowhere'") || !strings.Contains(err.Error(), "rabbit.Config.Topology") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestADelayIsNoQueueThatSomeoneHasToRead(t *testing.T) {
+	t.Parallel()
+	all := rabbit.Topology{Queues: []rabbit.Queue{rabbit.WorkQueue("work", "dead"), rabbit.DelayQueue("work.1s", 1000), rabbit.DeadLetterQueue("dead")}}
+	if got := all.Consumed(); !slices.Equal(got, []string{"work", "dead"}) {
+		t.Errorf("%v", got)
 	}
 }

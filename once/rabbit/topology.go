@@ -63,13 +63,23 @@ func (t Topology) With(others ...Topology) Topology {
 }
 
 // QueueNames lists the queues, for depth samples.
-func (t Topology) QueueNames() []string {
-	names := make([]string, len(t.Queues))
-	for i, q := range t.Queues {
+func (t Topology) QueueNames() []string { return names(t.Queues) }
+
+// Consumed lists the queues that someone has to read: all but those of delays, which
+// empty themselves.
+func (t Topology) Consumed() []string {
+	return names(slices.DeleteFunc(slices.Clone(t.Queues), func(q Queue) bool { return q.Args[ttl] != nil }))
+}
+
+func names(queues []Queue) []string {
+	names := make([]string, len(queues))
+	for i, q := range queues {
 		names[i] = q.Name
 	}
 	return names
 }
+
+const ttl = "x-message-ttl"
 
 // DeliveryLimit is how often a consumer queue hands out one message before it
 // gives it up as a killer of its consumer. A consumer that dies with ten
@@ -103,7 +113,7 @@ func WorkQueue(name, deadExchange string) Queue {
 func DelayQueue(name string, ttlMillis int64) Queue {
 	return Queue{Name: name, Args: map[string]any{
 		"x-queue-type":           "quorum",
-		"x-message-ttl":          ttlMillis,
+		ttl:                      ttlMillis,
 		"x-dead-letter-exchange": "",
 		"x-dead-letter-strategy": "at-least-once",
 		"x-overflow":             "reject-publish",

@@ -158,4 +158,5 @@ func TestWindowsThatAreTooShortAreRefusedByTheProgramsOwnNames(t *testing.T) {
 	_, err := retention.New(retention.Config{DB: dbtest.OpenPq(t, "postgres://nowhere.invalid/"), Windows: w, Now: time.Now})
 	require.ErrorIs(t, err, retention.ErrInboxTooShort)
 	require.ErrorContains(t, err, "set MY_INBOX, or a shorter ReplayLimit")
+	require.ErrorIs(t, retention.Lint(retention.Defaults()), retention.ErrNoTime, "the retry schedule was not filled in")
 }

@@ -23,7 +23,8 @@ type Windows struct {
 	Settings map[string]string
 }
 
-// Defaults are windows that fit, with the retry schedule still to fill in.
+// Defaults are windows that fit, with Retries still to fill in: [payonce/once/retry.Schedule.Whole]
+// of the consumers' schedule.
 func Defaults() Windows {
 	return Windows{
 		Keys: 72 * time.Hour, Inbox: 30 * day, Outbox: 7 * day, Receipts: 30 * day, Letters: 90 * day,
@@ -82,8 +83,9 @@ func Lint(w Windows) error {
 	// A closed letter that is gone cannot tell a late copy of its first life.
 	need(w.Letters, w.ReplayLimit+w.Retries+day, ErrLettersTooShort,
 		"a closed dead letter still tells a late copy from a new death; set "+set("Letters"))
-	if w.ReplayLimit <= 0 || w.OutboxAlarm <= 0 {
-		short = append(short, fmt.Errorf("%w: %s is %s, %s is %s", ErrNoTime, set("ReplayLimit"), w.ReplayLimit, set("OutboxAlarm"), w.OutboxAlarm))
+	if w.ReplayLimit <= 0 || w.OutboxAlarm <= 0 || w.Retries <= 0 {
+		short = append(short, fmt.Errorf("%w: %s is %s, %s is %s, %s is %s", ErrNoTime,
+			set("ReplayLimit"), w.ReplayLimit, set("OutboxAlarm"), w.OutboxAlarm, set("Retries"), w.Retries))
 	}
 	return errors.Join(short...)
 }

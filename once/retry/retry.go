@@ -20,8 +20,8 @@ var (
 	Demo       = Schedule{200 * time.Millisecond, time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
 )
 
-// Named returns the schedule that a configuration asks for.
-func Named(name string) (Schedule, error) {
+// ScheduleNamed returns the schedule that a configuration asks for.
+func ScheduleNamed(name string) (Schedule, error) {
 	switch name {
 	case "production":
 		return Production, nil

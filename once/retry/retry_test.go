@@ -96,7 +96,7 @@ func TestTheTwoSchedulesAndTheirQueueNames(t *testing.T) {
 		"production": {"post.retry.1s", "post.retry.5s", "post.retry.30s", "post.retry.120s", "post.retry.600s"},
 		"demo":       {"post.retry.0.2s", "post.retry.1s", "post.retry.3s", "post.retry.5s", "post.retry.10s"},
 	} {
-		schedule, err := retry.Named(name)
+		schedule, err := retry.ScheduleNamed(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestTheTwoSchedulesAndTheirQueueNames(t *testing.T) {
 			}
 		}
 	}
-	if _, err := retry.Named("never"); err == nil {
+	if _, err := retry.ScheduleNamed("never"); err == nil {
 		t.Error("a schedule called never exists")
 	}
 }

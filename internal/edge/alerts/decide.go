@@ -81,11 +81,11 @@ var (
 	ErrResolved = errors.New("the alert is resolved")
 )
 
-// EndsOtherwiseError says that the asked-for way is not what ends this kind.
-type EndsOtherwiseError struct{ Kind alert.Kind }
+// EndsContradictedError says that the asked-for way is not what ends this kind.
+type EndsContradictedError struct{ Kind alert.Kind }
 
 // Error implements error.
-func (e *EndsOtherwiseError) Error() string {
+func (e *EndsContradictedError) Error() string {
 	return "what ends an alert of the kind " + e.Kind.Name + ": " + e.Kind.EndedBy()
 }
 
@@ -130,7 +130,7 @@ func decide(ctx context.Context, db *postgres.DB, w Whose, id uuid.UUID, action 
 			return ErrResolved
 		case !slices.Contains(a.Possible(), action):
 			k, _ := a.KindOf()
-			return &EndsOtherwiseError{Kind: k}
+			return &EndsContradictedError{Kind: k}
 		}
 		a, err = do(tx, a)
 		return err

@@ -111,7 +111,7 @@ func (l *lossy) commits() []lostCommit {
 		{"park", "api", of("capture.park"), doubt},
 		{"take-over by a retry", "api", of("capture.take_over"), doubt},
 		{"take-over by the sweeper", "worker", of("capture.take_over"), l.doubtfulAndLeft},
-		{"tx2 by the sweeper", "worker", of("capture.finalise"), l.doubtfulAndLeft},
+		{"tx2 by the sweeper", "worker", of("capture.finalise_doubt"), l.doubtfulAndLeft},
 		{"release", "api", "UPDATE payments p SET status = 'requires_capture' FROM cur", l.providerAway},
 		{"another key's answer", "api", "$5, 'completed', $6", l.anotherKey},
 		{"a webhook's receipt", "api", "INSERT INTO webhook_receipts", buy},

@@ -35,10 +35,10 @@ RETURNING event_id`,
 	{
 		name: "unconditional-finalise", breaks: "a holder that slept through its lease overwrites the truth",
 		file: "internal/shop/checkout/capture.go",
-		old: `AND a.fence = @fence::bigint
-     AND a.status IN ('sending', 'in_doubt') AND p.status IN ('capturing', 'in_doubt')`,
-		new: `AND @fence::bigint > 0`,
-		pkg: "./internal/shop/checkout", test: "TestASleeperThatWakesAfterItsLeaseWasTakenFinishesNothing",
+		old:  "AND a.fence = @fence::bigint AND a.status IN ('sending', 'in_doubt')`\n\tendPayment",
+		new:  "AND @fence::bigint > 0`\n\tendPayment",
+		more: []edit{{"internal/shop/checkout/capture.go", "waiting  = `p.status IN ('capturing', 'in_doubt')`", "waiting  = `p.status <> ''`"}},
+		pkg:  "./internal/shop/checkout", test: "TestASleeperThatWakesAfterItsLeaseWasTakenFinishesNothing",
 	},
 	{
 		name: "no-unique-claim", breaks: "one key claims two payments",

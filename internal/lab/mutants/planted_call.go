@@ -3,8 +3,15 @@ package main
 // ofCalls are bugs of an effect outside between two commits.
 var ofCalls = []mutant{
 	{
+		name: "what-cannot-be-stored-is-not-said", breaks: "the effect is there, its outcome is never stored, and no person hears of it",
+		file: "once/call/recover.go",
+		old:  "		err = errors.Join(err, r.later(ctx, a, err))\n",
+		new:  "",
+		pkg:  "./once/call", test: "TestAnOutcomeThatCannotBeStoredIsAskedAboutBySchedulesAndRaisedForAPerson",
+	},
+	{
 		name: "a-sleeper-writes", breaks: "a holder whose lease was taken over ends the attempt of the one who has it",
-		file: "once/call/books.go",
+		file: "once/call/attempts.go",
 		old:  "AND fence = @fence AND ended_at IS NULL`",
 		new:  "AND @fence > 0 AND ended_at IS NULL`",
 		pkg:  "./once/call", test: "TestTheProtocol/pq/a_sleeper_that_wakes_after_its_lease_gets_what_is_stored",
@@ -19,8 +26,8 @@ var ofCalls = []mutant{
 	{
 		name: "not-sent-this-time", breaks: "a repetition that was not sent ends an attempt whose first request is on its way",
 		file: "once/call/recover.go",
-		old:  "		err = r.overdue(ctx, a)\n",
-		new:  "		if errors.Is(err, ErrNotSent) {\n			return r.release(ctx, a, err)\n		}\n		err = r.overdue(ctx, a)\n",
+		old:  "		err = r.later(ctx, a, err)\n",
+		new:  "		if errors.Is(err, ErrNotSent) {\n			return r.release(ctx, a, err)\n		}\n		err = r.later(ctx, a, err)\n",
 		pkg:  "./once/call", test: "TestTheProtocol/pq/a_repetition_that_was_not_sent_says_nothing_of_the_first_request",
 	},
 	{
@@ -32,7 +39,7 @@ var ofCalls = []mutant{
 	},
 	{
 		name: "follows-in-a-transaction-of-its-own", breaks: "an outcome is stored whose consequences are not",
-		file: "once/call/books.go",
+		file: "once/call/attempts.go",
 		old:  "		return b.Ended(ctx, tx, after, o)\n	})\n	return after, changed, err\n",
 		new:  "		return nil\n	})\n	if err == nil && changed && b.Ended != nil {\n		err = b.DB.InTx(ctx, func(tx once.Tx) error { return b.Ended(ctx, tx, after, o) })\n	}\n	return after, changed, err\n",
 		pkg:  "./once/call", test: "TestTheProtocol/pq/an_outcome_and_what_follows_from_it_are_one_transaction",
@@ -46,7 +53,7 @@ var ofCalls = []mutant{
 	},
 	{
 		name: "released-and-not-given-back", breaks: "a client's key runs on beside a call that certainly did nothing",
-		file: "once/call/books.go",
+		file: "once/call/attempts.go",
 		old:  "		if err == nil && changed && b.Released != nil {\n",
 		new:  "		if err != nil && changed && b.Released != nil {\n",
 		pkg:  "./once/examples/foreign", test: "TestWhatWasCertainlyNotSentIsTakenBackAndTheSameKeyActivatesLater",

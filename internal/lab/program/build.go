@@ -30,8 +30,11 @@ var ErrNoCompiler = errors.New("the Go compiler is not installed: see https://go
 type Builds struct {
 	Dir  string
 	Tags string // comma-separated; "lab" has the laboratory in it
-	// Programs are folders of cmd; nil means [Names].
+	// Programs are folders of cmd, or of Module; nil means [Names].
 	Programs []string
+	// Module is the folder of another module of the repository that has them; "" means the
+	// shop's own.
+	Module string
 	// Log receives what the compiler says; the end of it is in the error too.
 	Log string
 }
@@ -71,9 +74,12 @@ func (b Builds) Make(ctx context.Context) error {
 		programs = Names
 	}
 	for _, name := range programs {
-		args = append(args, "./cmd/"+name)
+		if b.Module == "" {
+			name = "cmd/" + name
+		}
+		args = append(args, "./"+name)
 	}
-	return proc.Run(ctx, proc.Spec{Name: "go build", Path: compiler, Args: args, Env: os.Environ(), Dir: root, LogFile: b.Log})
+	return proc.Run(ctx, proc.Spec{Name: "go build", Path: compiler, Args: args, Env: os.Environ(), Dir: filepath.Join(root, b.Module), LogFile: b.Log})
 }
 
 // Root is the repository's folder, at or above the working folder.

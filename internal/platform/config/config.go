@@ -64,7 +64,7 @@ type Provider struct {
 
 // Windows are the deadlines and lifetimes that processes share; they only make
 // sense together, so they stand in one struct and are checked against each
-// other at start.
+// other at start. So does the form of a capture.
 type Windows struct {
 	ProviderDeadline time.Duration `help:"How long one capture may wait for the provider." default:"4s" env:"PAYONCE_PROVIDER_DEADLINE"`
 	ProviderConnect  time.Duration `help:"How long connecting to the provider may take." default:"1s" env:"PAYONCE_PROVIDER_CONNECT"`
@@ -74,7 +74,11 @@ type Windows struct {
 	Wait             time.Duration `help:"How long a duplicate waits for its twin unless it says Prefer: wait=N." default:"5s" env:"PAYONCE_WAIT"`
 	MaxWait          time.Duration `help:"The longest wait a client may ask for." default:"30s" env:"PAYONCE_MAX_WAIT"`
 	KeyTTL           time.Duration `help:"How long an idempotency key and its answer are kept." default:"72h" env:"PAYONCE_KEY_TTL"`
+	CaptureForm      string        `help:"How a capture writes: folded, each of its two transactions one statement, or steps, statement by statement. Alike in all processes of a database, which lock in different orders." enum:"folded,steps" default:"folded" env:"PAYONCE_CAPTURE_FORM"`
 }
+
+// Folded says whether a capture writes one statement a transaction.
+func (w Windows) Folded() bool { return w.CaptureForm != "steps" }
 
 // Retention is how long rows live that guard against their duplicates. Every
 // process compares them with each other at start; the worker removes what is

@@ -161,6 +161,17 @@ func (b attempts) Complete(ctx context.Context, a attempt, o outcome) (after att
 	return a, true, nil
 }
 
+// current is the attempt that may be put back: this number, this fence, still open, and
+// its payment waiting for it.
+const current = `
+  SELECT a.payment_id AS subject_id, a.attempt_no AS subject_no
+    FROM payment_attempts a
+    JOIN payments p ON p.id = a.payment_id AND p.attempt_no = a.attempt_no
+   WHERE a.payment_id = @payment::uuid AND a.attempt_no = @attempt::integer AND a.fence = @fence::bigint
+     AND a.status IN ('sending', 'in_doubt') AND ` + waiting + `
+     FOR UPDATE
+`
+
 // parkSQL puts an attempt in doubt: nothing final is stored, and the lease ends
 // in the same statement, so that the next delivery may ask at once. A tenth of
 // chance keeps those that fell into doubt together from asking together. A second
@@ -231,7 +242,7 @@ func (b attempts) Contradict(ctx context.Context, a attempt, o outcome) error {
 }
 
 // Overdue implements [call.Store].
-func (b attempts) Overdue(ctx context.Context, a attempt) error {
+func (b attempts) Overdue(ctx context.Context, a attempt, _ error) error {
 	return AlertInDoubt.RaiseAlone(ctx, b.DB, a.MerchantID, PaymentRef(a.PaymentID), map[string]any{
 		"attempt_no": a.No, "asked": a.Asked, "object": a.ProviderKey, "amount_minor": a.AmountMinor, "currency": a.Currency,
 	})

@@ -100,14 +100,13 @@ func (s *Service) unlisted(ctx context.Context, a attempt, why error) error {
 func (s *Service) foundAlive(ctx context.Context, latest attempt, c provider.Charge) error {
 	s.Log.Error("the provider holds a charge that no attempt knows of", "payment", PaymentRef(latest.PaymentID), "charge", c.ID)
 	return postgres.InTx(ctx, s.DB, func(tx postgres.Tx) error {
-		var named attempt
-		err := tx.Get(ctx, &named, namedSQL, c.IdempotencyKey)
-		if errors.Is(err, sql.ErrNoRows) || named.PaymentID != latest.PaymentID {
-			named, err = latest, nil
+		made, err := named(ctx, tx, c.IdempotencyKey)
+		if errors.Is(err, sql.ErrNoRows) || made.PaymentID != latest.PaymentID {
+			made, err = latest, nil
 		}
 		if err != nil {
 			return err
 		}
-		return contradict(ctx, tx, named, outcomeOf(c))
+		return contradict(ctx, tx, made, outcomeOf(c))
 	})
 }

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"payonce/internal/shop/money"
@@ -10,18 +11,22 @@ import (
 )
 
 const byKeysSQL = `
-SELECT provider_key, status, provider_charge_id, amount_minor, currency
-  FROM payment_attempts WHERE provider_key = ANY ($1::text[])`
+SELECT a.provider_key, a.status, a.provider_charge_id, a.amount_minor, a.currency
+  FROM unnest($1::uuid[], $2::integer[]) AS named (payment, no)
+  JOIN payment_attempts a ON a.payment_id = named.payment AND a.attempt_no = named.no`
 
 // Differing leaves out the charges that our books agree with already, in one look
 // without a lock. What it returns is for [Notices.Hear].
 func (s *Service) Differing(ctx context.Context, charges []provider.Charge) ([]provider.Charge, error) {
-	keys := make([]string, 0, len(charges))
+	var payments []uuid.UUID
+	var numbers []int
 	for _, c := range charges {
-		keys = append(keys, c.IdempotencyKey)
+		if payment, no, ours := attemptNamed(c.IdempotencyKey); ours {
+			payments, numbers = append(payments, payment), append(numbers, no)
+		}
 	}
 	var rows []attempt
-	if err := s.DB.Select(ctx, &rows, byKeysSQL, pq.Array(keys)); err != nil {
+	if err := s.DB.Select(ctx, &rows, byKeysSQL, pq.Array(payments), pq.Array(numbers)); err != nil {
 		return nil, err
 	}
 	known := make(map[string]attempt, len(rows))

@@ -16,7 +16,8 @@ import (
 const (
 	ofChargeSQL = `
 SELECT id, merchant_id, order_id, currency FROM payments
- WHERE provider_charge_id = $1 AND status IN ('captured', 'partially_refunded', 'refunded') FOR UPDATE`
+ WHERE id = (SELECT payment_id FROM payment_attempts WHERE provider_charge_id = $1 AND status = 'succeeded')
+   AND provider_charge_id = $1 AND status IN ('captured', 'partially_refunded', 'refunded') FOR UPDATE`
 
 	leftForUpdateSQL = `SELECT amount_minor - refunded_minor AS left_minor, refund_reserved_minor, currency FROM payments WHERE id = $1 FOR UPDATE`
 

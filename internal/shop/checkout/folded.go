@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -60,24 +61,37 @@ func again(run func() error) error {
 	return err
 }
 
-// finaliseSQL does everything from the one row of current: all of it or nothing. A second
-// run by the driver finds the attempt finished, changes nothing and returns 0; the caller
-// reads what is stored.
-var finaliseSQL = postgres.Guarded("capture.finalise", `
-WITH cur AS (`+current+`), a AS (`+endAttempt+`
-    FROM cur WHERE a.payment_id = cur.subject_id AND a.attempt_no = cur.subject_no
-), p AS (`+endPayment+`
-    FROM cur WHERE p.id = cur.subject_id
-), o AS (`+payOrder+`
-    FROM cur WHERE o.id = cur.order_id AND `+isPaid+`
-), al AS (`+answerAlerts+`), k AS (`+KeyTable.CompleteFrom("cur")+`
-), e AS (`+patterns.Outbox.Fold("cur", "cur.version + 1")+`)
-SELECT count(*) FROM cur`)
+// finaliseSQL does everything from the one row of the attempt: all of it or nothing. Were
+// the payment not waiting for its attempt, the event would have no version, and nothing
+// would stand. A second run by the driver finds the attempt finished, changes nothing and
+// returns 0; the caller reads what is stored.
+var (
+	finaliseSQL      = postgres.Guarded("capture.finalise", finalise())
+	finaliseDoubtSQL = postgres.Guarded("capture.finalise_doubt", finalise(`al AS (`+answerAlerts+`), `))
+)
+
+func finalise(more ...string) string {
+	return `
+WITH cur AS (` + endAttempt + `
+  RETURNING a.payment_id AS subject_id, a.attempt_no AS subject_no
+), p AS (` + endPayment + `
+    FROM cur WHERE p.id = cur.subject_id AND p.attempt_no = cur.subject_no AND ` + waiting + `
+  RETURNING p.order_id, p.version
+), o AS (` + payOrder + `
+    FROM p WHERE o.id = p.order_id AND ` + isPaid + `
+), ` + strings.Join(more, "") + `k AS (` + KeyTable.CompleteFrom("cur") + `
+), e AS (` + patterns.Outbox.Fold("cur", "(SELECT version FROM p)") + `)
+SELECT count(*) FROM cur`
+}
 
 // finishFolded is [Service.finish] in one round trip, and its own transaction.
 func (s *Service) finishFolded(ctx context.Context, a attempt, o outcome, f final) (changed bool, err error) {
+	statement := finaliseSQL
+	if a.doubted() {
+		statement = finaliseDoubtSQL
+	}
 	var n int
-	err = finaliseSQL.Get(ctx, s.DB, &n, finaliseSQL.Values(a.ending(o, f).
+	err = statement.Get(ctx, s.DB, &n, statement.Values(a.ending(o, f).
 		With(s.Keys.CompleteArgs(f.answer, PaymentRef(a.PaymentID))).With(patterns.EventArgs(ctx, f.event)))...)
 	return n > 0, err
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +75,15 @@ type Order struct {
 // PaymentRef is how a payment is named to the outside world: at the provider,
 // in mails and in URLs.
 func PaymentRef(id uuid.UUID) string { return "pay_" + hex.EncodeToString(id[:]) }
+
+// attemptNamed reads the key under which an attempt charges at the provider, as openAttempt
+// writes it: it is made of the attempt's primary key.
+func attemptNamed(providerKey string) (payment uuid.UUID, no int, ok bool) {
+	reference, number, _ := strings.Cut(strings.TrimPrefix(providerKey, "capture:"), ":")
+	payment, named := event.PaymentOf(reference)
+	no, err := strconv.Atoi(number)
+	return payment, no, named && err == nil && no > 0 && no <= math.MaxInt32 && providerKey == "capture:"+PaymentRef(payment)+":"+strconv.Itoa(no)
+}
 
 // OrderRef is how an order is named to the outside world.
 func OrderRef(id uuid.UUID) string { return "ord_" + hex.EncodeToString(id[:]) }

@@ -75,12 +75,12 @@ func (s *Service) ReceiveNotice(ctx context.Context, m webhook.Message, n provid
 const (
 	// A charge that no attempt asked for may still name a payment.
 	whoseSQL = `
-SELECT merchant_id, payment_id FROM payment_attempts WHERE provider_key = $1
+SELECT merchant_id, payment_id FROM payment_attempts WHERE payment_id = $1 AND attempt_no = $2
 UNION ALL
-SELECT merchant_id, id FROM payments WHERE id = $2::uuid
+SELECT merchant_id, id FROM payments WHERE id = $3::uuid
 LIMIT 1`
 	// A refund names the charge that it takes from.
-	whoseRefundSQL = `SELECT merchant_id, id AS payment_id FROM payments WHERE provider_charge_id = $1`
+	whoseRefundSQL = `SELECT merchant_id, payment_id FROM payment_attempts WHERE provider_charge_id = $1 AND status = 'succeeded'`
 )
 
 // whose finds the payment that a message is about. It matters to whoever looks
@@ -93,8 +93,9 @@ func (s *Service) whose(ctx context.Context, n provider.Notice) (Noticed, error)
 	var err error
 	switch {
 	case n.Charge != nil:
-		named, _ := event.PaymentOf(n.Charge.Reference)
-		err = s.DB.Get(ctx, &row, whoseSQL, n.Charge.IdempotencyKey, named)
+		of, no, _ := attemptNamed(n.Charge.IdempotencyKey)
+		spoken, _ := event.PaymentOf(n.Charge.Reference)
+		err = s.DB.Get(ctx, &row, whoseSQL, of, no, spoken)
 	case n.Refund != nil:
 		err = s.DB.Get(ctx, &row, whoseRefundSQL, n.Refund.ChargeID)
 	}

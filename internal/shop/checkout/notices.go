@@ -60,7 +60,17 @@ func (n Notices) Handle(ctx context.Context, tx postgres.Tx, batch []inbox.Messa
 // that it is asked about now.
 const namedSQL = `
 SELECT payment_id, attempt_no, merchant_id, amount_minor, currency, status, provider_charge_id, decline_code
-  FROM payment_attempts WHERE provider_key = $1 FOR UPDATE`
+  FROM payment_attempts WHERE payment_id = $1 AND attempt_no = $2 FOR UPDATE`
+
+// named locks the attempt that charges under a provider key; sql.ErrNoRows when no attempt
+// of ours does.
+func named(ctx context.Context, tx postgres.Tx, providerKey string) (a attempt, err error) {
+	payment, no, ours := attemptNamed(providerKey)
+	if !ours {
+		return a, sql.ErrNoRows
+	}
+	return a, tx.Get(ctx, &a, namedSQL, payment, no)
+}
 
 const askNowSQL = `
 UPDATE payment_attempts SET next_ask_at = clock_timestamp()
@@ -76,8 +86,7 @@ func (n Notices) Hear(ctx context.Context, tx postgres.Tx, e event.ProviderCharg
 	if c.Status != provider.Succeeded && c.Status != provider.Declined {
 		return retry.Permanent(fmt.Errorf("a provider's charge is %q", e.Status))
 	}
-	var a attempt
-	err := tx.Get(ctx, &a, namedSQL, e.ProviderKey)
+	a, err := named(ctx, tx, e.ProviderKey)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		// An attempt is durable before its charge is sent, so no attempt of ours

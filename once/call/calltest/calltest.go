@@ -30,7 +30,7 @@ var claims = map[string]func(t *testing.T, d *depot){
 	"the loop turns at once when it is hurried and ends with its context":              theLoopTurnsAtOnceWhenItIsHurriedAndEndsWithItsContext,
 }
 
-// Run judges [call.Books] over db, in which the tables are under schema. The test's own
+// Run judges [call.Attempts] over db, in which the tables are under schema. The test's own
 // tables are made there too.
 func Run(t *testing.T, db once.DB, schema once.Schema) {
 	t.Helper()

@@ -156,7 +156,7 @@ func twentyWhoBeginAtOnceAreOneAttemptAndTheOthersAreTaken(t *testing.T, d *depo
 	taken := 0
 	for range cap(begun) {
 		if err := <-begun; err != nil {
-			require.ErrorIs(t, err, call.ErrTaken)
+			require.ErrorIs(t, err, call.ErrAttempted)
 			taken++
 		}
 	}
@@ -168,7 +168,7 @@ func twentyWhoBeginAtOnceAreOneAttemptAndTheOthersAreTaken(t *testing.T, d *depo
 		_, err := d.books.Begin(t.Context(), tx, call.Intent{Subject: "wanted"})
 		return err
 	})
-	require.ErrorIs(t, err, call.ErrTaken, "it is done")
+	require.ErrorIs(t, err, call.ErrAttempted, "it is done")
 }
 
 func aSleeperThatWakesAfterItsLeaseGetsWhatIsStored(t *testing.T, d *depot) {
@@ -227,7 +227,7 @@ func anAnswerThatContradictsTheStoredOneIsTroubleAndNoNewAttemptBegins(t *testin
 		_, err := d.books.Begin(t.Context(), tx, call.Intent{Subject: "torn"})
 		return err
 	})
-	require.ErrorIs(t, err, call.ErrTaken)
+	require.ErrorIs(t, err, call.ErrAttempted)
 }
 
 func anUnknownKeyIsSentAgainWhileItIsYoungAndBuriedAfterwards(t *testing.T, d *depot) {

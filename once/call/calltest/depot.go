@@ -17,7 +17,7 @@ import (
 type depot struct {
 	t       *testing.T
 	db      once.DB
-	books   call.Books
+	books   call.Attempts
 	courier *courier
 }
 
@@ -26,7 +26,7 @@ type config = call.Config[call.Record, call.Outcome]
 func newDepot(t *testing.T, db once.DB, schema once.Schema) *depot {
 	t.Helper()
 	d := &depot{t: t, db: db, courier: newCourier()}
-	d.books = call.Books{DB: db, Schema: schema, Kind: t.Name(), Ended: func(ctx context.Context, tx once.Tx, r call.Record, o call.Outcome) error {
+	d.books = call.Attempts{DB: db, Schema: schema, Kind: t.Name(), Ended: func(ctx context.Context, tx once.Tx, r call.Record, o call.Outcome) error {
 		if o.Status != call.Done {
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -43,6 +44,7 @@ const (
 	activated                   = "member.activated"
 	invoices, letters           = "club.invoices", "club.letters"
 	fee                         = 4900
+	patience                    = 3 * time.Second // of a twin
 )
 
 var (
@@ -67,10 +69,11 @@ CREATE TABLE IF NOT EXISTS club.letters (member text NOT NULL, text text NOT NUL
 type club struct {
 	db    once.DB
 	keys  *idempotency.Keys
-	books call.Books
+	books call.Attempts
 	calls *call.Runner[call.Record, call.Outcome]
 	door  string // POST and GET /accounts/{key}: one account for a key
 	waker *outbox.Waker
+	twins idempotency.Flights // requests that wait for the answer of one under way
 }
 
 // activate answers one key once. Beneath it lies the member's id, a business key: under
@@ -82,6 +85,10 @@ func (c *club) activate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	member := r.PathValue("id")
+	if !call.Possible(member) {
+		http.Error(w, "there can be no such member", http.StatusNotFound)
+		return
+	}
 	answer, err := c.once(r.Context(), member, idempotency.Request{
 		Scope: "all", Key: key, Operation: "POST /members/{id}", Fields: []idempotency.Field{{Pointer: "/id", Value: member}},
 	})
@@ -143,7 +150,7 @@ var errMember = errors.New("a member already, or about to be one")
 
 // known answers a request whose key there is, and finishes what another process has begun.
 func (c *club) known(ctx context.Context, member string, r idempotency.Request, print idempotency.Fingerprint) (answer idempotency.Answer, known bool, err error) {
-	for range 2 {
+	for look := range 3 {
 		row, found, err := c.keys.Lookup(ctx, r.Scope, r.Key)
 		if err != nil || !found {
 			return answer, false, err
@@ -155,12 +162,27 @@ func (c *club) known(ctx context.Context, member string, r idempotency.Request, 
 			answer, err = row.Answer()
 			return answer, true, err
 		}
-		if _, err := c.calls.Recover(ctx, call.ID{Subject: member, No: row.SubjectNo}); err != nil {
+		id := call.ID{Subject: member, No: row.SubjectNo}
+		if look == 0 { // fifty clicks, one answer
+			c.wait(ctx, id)
+		} else if _, err := c.calls.Recover(ctx, id); err != nil {
 			return answer, true, err
 		}
 	}
 	return answer, true, idempotency.ErrInProgress
 }
+
+// wait returns when no request or sweep is at the attempt any more, or after a while.
+func (c *club) wait(ctx context.Context, id call.ID) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_ = c.twins.Wait(ctx, flight(id), func(ctx context.Context) (bool, error) {
+		r, err := c.books.Read(ctx, id)
+		return !r.Status.Open() || !r.Leased, err
+	})
+}
+
+func flight(id call.ID) string { return fmt.Sprintf("%s:%d", id.Subject, id.No) }
 
 // ended writes what follows from the door's answer, in the transaction that stores it.
 func (c *club) ended(ctx context.Context, tx once.Tx, r call.Record, o call.Outcome) error {
@@ -182,7 +204,7 @@ func (c *club) ended(ctx context.Context, tx once.Tx, r call.Record, o call.Outc
 	if err != nil {
 		return err
 	}
-	e.AggregateVersion = 1
+	e.AggregateVersion = 1 // a member has one event; of more, each change of the row counts one on
 	return events.Append(ctx, tx, e)
 }
 
@@ -262,14 +284,17 @@ func start(ctx context.Context, db once.DB, amqp, door string, log *slog.Logger)
 	}
 	context.AfterFunc(ctx, func() { reading.Close(); writing.Close() })
 	c := &club{db: db, keys: keys, door: door, waker: outbox.NewWaker(db, names.Channel, log)}
-	c.books = call.Books{DB: db, Schema: once.Schema(name), Kind: "account", Ended: c.ended, Released: c.released}
+	c.books = call.Attempts{DB: db, Schema: once.Schema(name), Kind: "account", Ended: c.ended, Released: c.released}
 	var callsErr error
 	c.calls, callsErr = call.New(call.Config[call.Record, call.Outcome]{
 		Store: c.books, Lease: 5 * time.Second, Deadline: 2 * time.Second, Commit: 2 * time.Second, Log: log,
 		Outside: call.Outside[call.Record, call.Outcome]{Send: c.open, Ask: func(ctx context.Context, r call.Record) (call.Outcome, bool, error) {
 			return c.ask(ctx, r, http.MethodGet)
 		}},
-		Landed: func(context.Context, call.Record) { c.waker.Wake() },
+		Landed: func(_ context.Context, r call.Record) {
+			c.twins.Landed(flight(r.ID))
+			c.waker.Wake()
+		},
 	})
 	publisher := writing.Publisher(rabbit.PublisherConfig{})
 	relay, relayErr := outbox.NewRelay(outbox.Config{

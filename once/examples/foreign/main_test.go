@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -108,23 +109,8 @@ func TestWhatWasCertainlyNotSentIsTakenBackAndTheSameKeyActivatesLater(t *testin
 	far := &doors{accounts: map[string]int{}, opened: map[string]int{}}
 	company := httptest.NewServer(far)
 	t.Cleanup(company.Close)
-	ctx, stop := context.WithCancel(t.Context())
-	t.Cleanup(stop)
-	sessions, err := oncepgx.Configure(oncetest.Postgres(t))
-	require.NoError(t, err)
-	pool, err := pgxpool.NewWithConfig(ctx, sessions)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	c, _, err := start(ctx, oncepgx.New(pool), oncetest.Broker(t), "http://127.0.0.1:1", slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	ask := func(member, key string) (int, string) {
-		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/members/"+member, nil)
-		r.SetPathValue("id", member)
-		r.Header.Set("Idempotency-Key", key)
-		w := httptest.NewRecorder()
-		c.activate(w, r)
-		return w.Code, w.Body.String()
-	}
+	c := open(t, "http://127.0.0.1:1")
+	ask := c.ask
 	code, body := ask("ada", "K")
 	require.Equal(t, http.StatusServiceUnavailable, code, body)
 	c.door = company.URL
@@ -138,4 +124,73 @@ func TestWhatWasCertainlyNotSentIsTakenBackAndTheSameKeyActivatesLater(t *testin
 	code, body = ask("ada", "another")
 	require.Equal(t, []any{http.StatusOK, "a member already"}, []any{code, body})
 	require.Equal(t, 1, far.of("ada"))
+}
+
+// Fifty clicks are one answer: those that come while the door's company works wait for it.
+func TestTwinsOfARequestUnderWayGetItsAnswer(t *testing.T) {
+	t.Parallel()
+	far := &doors{accounts: map[string]int{}, opened: map[string]int{}}
+	asked, goOn := make(chan struct{}, 1), make(chan struct{})
+	company := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			asked <- struct{}{}
+			<-goOn
+		}
+		far.ServeHTTP(w, r)
+	}))
+	t.Cleanup(company.Close)
+	c := open(t, company.URL)
+	var clicks sync.WaitGroup
+	codes := make([]int, 50)
+	click := func(i int) { codes[i], _ = c.ask("ada", "K") }
+	clicks.Go(func() { click(0) })
+	<-asked
+	for i := 1; i < len(codes); i++ {
+		clicks.Go(func() { click(i) })
+	}
+	require.Eventually(t, func() bool { return c.twins.Waiting("ada:1") == len(codes)-1 }, 10*time.Second, time.Millisecond)
+	close(goOn)
+	clicks.Wait()
+	for _, code := range codes {
+		require.Equal(t, http.StatusCreated, code)
+	}
+	require.Equal(t, 1, far.of("ada"))
+}
+
+func TestAMemberWhoCannotBeIsNotFoundAndNothingIsDone(t *testing.T) {
+	t.Parallel()
+	c := open(t, "http://127.0.0.1:1")
+	for _, member := range []string{strings.Repeat("a", 201), "a\x00", "\xff"} {
+		code, _ := c.ask(member, "K")
+		require.Equal(t, http.StatusNotFound, code)
+	}
+}
+
+// asked is the program in this process.
+type asked struct {
+	*club
+	t *testing.T
+}
+
+func open(t *testing.T, door string) asked {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(stop)
+	sessions, err := oncepgx.Configure(oncetest.Postgres(t))
+	require.NoError(t, err)
+	pool, err := pgxpool.NewWithConfig(ctx, sessions)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	c, _, err := start(ctx, oncepgx.New(pool), oncetest.Broker(t), door, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return asked{c, t}
+}
+
+func (a asked) ask(member, key string) (int, string) {
+	r := httptest.NewRequestWithContext(a.t.Context(), http.MethodPost, "/members/x", nil)
+	r.SetPathValue("id", member)
+	r.Header.Set("Idempotency-Key", key)
+	w := httptest.NewRecorder()
+	a.activate(w, r)
+	return w.Code, w.Body.String()
 }

@@ -66,8 +66,8 @@ func (a *app) pack(w http.ResponseWriter, r *http.Request) {
 		func(tx once.Tx) (idempotency.Answer, string, error) {
 			parcel := uuid.Must(uuid.NewV7()).String()
 			e, err := outbox.New("", parcel, "parcel", parcel, "parcel.packed", map[string]string{"parcel": parcel})
-			e.AggregateVersion = 1
 			if err == nil {
+				e.AggregateVersion = 1 // the parcel's first
 				_, err = tx.Exec(r.Context(), `INSERT INTO minimal.parcels (id) VALUES ($1)`, parcel)
 			}
 			if err == nil {

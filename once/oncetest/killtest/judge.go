@@ -14,8 +14,9 @@ import (
 	"payonce/once/oncetest/nettest"
 )
 
-// Run judges a subject on services of its own and fails the test where an effect is not
-// there once.
+// Run judges a subject on services of its own (those of [payonce/once/oncetest]) and fails the
+// test where an effect is not there once. A moment that did not come again is no failure:
+// the test's log names it, and [Judge] returns it in [Report.Missed].
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	r := Judge(t, s)
@@ -45,7 +46,11 @@ func Judge(t testing.TB, s Subject) Report {
 		t.Fatalf("the subject does not start: %v", err)
 	}
 	defer j.end()
-	for _, p := range j.plan() {
+	plans := j.plan()
+	if len(j.report.Failures) > 0 {
+		return j.report // undisturbed it fails: each moment would wait for as long, and say the same
+	}
+	for _, p := range plans {
 		j.activity(p)
 	}
 	j.activity(plan{how: dieAfterTheAnswer})

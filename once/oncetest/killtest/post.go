@@ -6,7 +6,8 @@ import (
 	"net/http"
 )
 
-// Post is [Subject.Act] for a program that is asked by POST to a path with the id behind it.
+// Post is [Subject.Act] for a program that is asked by POST to a path with the id behind it,
+// and with the id as its Idempotency-Key. A route of another form is an Act of your own.
 // An answer below 300 is one; each request has a connection of its own, so that none is
 // repeated by the client itself.
 func Post(path string) func(ctx context.Context, life Life, at Services, id string) error {

@@ -87,7 +87,8 @@ const (
 
 // Command starts lives of a program, with the environment of this one and the three
 // variables above; env is added, each as NAME=value. A life can be used when it lets
-// connections in.
+// connections in. A test whose TestMain runs the program when a variable of its own is set
+// needs no build: it gives os.Args[0] as path and that variable as env.
 func Command(path string, args []string, env ...string) func(t testing.TB, at Services) (Life, error) {
 	return func(t testing.TB, at Services) (Life, error) {
 		address, err := free()

@@ -145,7 +145,9 @@ func locks(ctx context.Context, db *sql.DB, id string) error {
 			if _, err := exec(ctx, tx, `UPDATE accounts SET used = used + 1 WHERE no = $1`, account); err != nil {
 				return err
 			}
-			time.Sleep(10 * time.Millisecond)
+			// Longer than the crowd takes to come, also on a machine that opens a
+			// connection in 30 ms: with 10 ms each was over before the next began.
+			time.Sleep(150 * time.Millisecond)
 		}
 		return effect(ctx, tx, id)
 	})

@@ -3,23 +3,28 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"payonce/once"
+	"payonce/once/envelope"
 	"payonce/once/trouble"
 )
 
-// Books is the [Store] of payonce/once/schema, for one kind of effect.
-type Books struct {
+// Attempts is the [Store] of payonce/once/schema, for one kind of effect.
+type Attempts struct {
 	DB     once.DB
 	Schema once.Schema
-	// Kind says which effect it is, such as "pick-up". Keys begin with it.
+	// Kind says which effect it is, such as "pick-up". An attempt's key is kind:subject:no.
 	Kind string
 	// Ended writes what follows from an outcome, in the transaction that stores it: the
-	// program's state, an event, an answer. After its error nothing is stored; the
-	// attempt is asked about again when its lease has ended. Nil for nothing.
+	// program's state, an event, an answer. After its error nothing is stored although the
+	// effect is there: the attempt is asked about again, by the schedule, and becomes
+	// trouble when it is [Config.Overdue]. So what a later statement may refuse (an id that
+	// is too long for an event, a row that must exist) is checked before [Attempts.Begin].
+	// Nil for nothing.
 	Ended func(ctx context.Context, tx once.Tx, r Record, o Outcome) error
 	// Released does the same when an attempt ends without an outcome ([ErrNotSent],
 	// [ErrRefused]): it takes back what waits for one, such as the program's state and a
@@ -31,14 +36,14 @@ type Books struct {
 	Troubles once.Troubles
 }
 
-// Record is an attempt in [Books].
+// Record is an attempt in [Attempts].
 type Record struct {
 	Attempt
 	Scope   string // whose it is; "" where the program has none
 	Request []byte // what is asked for
 	Ref     string // the outside's own name of the effect, as soon as it is known
 	Reason  string // why it was refused, abandoned or released
-	// Contradicted says that the outside has said otherwise than its outcome; see [Books.Decide].
+	// Contradicted says that the outside has said otherwise than its outcome; see [Attempts.Decide].
 	Contradicted bool
 }
 
@@ -54,6 +59,8 @@ type Outcome struct {
 
 // Intent is an effect that is wanted.
 type Intent struct {
+	// Subject is what the effect is for: 1 to 200 bytes of text. The outside sees it, in
+	// the key.
 	Subject string
 	Scope   string
 	Request []byte // is stored as it is, in the clear; nil for nothing
@@ -62,16 +69,19 @@ type Intent struct {
 	Lease time.Duration
 }
 
-// ErrTaken says that an attempt for the subject is under way, or has done it, or that one
+// ErrAttempted says that an attempt for the subject is under way, or has done it, or that one
 // is contradicted and a person has to look first. The caller rolls back: what it changed
 // would stand without the effect that it wants.
-var ErrTaken = errors.New("call: there is an attempt for it")
+var ErrAttempted = errors.New("call: there is an attempt for it")
+
+// ErrSubject says that no attempt can be for such a subject; see [Intent.Subject].
+var ErrSubject = errors.New("call: a subject has 1 to 200 bytes of text that Postgres takes")
 
 // Kinds of trouble; the subject is the attempt's key.
 var (
 	TroubleInDoubt = once.TroubleKind{
-		Name: "call_in_doubt", Means: "the outcome of a call has been unknown for a day",
-		Remedy: "ask the outside about the key, and decide", Ends: "the attempt's outcome, or a person's decision",
+		Name: "call_in_doubt", Means: "the outcome of a call has not been stored for a day: it is unknown, or what follows from it fails",
+		Remedy: "the reason is in the facts: ask the outside about the key and decide, or mend the program", Ends: "the attempt's outcome, or a person's decision",
 	}
 	TroubleWrong = once.TroubleKind{
 		Name: "call_refused", Means: "the outside takes our request for wrong; it did nothing",
@@ -83,7 +93,16 @@ var (
 	}
 )
 
-var _ Store[Record, Outcome] = Books{}
+var _ Store[Record, Outcome] = Attempts{}
+
+// maxSubject leaves room in the 255 bytes that an event's ids and most outsides' keys have.
+const maxSubject = 200
+
+// Possible says whether an attempt can be for a subject: ask before [Attempts.Begin] where it
+// comes from a client.
+func Possible(subject string) bool {
+	return subject != "" && len(subject) <= maxSubject && envelope.Plain(subject)
+}
 
 const (
 	columns = `subject, no, key, status, fence, asked, coalesce(lease_until > clock_timestamp(), false),
@@ -145,8 +164,13 @@ SELECT subject, no FROM {calls}
 // Begin opens the next attempt for a subject in the caller's transaction: it is there with
 // the change that wants the effect, or neither is. Call [Runner.Run] after the commit;
 // when the answer to that commit is lost, leave the attempt to the sweep.
-func (b Books) Begin(ctx context.Context, tx once.Tx, w Intent) (Record, error) {
-	if w.Request == nil {
+func (b Attempts) Begin(ctx context.Context, tx once.Tx, w Intent) (Record, error) {
+	switch {
+	case b.Kind == "":
+		return Record{}, errors.New("call: Attempts need a Kind")
+	case !Possible(w.Subject):
+		return Record{}, fmt.Errorf("%w: %.210q", ErrSubject, w.Subject)
+	case w.Request == nil:
 		w.Request = []byte{}
 	}
 	rows, err := b.in(beginSQL).Query(ctx, tx, once.Args{
@@ -155,14 +179,14 @@ func (b Books) Begin(ctx context.Context, tx once.Tx, w Intent) (Record, error) 
 	})
 	r, begun, err := record(rows, err)
 	if err == nil && !begun {
-		err = ErrTaken
+		err = ErrAttempted
 	}
 	return r, err
 }
 
 // Named stores the outside's own name of the effect before the outcome is known, for an
 // [Outside.Send] that learns it early.
-func (b Books) Named(ctx context.Context, r Record, ref string) error {
+func (b Attempts) Named(ctx context.Context, r Record, ref string) error {
 	return b.DB.InTx(ctx, func(tx once.Tx) error {
 		_, err := b.in(namedSQL).Exec(ctx, tx, b.held(r, once.Args{"ref": ref}))
 		return err
@@ -170,7 +194,7 @@ func (b Books) Named(ctx context.Context, r Record, ref string) error {
 }
 
 // Read implements [Store].
-func (b Books) Read(ctx context.Context, id ID) (Record, error) {
+func (b Attempts) Read(ctx context.Context, id ID) (Record, error) {
 	rows, err := b.in(readSQL).Read(ctx, b.DB, b.id(id))
 	r, found, err := record(rows, err)
 	if err == nil && !found {
@@ -180,7 +204,7 @@ func (b Books) Read(ctx context.Context, id ID) (Record, error) {
 }
 
 // TakeOver implements [Store].
-func (b Books) TakeOver(ctx context.Context, id ID, holder string, lease time.Duration) (r Record, taken bool, err error) {
+func (b Attempts) TakeOver(ctx context.Context, id ID, holder string, lease time.Duration) (r Record, taken bool, err error) {
 	err = b.DB.InTx(ctx, func(tx once.Tx) error {
 		rows, err := b.in(takeOverSQL).Query(ctx, tx, b.id(id).With(once.Args{"holder": holder, "lease": lease.Seconds()}))
 		r, taken, err = record(rows, err)
@@ -190,7 +214,7 @@ func (b Books) TakeOver(ctx context.Context, id ID, holder string, lease time.Du
 }
 
 // Complete implements [Store].
-func (b Books) Complete(ctx context.Context, r Record, o Outcome) (after Record, changed bool, err error) {
+func (b Attempts) Complete(ctx context.Context, r Record, o Outcome) (after Record, changed bool, err error) {
 	err = b.DB.InTx(ctx, func(tx once.Tx) (err error) {
 		if after, changed, err = b.end(ctx, tx, r, o); err != nil || !changed {
 			return err
@@ -208,7 +232,7 @@ func (b Books) Complete(ctx context.Context, r Record, o Outcome) (after Record,
 	return after, changed, err
 }
 
-func (b Books) end(ctx context.Context, tx once.Tx, r Record, o Outcome) (Record, bool, error) {
+func (b Attempts) end(ctx context.Context, tx once.Tx, r Record, o Outcome) (Record, bool, error) {
 	rows, err := b.in(endSQL).Query(ctx, tx, b.held(r, once.Args{
 		"status": string(o.Status), "ref": once.OrNull(o.Ref), "reason": once.OrNull(o.Reason),
 	}))
@@ -216,7 +240,7 @@ func (b Books) end(ctx context.Context, tx once.Tx, r Record, o Outcome) (Record
 }
 
 // Park implements [Store].
-func (b Books) Park(ctx context.Context, r Record, next time.Duration) (Record, error) {
+func (b Attempts) Park(ctx context.Context, r Record, next time.Duration) (Record, error) {
 	err := b.DB.InTx(ctx, func(tx once.Tx) error {
 		_, err := b.in(parkSQL).Exec(ctx, tx, b.held(r, once.Args{"next": next.Seconds()}))
 		return err
@@ -228,7 +252,7 @@ func (b Books) Park(ctx context.Context, r Record, next time.Duration) (Record, 
 }
 
 // Release implements [Store].
-func (b Books) Release(ctx context.Context, r Record, why error) (after Record, changed bool, err error) {
+func (b Attempts) Release(ctx context.Context, r Record, why error) (after Record, changed bool, err error) {
 	err = b.DB.InTx(ctx, func(tx once.Tx) (err error) {
 		after, changed, err = b.end(ctx, tx, r, Outcome{Status: Released, Reason: why.Error()})
 		if err == nil && changed && b.Released != nil {
@@ -243,12 +267,12 @@ func (b Books) Release(ctx context.Context, r Record, why error) (after Record, 
 }
 
 // Same implements [Store].
-func (b Books) Same(r Record, o Outcome) bool {
+func (b Attempts) Same(r Record, o Outcome) bool {
 	return r.Status == o.Status && (o.Ref == "" || r.Ref == o.Ref)
 }
 
 // Contradict implements [Store].
-func (b Books) Contradict(ctx context.Context, r Record, o Outcome) error {
+func (b Attempts) Contradict(ctx context.Context, r Record, o Outcome) error {
 	return b.DB.InTx(ctx, func(tx once.Tx) error {
 		if _, err := b.in(contradictSQL).Exec(ctx, tx, b.id(r.ID)); err != nil {
 			return err
@@ -260,36 +284,36 @@ func (b Books) Contradict(ctx context.Context, r Record, o Outcome) error {
 }
 
 // Overdue implements [Store].
-func (b Books) Overdue(ctx context.Context, r Record) error {
+func (b Attempts) Overdue(ctx context.Context, r Record, why error) error {
 	return b.DB.InTx(ctx, func(tx once.Tx) error {
-		return b.raise(ctx, tx, r, TroubleInDoubt, map[string]any{"subject": r.Subject, "no": r.No, "asked": r.Asked})
+		return b.raise(ctx, tx, r, TroubleInDoubt, map[string]any{"subject": r.Subject, "no": r.No, "asked": r.Asked, "reason": why.Error()})
 	})
 }
 
 // Due implements [Store].
-func (b Books) Due(ctx context.Context, most int) ([]ID, error) {
+func (b Attempts) Due(ctx context.Context, most int) ([]ID, error) {
 	rows, err := b.in(dueSQL).Read(ctx, b.DB, once.Args{"kind": b.Kind, "most": most})
 	return once.All(rows, err, func(id *ID) []any { return []any{&id.Subject, &id.No} })
 }
 
-func (b Books) raise(ctx context.Context, tx once.Tx, r Record, kind once.TroubleKind, facts map[string]any) error {
+func (b Attempts) raise(ctx context.Context, tx once.Tx, r Record, kind once.TroubleKind, facts map[string]any) error {
 	return b.troubles().Raise(ctx, tx, once.Trouble{Kind: kind, Scope: r.Scope, Subject: r.Key, Facts: facts})
 }
 
-func (b Books) troubles() once.Troubles {
+func (b Attempts) troubles() once.Troubles {
 	if b.Troubles == nil {
 		return trouble.Table{Schema: b.Schema}
 	}
 	return b.Troubles
 }
 
-func (b Books) in(text string) once.Statement { return once.Written(b.Schema, text) }
+func (b Attempts) in(text string) once.Statement { return once.Written(b.Schema, text) }
 
-func (b Books) id(id ID) once.Args {
+func (b Attempts) id(id ID) once.Args {
 	return once.Args{"kind": b.Kind, "subject": id.Subject, "no": id.No}
 }
 
-func (b Books) held(r Record, more once.Args) once.Args {
+func (b Attempts) held(r Record, more once.Args) once.Args {
 	return b.id(r.ID).With(once.Args{"fence": r.Fence}).With(more)
 }
 

@@ -1,0 +1,231 @@
+// Command byhand is a capture as its reader would write it: a gin handler on
+// database/sql, three tables, and the call of the provider between two
+// transactions. It keeps the promise while nothing fails (one charge for a key,
+// the same answer again), and no more: whatever stops it between the two
+// transactions leaves a key that runs without an end. It is the floor that a reader has
+// in mind, so it has nothing of payonce, and what makes it fast.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	_ "github.com/lib/pq"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		log.Fatal(err) //nolint:gocritic // the signals end with the process
+	}
+}
+
+func run(ctx context.Context) error {
+	db, err := sql.Open("postgres", os.Getenv("BYHAND_DSN"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	const pool = 16
+	db.SetMaxOpenConns(pool)
+	db.SetMaxIdleConns(pool)
+	if _, err := db.ExecContext(ctx, tables); err != nil {
+		return err
+	}
+	h := &handler{db: db, provider: os.Getenv("BYHAND_PROVIDER"), client: &http.Client{
+		Timeout: 4 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * pool},
+	}}
+	if err := h.prepare(ctx); err != nil {
+		return err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.Use(gin.Recovery())
+	e.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
+	e.POST("/steps/v1/payments/:id/capture", h.capture(h.steps))
+	e.POST("/folded/v1/payments/:id/capture", h.capture(h.folded))
+	server := &http.Server{Addr: os.Getenv("BYHAND_LISTEN"), Handler: e, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// tables are what the promise needs.
+const tables = `
+CREATE SCHEMA IF NOT EXISTS byhand;
+CREATE TABLE IF NOT EXISTS byhand.payments (
+  id uuid PRIMARY KEY, merchant_id uuid NOT NULL, amount_minor bigint NOT NULL, currency text NOT NULL, status text NOT NULL DEFAULT 'requires_capture',
+  attempt_no integer NOT NULL DEFAULT 0, charge_id text, captured_at timestamptz);
+CREATE TABLE IF NOT EXISTS byhand.keys (
+  key text PRIMARY KEY, request_hash bytea NOT NULL, status integer, body bytea, created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS byhand.events (
+  id bigserial PRIMARY KEY, payment_id uuid NOT NULL, type text NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL DEFAULT now(), published_at timestamptz);
+CREATE INDEX IF NOT EXISTS events_unpublished ON byhand.events (id) WHERE published_at IS NULL`
+
+// handler captures payments.
+type handler struct {
+	db       *sql.DB
+	provider string
+	client   *http.Client
+
+	insertKey, lookKey, claim, charged, event, answer, claimFolded, finishFolded *sql.Stmt
+}
+
+func (h *handler) prepare(ctx context.Context) error {
+	const move = `UPDATE byhand.payments SET status = 'capturing', attempt_no = attempt_no + 1
+	  WHERE id = $1::uuid AND amount_minor = $2 AND currency = $3 AND status IN ('requires_capture', 'declined') RETURNING attempt_no`
+	for to, text := range map[**sql.Stmt]string{
+		&h.insertKey: `INSERT INTO byhand.keys (key, request_hash) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`,
+		&h.lookKey:   `SELECT request_hash, status, body FROM byhand.keys WHERE key = $1`,
+		&h.claim:     move,
+		&h.charged:   `UPDATE byhand.payments SET status = 'captured', charge_id = $2, captured_at = $3 WHERE id = $1::uuid AND status = 'capturing'`,
+		&h.event:     `INSERT INTO byhand.events (payment_id, type, payload) VALUES ($1::uuid, 'payment.captured', $2)`,
+		&h.answer:    `UPDATE byhand.keys SET status = $2, body = $3 WHERE key = $1`,
+		&h.claimFolded: `WITH p AS (` + move + `), k AS (INSERT INTO byhand.keys (key, request_hash) SELECT $4, $5 FROM p)
+		  SELECT attempt_no FROM p`,
+		&h.finishFolded: `WITH p AS (UPDATE byhand.payments SET status = 'captured', charge_id = $2, captured_at = $3 WHERE id = $1::uuid AND status = 'capturing' RETURNING id),
+		  e AS (INSERT INTO byhand.events (payment_id, type, payload) SELECT id, 'payment.captured', $4::jsonb FROM p)
+		  UPDATE byhand.keys SET status = $6, body = $7 FROM p WHERE key = $5`,
+	} {
+		s, err := h.db.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		*to = s
+	}
+	return nil
+}
+
+// order is the body of a request, and payment with it what it is about.
+type order struct {
+	AmountMinor int64  `json:"amount_minor" binding:"required,gt=0"`
+	Currency    string `json:"currency" binding:"required,len=3"`
+	CardToken   string `json:"card_token" binding:"required"`
+
+	payment, key string
+	hash         []byte
+}
+
+// form is a way to write the two transactions.
+type form struct {
+	claim  func(ctx context.Context, o order) (attempt int, err error)
+	finish func(ctx context.Context, o order, c charge, at time.Time, payload, body []byte) error
+}
+
+var (
+	errTaken   = errors.New("the key is there already")
+	errRefused = errors.New("the payment cannot be captured by this request")
+)
+
+func (h *handler) capture(way func() form) gin.HandlerFunc {
+	f := way()
+	return func(c *gin.Context) {
+		o := order{payment: strings.TrimPrefix(c.Param("id"), "pay_"), key: c.GetHeader("Idempotency-Key")}
+		if err := c.ShouldBindJSON(&o); err != nil || o.key == "" {
+			c.JSON(http.StatusBadRequest, gin.H{"error": "a key, amount_minor, currency and card_token are needed"})
+			return
+		}
+		hash := sha256.Sum256([]byte(o.payment + "|" + strconv.FormatInt(o.AmountMinor, 10) + "|" + o.Currency + "|" + o.CardToken))
+		o.hash = hash[:]
+		ctx := c.Request.Context()
+		attempt, err := f.claim(ctx, o)
+		switch {
+		case errors.Is(err, errTaken):
+			h.replay(c, o)
+			return
+		case errors.Is(err, errRefused):
+			c.JSON(http.StatusConflict, gin.H{"error": err.Error()})
+			return
+		case err != nil:
+			c.JSON(http.StatusServiceUnavailable, gin.H{"error": "try again"})
+			return
+		}
+		body, err := h.charge(ctx, f, o, attempt)
+		if err != nil {
+			c.JSON(http.StatusBadGateway, gin.H{"error": "the outcome is not known"})
+			return
+		}
+		c.Data(http.StatusOK, "application/json", body)
+	}
+}
+
+// replay answers with what is stored.
+func (h *handler) replay(c *gin.Context, o order) {
+	var hash, body []byte
+	var status sql.NullInt32
+	err := h.lookKey.QueryRowContext(c.Request.Context(), o.key).Scan(&hash, &status, &body)
+	switch {
+	case err != nil:
+		c.JSON(http.StatusServiceUnavailable, gin.H{"error": "try again"})
+	case !bytes.Equal(hash, o.hash):
+		c.JSON(http.StatusUnprocessableEntity, gin.H{"error": "the key belongs to another request"})
+	case !status.Valid:
+		c.JSON(http.StatusConflict, gin.H{"error": "a request with this key is running"})
+	default:
+		c.Data(int(status.Int32), "application/json", body)
+	}
+}
+
+type charge struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+}
+
+// charge asks the provider and stores what came of it.
+func (h *handler) charge(ctx context.Context, f form, o order, attempt int) ([]byte, error) {
+	reference := "pay_" + o.payment
+	ask, err := json.Marshal(map[string]any{"reference": reference, "amount_minor": o.AmountMinor, "currency": o.Currency, "card_token": o.CardToken})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.provider+"/v1/charges", bytes.NewReader(ask))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", "capture:"+reference+":"+strconv.Itoa(attempt))
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	var made charge
+	err = json.NewDecoder(resp.Body).Decode(&made)
+	_ = resp.Body.Close()
+	if err != nil || made.Status != "succeeded" {
+		return nil, fmt.Errorf("the provider answered %s (%w)", resp.Status, err)
+	}
+	at := time.Now().UTC()
+	payload, err := json.Marshal(map[string]any{
+		"payment_id": reference, "attempt_no": attempt, "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
+	})
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(map[string]any{
+		"id": reference, "status": "captured", "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return body, f.finish(ctx, o, made, at, payload, body)
+}

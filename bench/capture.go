@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -101,7 +103,7 @@ const perSandbox = 700
 // sandboxes they are spread over.
 func (c *captures) supply(t *clock) (payments, sandboxes int) {
 	const firstGuess, reserve = 6000, 2.5 // the machine may become quiet between two slices
-	payments = int(max(firstGuess, c.rate*reserve) * t.length.Seconds())
+	payments = int(max(firstGuess, c.rate*reserve) * (t.length + warmUp).Seconds())
 	return payments, max(c.clients, payments/perSandbox+1)
 }
 
@@ -131,10 +133,11 @@ func (c *captures) overHTTP(api **program.Program) func(context.Context, *clock)
 		if err != nil {
 			return err
 		}
-		if err := c.asked(ctx, t, newLoad((*api).URL, "", sandboxes, jobs)); err != nil {
+		captured, err := c.asked(ctx, t, newLoad((*api).URL, "", sandboxes, jobs))
+		if err != nil {
 			return err
 		}
-		return c.verify(ctx, merchantsOf(sandboxes), t.done)
+		return c.verify(ctx, merchantsOf(sandboxes), captured)
 	}
 }
 
@@ -150,24 +153,70 @@ func (c *captures) byHand(path string) func(context.Context, *clock) error {
 		if err != nil {
 			return err
 		}
-		if err := c.asked(ctx, t, newLoad(c.hand.URL, path, nil, jobs)); err != nil {
+		captured, err := c.asked(ctx, t, newLoad(c.hand.URL, path, nil, jobs))
+		if err != nil {
 			return err
 		}
-		return c.verifyByHand(ctx, merchants, t.done)
+		return c.verifyByHand(ctx, merchants, captured)
 	}
 }
 
-// asked is the slice itself: the clock runs only here.
-func (c *captures) asked(ctx context.Context, t *clock, l *load) error {
+// asked is the slice itself: the clock runs only here. captured is also what was captured
+// before it.
+func (c *captures) asked(ctx context.Context, t *clock, l *load) (captured int, err error) {
 	before := c.instant.count()
+	l.run(c.clients, warmUp)
+	warm, err := l.captured(), l.problem()
+	if err != nil {
+		return 0, err
+	}
+	if err := c.explain(ctx, `SELECT pg_stat_statements_reset()`, nil); err != nil {
+		return 0, err
+	}
 	if err := t.startWithLog(ctx, c.db); err != nil {
-		return err
+		return 0, err
 	}
 	l.run(c.clients, t.length)
-	err := errors.Join(c.finish(ctx, t, l.captured(), len(l.requests)), l.problem())
+	err = errors.Join(c.finish(ctx, t, l.captured(), len(l.requests)-warm), l.problem())
 	t.latency = l.latencies()
-	if charged := c.instant.count() - before; err == nil && charged != t.done {
-		err = fmt.Errorf("%d captures, but %d charges at the provider", t.done, charged)
+	captured = warm + t.done
+	if charged := c.instant.count() - before; err == nil && charged != captured {
+		err = fmt.Errorf("%d captures, but %d charges at the provider", captured, charged)
 	}
-	return err
+	return captured, errors.Join(err, c.explain(ctx, spentSQL, t))
+}
+
+// warmUp is how long a program is asked before the clock starts: it plans each statement
+// five times on each connection, and knows after a second how much of the picture to draw.
+const warmUp = 1500 * time.Millisecond
+
+const spentSQL = `
+SELECT round(1000 * sum(total_exec_time + total_plan_time))::bigint AS us, sum(calls)::bigint, left(regexp_replace(query, '\s+', ' ', 'g'), 110)
+  FROM pg_stat_statements GROUP BY 3 ORDER BY 1 DESC LIMIT 12`
+
+// explain prints what a query about the statements returns, by capture.
+func (c *captures) explain(ctx context.Context, query string, t *clock) error {
+	if !c.cfg.Explain {
+		return nil
+	}
+	if _, err := c.db.ExecContext(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`); err != nil || t == nil {
+		if err == nil {
+			_, err = c.db.ExecContext(ctx, query)
+		}
+		return err
+	}
+	rows, err := c.db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var us, calls int64
+		var text string
+		if err := rows.Scan(&us, &calls, &text); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "  %6.0f µs, %5.2f times a capture  %s\n", float64(us)/float64(t.done), float64(calls)/float64(t.done), text)
+	}
+	return rows.Err()
 }

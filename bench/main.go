@@ -43,6 +43,7 @@ type config struct {
 	Out     string   `default:"docs/bench" placeholder:"DIR" help:"Where a measurement is written, seen from the repository: a JSON, a table and a plot for each line (${default})."`
 	Dir     string   `default:".payonce/bench" placeholder:"DIR" help:"Where the private services keep their data for as long as the run takes, seen from the repository (${default})."`
 	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay and simulator already, for example with a profiler in them. Default: they are built."`
+	Explain bool     `help:"Say after each slice of a capture what Postgres spent on each statement."`
 	Keep    bool     `help:"Keep data and logs of the services."`
 }
 

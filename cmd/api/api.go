@@ -58,7 +58,7 @@ func newAPI(ctx context.Context, cfg config.API, log *slog.Logger) (*api, error)
 	waker := patterns.NewWaker(db, log)
 	a := &api{
 		cfg: cfg, log: log, db: db, waker: waker,
-		journal: journal.New(journal.Options{DB: db, Log: log}),
+		journal: journal.New(journal.Options{DB: db, Log: log, Level: journal.Level(cfg.Journal)}),
 		tail:    journal.NewTail(journal.TailOptions{DB: db, Log: log, Neighbours: neighbours(cfg)}),
 	}
 	keys, err := idempotency.New(idempotency.Config{DB: db.Once(), Table: checkout.KeyTable, Secret: []byte(cfg.Secret), TTL: cfg.KeyTTL, Lease: cfg.Lease})

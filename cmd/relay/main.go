@@ -71,7 +71,7 @@ func relay(ctx context.Context, cfg config.Relay, log *slog.Logger) error {
 	}
 	defer eye.Close()
 
-	seen := journal.New(journal.Options{DB: db, Log: log})
+	seen := journal.New(journal.Options{DB: db, Log: log, Level: journal.Level(cfg.Journal)})
 	r, err := outbox.NewRelay(patterns.Relay(outbox.Config{
 		DB: db.Once(), Publisher: broker.Publisher(rabbit.PublisherConfig{Window: 2 * cfg.Batch}),
 		Source: "/payonce/shop", Log: log, Batch: cfg.Batch, Poll: cfg.Poll, Drain: cfg.Drain / 2,

@@ -109,7 +109,7 @@ func (w *worker) wireServices(ctx context.Context) (err error) {
 	if w.writing, err = patterns.Broker(w.db, rabbit.Config{URLs: w.cfg.AMQPURL, Name: "payonce-worker writing", Topology: topology, Log: w.log}); err != nil {
 		return err
 	}
-	w.journal = journal.New(journal.Options{DB: w.db, Log: w.log})
+	w.journal = journal.New(journal.Options{DB: w.db, Log: w.log, Level: journal.Level(w.cfg.Journal)})
 	w.observer = observe.All(w.journal, observe.Func(w.hurry))
 	return nil
 }

@@ -126,6 +126,26 @@ test.describe('a hostile address', () => {
   });
 });
 
+test('an address that is typed before the visitor has one is not written over', async ({
+  visitor,
+}) => {
+  const { page } = visitor;
+  let answer = () => {};
+  const known = new Promise<void>((resolve) => (answer = resolve));
+  await page.route('**/v1/sandboxes/current', async (route) => {
+    await known;
+    await route.continue();
+  });
+  await visitor.open();
+  await page.getByLabel('Receipt to').fill('ada@example.org');
+  const answered = page.waitForResponse('**/v1/sandboxes/current');
+  answer();
+  await answered;
+  await visitor.pay.click();
+  await visitor.oneOfEverything();
+  await expect(await visitor.receipts()).toContainText('to ada@example.org');
+});
+
 test('2 visitors never see each other: no order, no mail, no event', async ({
   visitor,
   browser,

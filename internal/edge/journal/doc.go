@@ -24,6 +24,10 @@
 //
 // # What is not promised
 //
+// That everything is drawn: above two hundred stories a second a process draws a part of
+// them, whole ones, and counts the rest as missing; the attempts are never left out. A
+// setting leaves the picture out, or the attempts too ([Level]).
+//
 // That nothing is missing: a process killed with -9 takes up to 100 ms of its
 // journal along, uncounted. That the order of ids is the order of events across
 // processes: each event carries its own time for that. That rows stay: they are

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -38,7 +39,7 @@ func (j *Journal) flushAttempts(ctx context.Context) error {
 		batch := j.attempts[:min(left, batchRows)]
 		j.mu.Unlock()
 		left -= len(batch)
-		err := insert(ctx, j.opts.DB, insertAttemptsSQL, attemptRows(batch))
+		err := postgres.InTx(ctx, j.opts.DB, func(tx postgres.Tx) error { return insert(ctx, tx, insertAttemptsSQL, attemptRows(batch)) })
 		if err != nil && away(err) {
 			return err // written or not, the next flush writes the same ids
 		}
@@ -64,7 +65,13 @@ func (j *Journal) flushActivity(ctx context.Context) error {
 		batch := j.activity[:min(left, batchRows)]
 		j.mu.Unlock()
 		left -= len(batch)
-		err := insert(ctx, j.opts.DB, insertActivitySQL, activityRows(batch))
+		err := postgres.InTx(ctx, j.opts.DB, func(tx postgres.Tx) error {
+			var now time.Time
+			if err := tx.Get(ctx, &now, `SELECT clock_timestamp()`); err != nil {
+				return err
+			}
+			return insert(ctx, tx, insertActivitySQL, activityRows(batch, now))
+		})
 		if err != nil && away(err) && !errors.Is(err, once.ErrCommitUnknown) {
 			return err // not written for certain: it waits for the next flush
 		}
@@ -95,15 +102,13 @@ func shift[T any](list []T, n int) []T {
 	return append([]T(nil), list[n:]...)
 }
 
-func insert(ctx context.Context, db *postgres.DB, query string, rows any) error {
+func insert(ctx context.Context, tx postgres.Tx, query string, rows any) error {
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	return postgres.InTx(ctx, db, func(tx postgres.Tx) error {
-		_, err := tx.Exec(ctx, query, string(text))
-		return err
-	})
+	_, err = tx.Exec(ctx, query, string(text))
+	return err
 }
 
 // The id is the writer's own: a batch whose commit was lost is written again
@@ -137,15 +142,24 @@ func attemptRows(batch []Attempt) []attemptRow {
 	return rows
 }
 
-// Ids come from the database's clock; the ordinality keeps a batch in order.
 const insertActivitySQL = `
 INSERT INTO activity (id, merchant_id, payment_id, at, kind, node, facts)
-SELECT uuid_v7(no), merchant_id, payment_id, at, kind, node, facts
-  FROM ROWS FROM (json_to_recordset($1::json) AS (merchant_id uuid, payment_id uuid, at timestamptz, kind text, node text, facts jsonb))
-       WITH ORDINALITY AS r (merchant_id, payment_id, at, kind, node, facts, no)
- ORDER BY no`
+SELECT id, merchant_id, payment_id, at, kind, node, facts
+  FROM json_to_recordset($1::json) AS r (id uuid, merchant_id uuid, payment_id uuid, at timestamptz, kind text, node text, facts jsonb)`
+
+// idAt makes the id of a batch's row, as uuid_v7 does, by the database's clock: hosts need
+// not agree on the time. The bits after the version are the fraction of the millisecond,
+// and the row's number keeps a batch in its order.
+func idAt(now time.Time, no int) uuid.UUID {
+	id := uuid.New()
+	us := now.UnixMicro()
+	binary.BigEndian.PutUint64(id[:8], uint64(us/1000)<<16|0x7000|uint64(us%1000*4096/1000))
+	binary.BigEndian.PutUint16(id[8:10], 0x8000|uint16(no%4096))
+	return id
+}
 
 type activityRow struct {
+	ID       uuid.UUID    `json:"id"`
 	Merchant *uuid.UUID   `json:"merchant_id"`
 	Payment  *uuid.UUID   `json:"payment_id"`
 	At       time.Time    `json:"at"`
@@ -166,12 +180,12 @@ type facts struct {
 	Detail    string     `json:"detail,omitempty"`
 }
 
-func activityRows(batch []entry) []activityRow {
+func activityRows(batch []entry, now time.Time) []activityRow {
 	rows := make([]activityRow, 0, len(batch))
-	for _, one := range batch {
+	for no, one := range batch {
 		e := one.event
 		rows = append(rows, activityRow{
-			Merchant: idOrNull(e.Scope), Payment: idOrNull(e.Correlation), At: e.At, Kind: e.Kind, Node: e.Node,
+			ID: idAt(now, no), Merchant: idOrNull(e.Scope), Payment: idOrNull(e.Correlation), At: e.At, Kind: e.Kind, Node: e.Node,
 			Facts: facts{
 				Operation: clean(e.Operation), KeySuffix: clean(idempotency.Suffix(e.Key)), Attempt: e.Attempt, TraceID: one.traceID,
 				EventID: idOrNull(e.EventID), Type: clean(e.Type), Detail: clean(e.Detail),

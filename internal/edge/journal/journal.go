@@ -17,6 +17,8 @@ import (
 type Options struct {
 	DB  *postgres.DB
 	Log *slog.Logger
+	// Level is what is written down; "" means [All].
+	Level Level
 	// Capacity bounds the records that wait for a flush, of each kind; 16,384.
 	Capacity int
 	// Every is the pause between flushes; 50 ms.
@@ -53,6 +55,7 @@ type Journal struct {
 	mu       sync.Mutex
 	attempts []Attempt
 	activity []entry
+	picture  picture
 	dropped  int64
 }
 
@@ -79,20 +82,26 @@ func New(o Options) *Journal {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Journal{opts: o}
+	if o.Level == "" {
+		o.Level = All
+	}
+	return &Journal{opts: o, picture: newPicture()}
 }
 
 var _ observe.Observer = (*Journal)(nil)
 
 // Observe implements [observe.Observer].
 func (j *Journal) Observe(ctx context.Context, e observe.Event) {
+	if j.opts.Level != All {
+		return
+	}
 	if e.At.IsZero() {
 		e.At = time.Now() //nolint:forbidigo // a picture for people; nothing is decided by it
 	}
 	traceID := telemetry.TraceID(ctx)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.activity) >= j.opts.Capacity {
+	if !j.picture.draws(e.Correlation, e.At) || len(j.activity) >= j.opts.Capacity {
 		j.dropped++
 		return
 	}
@@ -101,6 +110,9 @@ func (j *Journal) Observe(ctx context.Context, e observe.Event) {
 
 // Attempt notes one HTTP attempt. Call it after the answer.
 func (j *Journal) Attempt(a Attempt) {
+	if j.opts.Level == Off {
+		return
+	}
 	a.id = uuid.Must(uuid.NewV7())
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -111,7 +123,8 @@ func (j *Journal) Attempt(a Attempt) {
 	j.attempts = append(j.attempts, a)
 }
 
-// Dropped counts the records lost since this process began. While it is not
+// Dropped counts the records that are missing since this process began: lost ones, and
+// those of stories that were not drawn. While it is not
 // zero, counts made from the journal mean "at least".
 func (j *Journal) Dropped() int64 {
 	j.mu.Lock()

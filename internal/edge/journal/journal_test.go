@@ -78,6 +78,72 @@ func TestFiveAttemptsFromFiveCallersAreFiveRows(t *testing.T) {
 	}
 }
 
+// Of a thousand stories in a second two hundred are drawn, each as a whole, and the rest is
+// counted as missing; of their attempts none is left out.
+func TestAboveTwoHundredStoriesASecondAPartIsDrawnWholeAndTheRestIsCounted(t *testing.T) {
+	t.Parallel()
+	db := devtest.Postgres(t)
+	j := journal.New(journal.Options{DB: db})
+	second := time.Now().Truncate(time.Second)
+	merchant := uuid.New()
+	tell := func(at time.Time, stories []uuid.UUID) {
+		for _, story := range stories {
+			for range 3 {
+				j.Observe(t.Context(), observe.Event{Kind: observe.Claimed, Node: "api", Scope: merchant, Correlation: story, At: at})
+			}
+			j.Attempt(attempt(merchant, story, "executed"))
+		}
+	}
+	stories := make([]uuid.UUID, 1000)
+	for i := range stories {
+		stories[i] = uuid.New()
+	}
+	tell(second, stories)
+	if j.Dropped() != 0 {
+		t.Fatalf("%d records of the first second are missing: it was not known yet how many there would be", j.Dropped())
+	}
+	tell(second.Add(time.Second), stories)
+	j.Observe(t.Context(), observe.Event{Kind: observe.ProcessUp, Node: "api", At: second.Add(time.Second)})
+	missing := j.Dropped()
+	if missing < 2100 || missing > 2700 || missing%3 != 0 {
+		t.Errorf("%d records are missing, expected those of some 800 stories", missing)
+	}
+	tell(second.Add(2*time.Second), stories[:10])
+	tell(second.Add(3*time.Second), stories[10:20])
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db, `SELECT count(*) FROM attempts`); n != 2020 {
+		t.Errorf("%d of 2,020 attempts were written", n)
+	}
+	if n := count(t, db, `SELECT count(*) FROM (SELECT payment_id FROM activity WHERE at = $1 GROUP BY payment_id HAVING count(*) <> 3) AS torn`, second.Add(time.Second)); n != 1 {
+		t.Errorf("%d stories are drawn in part; only what belongs to none may be one row", n)
+	}
+	if n := count(t, db, `SELECT count(*) FROM activity WHERE at = $1`, second.Add(3*time.Second)); n != 30 {
+		t.Errorf("%d of 30 events of a quiet second are drawn", n)
+	}
+}
+
+func TestAJournalWritesWhatItsLevelSays(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[journal.Level][2]int{journal.All: {1, 1}, journal.Attempts: {0, 1}, journal.Off: {0, 0}} {
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			db := devtest.Postgres(t)
+			j := journal.New(journal.Options{DB: db, Level: level})
+			j.Observe(t.Context(), observe.Event{Kind: observe.Claimed, Node: "api"})
+			j.Attempt(attempt(uuid.New(), uuid.New(), "executed"))
+			if err := j.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			got := [2]int{count(t, db, `SELECT count(*) FROM activity`), count(t, db, `SELECT count(*) FROM attempts`)}
+			if got != want || j.Dropped() != 0 {
+				t.Errorf("%v rows, expected %v; %d missing", got, want, j.Dropped())
+			}
+		})
+	}
+}
+
 func TestAFullBufferDropsAndCountsThree(t *testing.T) {
 	t.Parallel()
 	j := journal.New(journal.Options{DB: devtest.Postgres(t), Capacity: 10})

@@ -42,6 +42,8 @@ type Base struct {
 
 	AdminListen string `help:"Where /healthz, /readyz and /metrics are served; the api's default build has its metrics only here." default:"127.0.0.1:0" env:"PAYONCE_ADMIN_LISTEN"`
 
+	Journal string `help:"What is written down for people: all, attempts (the live view stands still) or off. Above 200 stories a second the picture shows a part of them." enum:"off,attempts,all" default:"all" env:"PAYONCE_JOURNAL"`
+
 	Drain time.Duration `help:"How long a process may take to finish what it has begun after SIGTERM." default:"20s" env:"PAYONCE_DRAIN"`
 	// Faults arms crash points; only lab builds listen to it.
 	Faults string `help:"Lab builds only: crash points to arm, point:action[:nth[:id]], comma separated; actions: kill, stop, panic, error, delay." env:"PAYONCE_FAULTS"`

@@ -25,6 +25,7 @@ const Aftermath = 2 * time.Second
 // with [Overdue], whatever hangs. Call stop when the program has ended by
 // itself.
 func Context(limit time.Duration, log *slog.Logger) (ctx context.Context, stop func()) {
+	collectSeldom()
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ended := make(chan struct{})
 	go func() {

@@ -121,6 +121,11 @@ export class Purchase {
     if (this.checkout.orderId === null) this.#keep({ ...this.checkout, ...choice });
   }
 
+  /** What is being typed, so that nothing that is filled in meanwhile writes over it. */
+  type(choice: Partial<model.Choice>): void {
+    if (this.checkout.orderId === null && this.#placing === null) this.choose(choice);
+  }
+
   choose(choice: Partial<model.Choice>): void {
     if (this.checkout.orderId === null && this.#placing === null) {
       this.#keep({ ...this.checkout, ...choice });

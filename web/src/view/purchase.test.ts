@@ -29,6 +29,23 @@ beforeEach(() => {
   shop.undecided.mockResolvedValue(ok({ data: [] }));
 });
 
+test('what is typed is kept as long as there is no order, and opens no other checkout after it', async () => {
+  const purchase = new Purchase(notify);
+  purchase.type({ email: 'ada@example.org' });
+  expect(purchase.checkout.email).toBe('ada@example.org');
+  shop.placeOrder.mockResolvedValue(
+    ok({ id: 'ord_1', payment: payment('pay_1', 'requires_capture') }, 201),
+  );
+  shop.capture.mockResolvedValue(ok(payment('pay_1', 'captured')));
+  await purchase.pay();
+  const { orderKey } = purchase.checkout;
+  purchase.type({ email: 'b' });
+  expect([purchase.checkout.orderKey, purchase.checkout.email]).toEqual([
+    orderKey,
+    'ada@example.org',
+  ]);
+});
+
 test.each([
   ['captured', true],
   ['declined', false],

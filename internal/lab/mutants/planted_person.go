@@ -4,6 +4,27 @@ package main
 // believes of it.
 var ofPersons = []mutant{
 	{
+		name: "no-outcome-closes-an-alert", breaks: "a person is asked about a doubt that has ended",
+		file: "internal/shop/checkout/capture.go",
+		old:  "	return a.No != 1 || a.Fence != 1 || a.Asked > 0 || a.Status != attemptSending\n",
+		new:  "	return a.No < 0\n",
+		pkg:  "./internal/shop/checkout", test: "TestADoubtOlderThanADayIsAnAlertThatItsOutcomeCloses",
+	},
+	{
+		name: "a-charge-of-two-payments", breaks: "one charge pays for two payments",
+		file: "migrations/00033_capture_writes.sql",
+		old:  "CREATE UNIQUE INDEX payment_attempts_charge_once",
+		new:  "CREATE INDEX payment_attempts_charge_once",
+		pkg:  "./internal/shop/checkout", test: "TestAChargeIsOnePayments",
+	},
+	{
+		name: "everything-is-drawn", breaks: "the picture of a busy shop costs more than its captures",
+		file: "internal/edge/journal/picture.go",
+		old:  "		if n := len(p.seen); n > storiesPerSecond {",
+		new:  "		if n := len(p.seen); n > math.MaxInt32 {",
+		pkg:  "./internal/edge/journal", test: "TestAboveTwoHundredStoriesASecondAPartIsDrawnWholeAndTheRestIsCounted",
+	},
+	{
 		name: "no-day-asked-for", breaks: "a charge is made whose outcome finds no partition for its day",
 		file: "internal/shop/checkout/capture.go",
 		old:  "THEN true ELSE days_are_there() END`",

@@ -170,7 +170,7 @@ func (c *captures) asked(ctx context.Context, t *clock, l *load) (captured int, 
 	if err != nil {
 		return 0, err
 	}
-	if err := c.explain(ctx, `SELECT pg_stat_statements_reset()`, nil); err != nil {
+	if err := c.forget(ctx); err != nil {
 		return 0, err
 	}
 	if err := t.startWithLog(ctx, c.db); err != nil {
@@ -183,7 +183,7 @@ func (c *captures) asked(ctx context.Context, t *clock, l *load) (captured int, 
 	if charged := c.instant.count() - before; err == nil && charged != captured {
 		err = fmt.Errorf("%d captures, but %d charges at the provider", captured, charged)
 	}
-	return captured, errors.Join(err, c.explain(ctx, spentSQL, t))
+	return captured, errors.Join(err, c.explain(ctx, t))
 }
 
 // warmUp is how long a program is asked before the clock starts: it plans each statement
@@ -194,18 +194,21 @@ const spentSQL = `
 SELECT round(1000 * sum(total_exec_time + total_plan_time))::bigint AS us, sum(calls)::bigint, left(regexp_replace(query, '\s+', ' ', 'g'), 110)
   FROM pg_stat_statements GROUP BY 3 ORDER BY 1 DESC LIMIT 12`
 
-// explain prints what a query about the statements returns, by capture.
-func (c *captures) explain(ctx context.Context, query string, t *clock) error {
+// forget has Postgres begin anew to sum up its statements.
+func (c *captures) forget(ctx context.Context) error {
 	if !c.cfg.Explain {
 		return nil
 	}
-	if _, err := c.db.ExecContext(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`); err != nil || t == nil {
-		if err == nil {
-			_, err = c.db.ExecContext(ctx, query)
-		}
-		return err
+	_, err := c.db.ExecContext(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements; SELECT pg_stat_statements_reset()`)
+	return err
+}
+
+// explain prints what each statement took of a capture since then.
+func (c *captures) explain(ctx context.Context, t *clock) error {
+	if !c.cfg.Explain {
+		return nil
 	}
-	rows, err := c.db.QueryContext(ctx, query)
+	rows, err := c.db.QueryContext(ctx, spentSQL)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,6 @@ type house struct {
 	stack *devstack.Stack
 	db    *sql.DB // the shop's database, for seeding and counting
 
-	simulatorDB   *sql.DB
 	brokerVersion string
 }
 
@@ -52,7 +51,7 @@ func (h *house) build(ctx context.Context) error {
 	if h.cfg.Bin != "" {
 		return nil
 	}
-	if err := (program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay", "simulator"}}).Make(ctx); err != nil {
+	if err := (program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay"}}).Make(ctx); err != nil {
 		return err
 	}
 	return program.Builds{Dir: h.cfg.bin(), Module: "bench", Programs: []string{"byhand"}, Log: filepath.Join(h.cfg.bin(), "byhand.log")}.Make(ctx)
@@ -60,9 +59,6 @@ func (h *house) build(ctx context.Context) error {
 
 func (h *house) furnish(ctx context.Context) (err error) {
 	if h.db, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.MainDatabase)); err != nil {
-		return err
-	}
-	if h.simulatorDB, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.SimulatorDatabase)); err != nil {
 		return err
 	}
 	if err := h.settings().Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
@@ -104,10 +100,8 @@ func brokerVersion(url string) (string, error) {
 // close stops everything and removes the data.
 func (h *house) close() error {
 	var problems []error
-	for _, db := range []*sql.DB{h.db, h.simulatorDB} {
-		if db != nil {
-			problems = append(problems, db.Close())
-		}
+	if h.db != nil {
+		problems = append(problems, h.db.Close())
 	}
 	problems = append(problems, h.stack.Close())
 	if !h.cfg.Keep {

@@ -8,7 +8,7 @@
 // A floor is what the same work costs with nothing around it: the same rows in
 // the same tables written by bare prepared statements, or the same messages
 // published by a bare client. What runs against it is the real thing: the
-// default builds of cmd/api, cmd/relay and cmd/simulator as processes, asked
+// default builds of cmd/api and cmd/relay as processes, asked
 // over HTTP, on a private Postgres and RabbitMQ that really sync to disk.
 //
 // Nothing is believed unverified: after each slice its effects are counted, and
@@ -42,14 +42,14 @@ type config struct {
 	Between []string `sep:"," placeholder:"CONTENDER" help:"Only these contenders of each line, for example byhand,payonce: a look, of which nothing is written."`
 	Out     string   `default:"docs/bench" placeholder:"DIR" help:"Where a measurement is written, seen from the repository: a JSON, a table and a plot for each line (${default})."`
 	Dir     string   `default:".payonce/bench" placeholder:"DIR" help:"Where the private services keep their data for as long as the run takes, seen from the repository (${default})."`
-	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay and simulator already, for example with a profiler in them. Default: they are built."`
+	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay and byhand already, for example with a profiler in them. Default: they are built."`
 	Explain bool     `help:"Say after each slice of a capture what Postgres spent on each statement."`
 	Keep    bool     `help:"Keep data and logs of the services."`
 }
 
 const about = `Measures payonce side by side with the floors it stands on, in one run.
 
-It starts a private Postgres and RabbitMQ and the default builds of api, relay and simulator, and stops all of them, whatever happens. Its status is 1 when a line is far below its target: under 0.6 of it. Anything nearer may be the machine.`
+It starts a private Postgres and RabbitMQ and the default builds of api and relay, and stops all of them, whatever happens. Its status is 1 when a line is far below its target: under 0.6 of it. Anything nearer may be the machine.`
 
 func main() {
 	var cfg config

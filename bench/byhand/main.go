@@ -57,8 +57,8 @@ func run(ctx context.Context) error {
 	e := gin.New()
 	e.Use(gin.Recovery())
 	e.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
-	e.POST("/steps/v1/payments/:id/capture", h.capture(h.steps))
-	e.POST("/folded/v1/payments/:id/capture", h.capture(h.folded))
+	e.POST("/steps/v1/payments/:id/capture", h.capture(h.steps()))
+	e.POST("/folded/v1/payments/:id/capture", h.capture(h.folded()))
 	server := &http.Server{Addr: os.Getenv("BYHAND_LISTEN"), Handler: e, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
@@ -137,8 +137,7 @@ var (
 	errRefused = errors.New("the payment cannot be captured by this request")
 )
 
-func (h *handler) capture(way func() form) gin.HandlerFunc {
-	f := way()
+func (h *handler) capture(f form) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		o := order{payment: strings.TrimPrefix(c.Param("id"), "pay_"), key: c.GetHeader("Idempotency-Key")}
 		if err := c.ShouldBindJSON(&o); err != nil || o.key == "" {

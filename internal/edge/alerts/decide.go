@@ -81,11 +81,11 @@ var (
 	ErrResolved = errors.New("the alert is resolved")
 )
 
-// EndsContradictedError says that the asked-for way is not what ends this kind.
-type EndsContradictedError struct{ Kind alert.Kind }
+// EndsOtherwiseError says that the asked-for way is not what ends this kind.
+type EndsOtherwiseError struct{ Kind alert.Kind }
 
 // Error implements error.
-func (e *EndsContradictedError) Error() string {
+func (e *EndsOtherwiseError) Error() string {
 	return "what ends an alert of the kind " + e.Kind.Name + ": " + e.Kind.EndedBy()
 }
 
@@ -130,7 +130,7 @@ func decide(ctx context.Context, db *postgres.DB, w Whose, id uuid.UUID, action 
 			return ErrResolved
 		case !slices.Contains(a.Possible(), action):
 			k, _ := a.KindOf()
-			return &EndsContradictedError{Kind: k}
+			return &EndsOtherwiseError{Kind: k}
 		}
 		a, err = do(tx, a)
 		return err

@@ -105,7 +105,7 @@ var ofEvents = []fault{
 	{
 		what: "a state change wrote no event and counted none", red: of("no_lost_event"),
 		plant: stmts(`INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, opened_by, holder, status)
-SELECT payment_id, 0, merchant_id, 'capture:pay_' || replace(payment_id::text, '-', '') || ':0', amount_minor, currency, opened_by, holder, 'succeeded' FROM payment_attempts WHERE payment_id = $1`),
+SELECT payment_id, 0, merchant_id, 'planted', amount_minor, currency, opened_by, holder, 'succeeded' FROM payment_attempts WHERE payment_id = $1`),
 	},
 	{
 		what: "the event of an order's tickets is lost", red: of("no_lost_event"), names: theOrder,

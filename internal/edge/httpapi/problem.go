@@ -77,7 +77,7 @@ func refusalOf(err error) *refusal {
 		away     *checkout.UnavailableError
 		used     *tickets.UsedError
 		found    *saga.Contradiction
-		ends     *alerts.EndsContradictedError
+		ends     *alerts.EndsOtherwiseError
 	)
 	if r := unbelieved(err); r != nil {
 		return r

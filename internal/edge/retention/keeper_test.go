@@ -263,7 +263,7 @@ func TestOldRowsGoAThousandAtATimeAndWhatIsStillNeededStays(t *testing.T) {
 	run(t, db, `INSERT INTO orders (id, merchant_id, request_key, status, email, amount_minor, currency, items) VALUES ($1, $1, 'k', 'paid', 'a@example.org', 1, 'EUR', '[]')`, merchant)
 	run(t, db, `INSERT INTO payments (id, merchant_id, order_id, status, amount_minor, currency) VALUES ($1, $2, $2, 'in_doubt', 1, 'EUR')`, payment, merchant)
 	run(t, db, `INSERT INTO payment_attempts (payment_id, attempt_no, merchant_id, provider_key, amount_minor, currency, opened_by, holder, status)
-		VALUES ($1::uuid, 1, $2, 'capture:pay_' || replace(CAST($1::uuid AS text), '-', '') || ':1', 1, 'EUR', 'k', $2, 'in_doubt')`, payment, merchant)
+		VALUES ($1, 1, $2, 'p', 1, 'EUR', 'k', $2, 'in_doubt')`, payment, merchant)
 	const key = `INSERT INTO idempotency_keys (merchant_id, key, operation, request_hash, field_macs, status, claim_token, subject_id, subject_no,
 		response_status, response_headers, response_body, expires_at)
 		SELECT $1::uuid, $2 || n, 'capture', '', '{}', $3, $1::uuid, $4::uuid, 1, 200, '', '', clock_timestamp() + $5::interval FROM generate_series(1, $6::integer) AS n`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -66,11 +65,12 @@ func again(run func() error) error {
 // would stand. A second run by the driver finds the attempt finished, changes nothing and
 // returns 0; the caller reads what is stored.
 var (
-	finaliseSQL      = postgres.Guarded("capture.finalise", finalise())
+	finaliseSQL      = postgres.Guarded("capture.finalise", finalise(""))
 	finaliseDoubtSQL = postgres.Guarded("capture.finalise_doubt", finalise(`al AS (`+answerAlerts+`), `))
 )
 
-func finalise(more ...string) string {
+// finalise is the statement; alerts is one more part of it, or "".
+func finalise(alerts string) string {
 	return `
 WITH cur AS (` + endAttempt + `
   RETURNING a.payment_id AS subject_id, a.attempt_no AS subject_no
@@ -79,7 +79,7 @@ WITH cur AS (` + endAttempt + `
   RETURNING p.order_id, p.version
 ), o AS (` + payOrder + `
     FROM p WHERE o.id = p.order_id AND ` + isPaid + `
-), ` + strings.Join(more, "") + `k AS (` + KeyTable.CompleteFrom("cur") + `
+), ` + alerts + `k AS (` + KeyTable.CompleteFrom("cur") + `
 ), e AS (` + patterns.Outbox.Fold("cur", "(SELECT version FROM p)") + `)
 SELECT count(*) FROM cur`
 }

@@ -49,6 +49,8 @@ const (
 	TestPostgresDSN = "PAYONCE_TEST_POSTGRES_DSN"
 	TestAMQPURL     = "PAYONCE_TEST_AMQP_URL"
 	TestBrokerAPI   = "PAYONCE_TEST_BROKER_API"
+	// Where the services' own logs are until the stack ends.
+	TestLogs = "PAYONCE_TEST_LOGS"
 	// Those of the module once, which knows nothing of this one.
 	OnceTestPostgres = "ONCE_TEST_POSTGRES"
 	OnceTestAMQP     = "ONCE_TEST_AMQP"
@@ -61,6 +63,7 @@ func (s *Stack) TestEnvironment() []string {
 		TestPostgresDSN + "=" + s.PostgresDSN("postgres"),
 		TestAMQPURL + "=" + s.AMQPURL("/"),
 		TestBrokerAPI + "=" + s.BrokerAPI(),
+		TestLogs + "=" + filepath.Join(s.Dir(), "log"),
 		OnceTestPostgres + "=" + s.PostgresDSN("postgres"),
 		OnceTestAMQP + "=" + s.AMQPURL("/"),
 		OnceTestAMQPAPI + "=" + s.BrokerAPI(),

@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestTheCommandsStatusAndTheThreeAddressesArePassedOn(t *testing.T) {
+func TestTheCommandsStatusTheAddressesAndTheLogsArePassedOn(t *testing.T) {
 	t.Parallel()
-	script := `test -n "$PAYONCE_TEST_POSTGRES_DSN" && test -n "$PAYONCE_TEST_AMQP_URL" && test -n "$PAYONCE_TEST_BROKER_API" && exit 7`
+	script := `test -n "$PAYONCE_TEST_POSTGRES_DSN" && test -n "$PAYONCE_TEST_AMQP_URL" && test -n "$PAYONCE_TEST_BROKER_API" && test -s "$PAYONCE_TEST_LOGS/rabbitmq.log" && exit 7`
 	withstack := command(t, "sh", "-c", script)
 	err := withstack.Run()
 	if withstack.ProcessState.ExitCode() != 7 {

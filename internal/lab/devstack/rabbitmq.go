@@ -72,8 +72,9 @@ func (r *rabbitmq) launch(ctx context.Context) (*proc.Process, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.sweep(ctx))
 	}
-	// Six seconds on an idle machine, many times that on a busy one.
-	limit := 2 * time.Minute
+	// Six seconds on an idle machine, many times that on a busy one: 130 s were seen where
+	// starting a process costs four milliseconds and five brokers started together.
+	limit := 5 * time.Minute
 	if r.cluster != nil && returns {
 		// A node that comes back may wait for a lock that one of the others holds for
 		// it from before; started once more, it does not (seen with 3.10). But on a

@@ -1,6 +1,6 @@
 # make help lists the targets. Everything they make is in .payonce and web/dist.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test prove check mutants chaos chaos-mutants bench generate cli fmt clean
+.PHONY: help setup dev demo test prove check mutants chaos chaos-mutants bench bench-quick profile generate cli fmt clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,14 @@ chaos-mutants: setup ## Plant the bugs of the design's list; say who caught whom
 bench: .payonce/bin ## Measure against the floors; options by ARGS='--only capture'
 	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
 	@exec .payonce/bin/bench $(ARGS)
+
+bench-quick: .payonce/bin ## A look at the lines that matter most, two minutes; nothing is written
+	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
+	@exec .payonce/bin/bench --rounds 1 --seconds 1 --clients 16 --only capture,replay,relay-one,ledger $(ARGS)
+
+profile: .payonce/bin ## Where each hot path spends: processor, allocations, statements, into .payonce/profile
+	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
+	@exec .payonce/bin/bench --profile .payonce/profile --rounds 1 --seconds 5 --clients 16 --only capture,replay,relay-one,ledger,mail --between payonce,relay,worker $(ARGS)
 
 generate: ## Write anew what is generated from api/
 	@scripts/modules go generate ./...

@@ -178,7 +178,7 @@ func TestAThousandClientsComeFromAThousandAddresses(t *testing.T) {
 func TestThePictureNamesEveryContender(t *testing.T) {
 	t.Parallel()
 	var picture bytes.Buffer
-	err := drawSVG(&picture, result{Title: "Capture", Unit: "captures", Contenders: []sides{
+	err := drawSVG(&picture, result{Title: "Capture", Unit: "captures per second", Contenders: []sides{
 		{Name: "F1", Slices: slicesOf(1, 2, 3)}, {Name: "http-instant", Slices: slicesOf(4)},
 	}})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,13 +17,14 @@ import (
 func captureLine(h *house, clients int) line {
 	c := &captures{house: h, clients: clients}
 	return line{
-		Name: fmt.Sprintf("capture-%d-clients", clients), Title: fmt.Sprintf("Capture, %d clients", clients), Unit: "captures",
+		Name: fmt.Sprintf("capture-%d-clients", clients), Title: fmt.Sprintf("Capture, %d clients", clients), Unit: "captures per second", Half: 1,
 		Notes: []string{
 			"byhand is bench/byhand: a gin handler on database/sql with the least rows (key with its answer, payment, event), the same call of the same provider, and no package of payonce: no recovery, no order, no attempt, no limits, no journal, no check of who asks.",
 			"statements are the product's own two, run by this program without HTTP or provider.",
 			"The provider answers at once and is inside the load generator. Load generator, programs and Postgres share the machine's cores. The rate limits are the production ones: the clients come from many addresses and sandboxes.",
 		},
 		Contenders: []contender{
+			{Name: "naive", Title: "a handler that promises nothing: charge, update, publish", Slice: c.byHand("/naive")},
 			{Name: "byhand", Title: "a handler by hand, nine round trips", Slice: c.byHand("/steps")},
 			{Name: "byhand-folded", Title: "a handler by hand, each transaction one statement", Slice: c.byHand("/folded")},
 			{Name: "statements", Title: "the product's two statements alone", Slice: c.alone},
@@ -34,6 +34,7 @@ func captureLine(h *house, clients int) line {
 		Ratios: []ratio{
 			{Of: "payonce", To: "byhand", Target: 1},
 			{Of: "payonce", To: "byhand-folded", Target: 0.5},
+			{Of: "payonce", To: "naive", What: "processor time, the price of the guarantees", Target: 1.6, AtMost: true, Value: cost},
 		},
 		Limits: []limit{
 			{Of: "payonce", What: "µs of CPU of api and Postgres", Most: 850, Value: func(s slice) float64 { return s.CPUOf["api"] + s.CPUOf["postgres"] }},
@@ -42,6 +43,9 @@ func captureLine(h *house, clients int) line {
 		Open: c.open,
 	}
 }
+
+// cost is the processor time of one operation.
+func cost(s slice) float64 { return s.CPUMicros }
 
 // captures is what a capture line needs while it runs.
 type captures struct {
@@ -76,7 +80,7 @@ func (c *captures) open(ctx context.Context) (end func() error, err error) {
 		return end, err
 	}
 	if c.hand, err = c.startAt(ctx, "byhand", "BYHAND_LISTEN",
-		"BYHAND_DSN="+c.stack.PostgresDSN(devstack.MainDatabase), "BYHAND_PROVIDER="+c.instant.URL); err != nil {
+		"BYHAND_DSN="+c.stack.PostgresDSN(devstack.MainDatabase), "BYHAND_PROVIDER="+c.instant.URL, "BYHAND_AMQP="+c.stack.AMQPURL("/")); err != nil {
 		return end, err
 	}
 	if c.folded, err = c.startAt(ctx, "api", "PAYONCE_LISTEN", "PAYONCE_PROVIDER_URL="+c.instant.URL); err != nil {
@@ -157,7 +161,7 @@ func (c *captures) byHand(path string) func(context.Context, *clock) error {
 		if err != nil {
 			return err
 		}
-		return c.verifyByHand(ctx, merchants, captured)
+		return c.verifyByHand(ctx, merchants, captured, path != "/naive")
 	}
 }
 
@@ -170,9 +174,6 @@ func (c *captures) asked(ctx context.Context, t *clock, l *load) (captured int, 
 	if err != nil {
 		return 0, err
 	}
-	if err := c.forget(ctx); err != nil {
-		return 0, err
-	}
 	if err := t.startWithLog(ctx, c.db); err != nil {
 		return 0, err
 	}
@@ -183,43 +184,9 @@ func (c *captures) asked(ctx context.Context, t *clock, l *load) (captured int, 
 	if charged := c.instant.count() - before; err == nil && charged != captured {
 		err = fmt.Errorf("%d captures, but %d charges at the provider", captured, charged)
 	}
-	return captured, errors.Join(err, c.explain(ctx, t))
+	return captured, err
 }
 
 // warmUp is how long a program is asked before the clock starts: it plans each statement
 // five times on each connection, and knows after a second how much of the picture to draw.
 const warmUp = 1500 * time.Millisecond
-
-const spentSQL = `
-SELECT round(1000 * sum(total_exec_time + total_plan_time))::bigint AS us, sum(calls)::bigint, left(regexp_replace(query, '\s+', ' ', 'g'), 110)
-  FROM pg_stat_statements GROUP BY 3 ORDER BY 1 DESC LIMIT 12`
-
-// forget has Postgres begin anew to sum up its statements.
-func (c *captures) forget(ctx context.Context) error {
-	if !c.cfg.Explain {
-		return nil
-	}
-	_, err := c.db.ExecContext(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements; SELECT pg_stat_statements_reset()`)
-	return err
-}
-
-// explain prints what each statement took of a capture since then.
-func (c *captures) explain(ctx context.Context, t *clock) error {
-	if !c.cfg.Explain {
-		return nil
-	}
-	rows, err := c.db.QueryContext(ctx, spentSQL)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var us, calls int64
-		var text string
-		if err := rows.Scan(&us, &calls, &text); err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "  %6.0f µs, %5.2f times a capture  %s\n", float64(us)/float64(t.done), float64(calls)/float64(t.done), text)
-	}
-	return rows.Err()
-}

@@ -23,7 +23,7 @@ import (
 func framesLine(h *house) line {
 	f := &frames{house: h}
 	return line{
-		Name: "frames", Title: "Frames a second of the Shop page, 200 attempts on screen", Unit: "frames",
+		Name: "frames", Title: "Frames a second of the Shop page, 200 attempts on screen", Unit: "frames per second", Half: 2,
 		Notes: []string{
 			"One headless Chromium, 1280 × 800, without a graphics card: both pages are drawn by the processors that also run the shop. The page that is not counted stands in the background.",
 		},

@@ -18,23 +18,29 @@ import (
 
 // house is the private stack and the programs on it.
 type house struct {
-	cfg   config
-	root  string // of the repository
-	stack *devstack.Stack
-	db    *sql.DB // the shop's database, for seeding and counting
+	cfg      config
+	root     string // of the repository
+	stack    *devstack.Stack
+	database string
+	db       *sql.DB // of database, for seeding and counting
 
 	brokerVersion string
+	profiler      *profiler // nil unless the run is profiled
 }
 
 // open builds the programs, starts the services and migrates. After an error
 // nothing runs.
 func open(ctx context.Context, cfg config, root string) (h *house, err error) {
-	h = &house{cfg: cfg, root: root}
+	h = &house{cfg: cfg, root: root, database: devstack.MainDatabase}
+	if cfg.Profile != "" {
+		h.profiler = &profiler{dir: cfg.Profile}
+	}
 	if err := h.build(ctx); err != nil {
 		return nil, err
 	}
 	h.stack, err = devstack.Start(ctx, devstack.Options{
 		Dir: cfg.Dir, Fresh: true, Progress: func(line string) { fmt.Fprintln(os.Stderr, line) },
+		Databases: []string{devstack.MainDatabase, devstack.SimulatorDatabase, smallDatabase, largeDatabase},
 	})
 	if err != nil {
 		return nil, err
@@ -45,29 +51,48 @@ func open(ctx context.Context, cfg config, root string) (h *house, err error) {
 	return h, nil
 }
 
-// build makes the production builds, unless there are some: no tag, no race
-// detector.
+// build makes the production builds, unless there are some: no tag but a profiler's, no
+// race detector.
 func (h *house) build(ctx context.Context) error {
 	if h.cfg.Bin != "" {
 		return nil
 	}
-	if err := (program.Builds{Dir: h.cfg.bin(), Programs: []string{"api", "relay"}}).Make(ctx); err != nil {
+	tags := ""
+	if h.profiler != nil {
+		tags = "profile"
+	}
+	if err := (program.Builds{Dir: h.cfg.bin(), Tags: tags, Programs: []string{"api", "relay", "worker"}}).Make(ctx); err != nil {
 		return err
 	}
 	return program.Builds{Dir: h.cfg.bin(), Module: "bench", Programs: []string{"byhand"}, Log: filepath.Join(h.cfg.bin(), "byhand.log")}.Make(ctx)
 }
 
 func (h *house) furnish(ctx context.Context) (err error) {
-	if h.db, err = sql.Open("postgres", h.stack.PostgresDSN(devstack.MainDatabase)); err != nil {
+	if err := h.migrate(ctx); err != nil {
 		return err
-	}
-	if err := h.settings().Migrate(ctx, h.stack.OwnerDSN(devstack.MainDatabase)); err != nil {
-		return fmt.Errorf("migrate: %w", err)
 	}
 	if h.brokerVersion, err = brokerVersion(h.stack.AMQPURL("/")); err != nil {
 		return err
 	}
 	return h.warm(ctx)
+}
+
+// migrate opens the database and makes the shop's schema in it.
+func (h *house) migrate(ctx context.Context) (err error) {
+	if h.db, err = sql.Open("postgres", h.stack.PostgresDSN(h.database)); err != nil {
+		return err
+	}
+	if err := h.settings().Migrate(ctx, h.stack.OwnerDSN(h.database)); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// beside is the same house with another database, which its line closes.
+func (h *house) beside(ctx context.Context, database string) (*house, error) {
+	other := *h
+	other.database = database
+	return &other, other.migrate(ctx)
 }
 
 // warm makes the log ready: a write-ahead log whose segments are made while the
@@ -119,7 +144,7 @@ func (h *house) program(name, at, ready string, own ...string) *program.Program 
 func (h *house) settings() program.Settings {
 	return program.Settings{
 		Bin: h.cfg.bin(), Dir: h.stack.Dir(), Marker: h.stack.Marker(),
-		PostgresDSN: h.stack.ProgramDSN(devstack.MainDatabase), SimulatorDSN: h.stack.OwnerDSN(devstack.SimulatorDatabase),
+		PostgresDSN: h.stack.ProgramDSN(h.database), SimulatorDSN: h.stack.OwnerDSN(devstack.SimulatorDatabase),
 		AMQPURL: h.stack.AMQPURL("/"), Provider: "http://127.0.0.1:9",
 		Secrets: map[string]string{"PAYONCE_SECRET": "bench-secret-bench-secret-bench-secret"},
 	}
@@ -127,8 +152,21 @@ func (h *house) settings() program.Settings {
 
 // start runs a program until stop is called.
 func (h *house) start(ctx context.Context, name, at, ready string, own ...string) (*program.Program, error) {
-	p := h.program(name, at, ready, own...)
-	_, err := p.Start(ctx)
+	if h.profiler == nil || name == "byhand" {
+		p := h.program(name, at, ready, own...)
+		_, err := p.Start(ctx)
+		return p, err
+	}
+	admin, err := devstack.FreeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if name != "api" { // it has one door, which the caller has chosen
+		admin = at
+	}
+	p := h.program(name, at, ready, append(own, "PAYONCE_ADMIN_LISTEN="+admin)...)
+	h.profiler.add(p, admin)
+	_, err = p.Start(ctx)
 	return p, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -73,13 +74,19 @@ type load struct {
 	address  string
 	requests [][]byte
 	next     atomic.Int64
-	workers  []worker
+	ended    atomic.Bool // before its time
+	circle   bool        // after the last request the first comes again
+	// every is the time from one request of a client to its next, whenever the answer
+	// comes; 0 means that it follows the answer.
+	every   time.Duration
+	workers []worker
 }
 
 // worker is one client's share of the outcome.
 type worker struct {
 	latency  []time.Duration
 	captured int
+	due      time.Time // its next request, when it asks by a clock
 	problem  error
 }
 
@@ -112,7 +119,8 @@ func (l *load) run(clients int, length time.Duration) {
 // client asks, waits for the answer, and asks again. After as many requests as
 // an address may send it comes back from another one.
 func (l *load) client(w *worker, until time.Time) error {
-	for time.Now().Before(until) {
+	w.due = time.Now().Add(rand.N(max(1, l.every)))
+	for time.Now().Before(until) && !l.ended.Load() {
 		conn, err := (&net.Dialer{LocalAddr: nextAddress()}).Dial("tcp", l.address)
 		if err != nil {
 			return err
@@ -132,17 +140,24 @@ func (l *load) visit(w *worker, conn net.Conn, until time.Time) (more bool, err 
 	answers := bufio.NewReader(conn)
 	for range perSandbox {
 		began := time.Now()
-		if !began.Before(until) {
+		if l.every > 0 { // an answer that is late counts from when it was due
+			time.Sleep(time.Until(w.due))
+			began, w.due = w.due, w.due.Add(l.every)
+		}
+		if !began.Before(until) || l.ended.Load() {
 			return false, nil
 		}
 		n := int(l.next.Add(1)) - 1
+		if l.circle {
+			n %= len(l.requests)
+		}
 		if n >= len(l.requests) {
 			return false, nil
 		}
 		if _, err := conn.Write(l.requests[n]); err != nil {
 			return false, err
 		}
-		if err := readCaptured(answers); err != nil {
+		if _, err := readCaptured(answers); err != nil {
 			return false, err
 		}
 		w.captured++
@@ -154,20 +169,20 @@ func (l *load) visit(w *worker, conn net.Conn, until time.Time) (more bool, err 
 var errAnswer = errors.New("the answer is no capture")
 
 // readCaptured reads one answer, which must say that the payment is captured.
-func readCaptured(from *bufio.Reader) error {
+func readCaptured(from *bufio.Reader) (body []byte, err error) {
 	resp, err := http.ReadResponse(from, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	body, err := io.ReadAll(resp.Body)
+	body, err = io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"status":"captured"`)) {
-		return fmt.Errorf("%w: %s: %s", errAnswer, resp.Status, body)
+		return nil, fmt.Errorf("%w: %s: %s", errAnswer, resp.Status, body)
 	}
-	return nil
+	return body, nil
 }
 
 func (l *load) captured() (n int) {

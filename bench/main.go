@@ -42,8 +42,9 @@ type config struct {
 	Between []string `sep:"," placeholder:"CONTENDER" help:"Only these contenders of each line, for example byhand,payonce: a look, of which nothing is written."`
 	Out     string   `default:"docs/bench" placeholder:"DIR" help:"Where a measurement is written, seen from the repository: a JSON, a table and a plot for each line (${default})."`
 	Dir     string   `default:".payonce/bench" placeholder:"DIR" help:"Where the private services keep their data for as long as the run takes, seen from the repository (${default})."`
-	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay and byhand already, for example with a profiler in them. Default: they are built."`
-	Explain bool     `help:"Say after each slice of a capture what Postgres spent on each statement."`
+	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay, worker and byhand already, for example with a profiler in them. Default: they are built."`
+	Profile string   `placeholder:"DIR" help:"A look that is profiled: the programs are built with a profiler, and what they and Postgres spent is written here, seen from the repository."`
+	Half    int      `enum:"0,1,2" default:"0" placeholder:"N" help:"Only the first or the second half of all lines: each is some forty minutes."`
 	Keep    bool     `help:"Keep data and logs of the services."`
 }
 
@@ -78,6 +79,9 @@ func bench(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	cfg.Out, cfg.Dir = within(root, cfg.Out), within(root, cfg.Dir)
+	if cfg.Profile != "" {
+		cfg.Profile = within(root, cfg.Profile)
+	}
 	h, err := open(ctx, cfg, root)
 	if err != nil {
 		return err
@@ -91,10 +95,10 @@ func bench(ctx context.Context, cfg config) (err error) {
 
 	var far []string
 	for _, l := range lines(h, cfg) {
-		if !wanted(cfg.Only, l.Name) {
+		if !cfg.wants(l) {
 			continue
 		}
-		r, err := measure(ctx, l.between(cfg.Between), cfg)
+		r, err := measure(ctx, h, l.between(cfg.Between))
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.Name, err)
 		}
@@ -103,7 +107,7 @@ func bench(ctx context.Context, cfg config) (err error) {
 		if r.far() {
 			far = append(far, l.Name)
 		}
-		if cfg.Rounds >= measurement && len(cfg.Between) == 0 {
+		if cfg.Rounds >= measurement && len(cfg.Between) == 0 && cfg.Profile == "" {
 			if err := write(cfg.Out, report{About: about, Result: r}, table); err != nil {
 				return err
 			}
@@ -120,16 +124,23 @@ func lines(h *house, cfg config) (all []line) {
 	for _, clients := range cfg.Clients {
 		all = append(all, captureLine(h, clients))
 	}
-	return append(all, relayLine(h, oneQueue), relayLine(h, threeQueues), appendLine(h, 16), drainLine(h), framesLine(h))
+	return append(all,
+		replayLine(h), stampedeLine(h), arrivalLine(h), memoryLine(h, "memory", 30*time.Second, 1), growthLine(h, "growth-1m", 1_000_000, 1),
+		relayLine(h, oneQueue), relayLine(h, threeQueues), ledgerLine(h), mailLine(h), scaleLine(h), retainLine(h), startLine(h),
+		appendLine(h, 16), drainLine(h), framesLine(h),
+		// Each takes long and must be named.
+		memoryLine(h, "memory-10m", 10*time.Minute, 0), growthLine(h, "growth-10m", 10_000_000, 0))
 }
 
-func wanted(only []string, name string) bool {
-	for _, prefix := range only {
-		if strings.HasPrefix(name, prefix) {
+// wants says whether a line is to be measured: it is named, or nothing is named and it is
+// of the half that is asked for. One that is of no half must be named.
+func (c config) wants(l line) bool {
+	for _, prefix := range c.Only {
+		if strings.HasPrefix(l.Name, prefix) {
 			return true
 		}
 	}
-	return len(only) == 0
+	return len(c.Only) == 0 && l.Half > 0 && (c.Half == 0 || c.Half == l.Half)
 }
 
 // within reads a path as seen from the repository, wherever this was started.

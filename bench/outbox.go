@@ -18,7 +18,7 @@ import (
 func appendLine(h *house, clients int) line {
 	t := &tables{house: h}
 	l := line{
-		Name: "outbox-append", Title: fmt.Sprintf("Outbox tables, one event a transaction, %d clients", clients), Unit: "events",
+		Name: "outbox-append", Title: fmt.Sprintf("Outbox tables, one event a transaction, %d clients", clients), Unit: "events per second", Half: 2,
 		Notes: []string{"The same columns, payload and day partitions in each; a transaction writes the event and nothing else, so that the difference is the tables' and is larger than a capture's."},
 		Open:  t.open,
 	}
@@ -33,7 +33,7 @@ func appendLine(h *house, clients int) line {
 func drainLine(h *house) line {
 	t := &tables{house: h}
 	l := line{
-		Name: "outbox-drain", Title: "Outbox tables, pages of 500 read and marked", Unit: "events",
+		Name: "outbox-drain", Title: "Outbox tables, pages of 500 read and marked", Unit: "events per second", Half: 2,
 		Notes: []string{"The relay's two statements, with a position in each partition, and no broker."},
 		Open:  t.open,
 	}

@@ -21,13 +21,13 @@ var (
 func drawResult(r result) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = r.Title
-	p.Y.Label.Text = r.Unit + " per second"
+	p.Y.Label.Text = r.Unit
 	p.Y.Min = 0
 	p.BackgroundColor = color.White
 	names := make([]string, len(r.Contenders))
 	for i, s := range r.Contenders {
 		names[i] = s.Name
-		rates := s.rates()
+		rates := s.values(r.value)
 		bar, err := plotter.NewBarChart(plotter.Values{spreadOf(rates).Median}, vg.Points(46))
 		if err != nil {
 			return nil, err

@@ -42,7 +42,7 @@ func (r *relays) raw(ctx context.Context, t *clock) error {
 		return err
 	}
 	t.start(ctx)
-	err = publish(ch, r.traffic.eventType, messages)
+	err = publish(ch, patterns.Relays.Exchange, r.traffic.eventType, messages)
 	t.stop(n)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ var errNotConfirmed = errors.New("not every message was confirmed")
 
 // publish sends all messages, mandatory and persistent, and returns when the
 // broker has confirmed each.
-func publish(ch *amqp.Channel, key string, messages []amqp.Publishing) error {
+func publish(ch *amqp.Channel, exchange, key string, messages []amqp.Publishing) error {
 	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, window))
 	free := make(chan struct{}, window)
 	for range window {
@@ -94,7 +94,7 @@ func publish(ch *amqp.Channel, key string, messages []amqp.Publishing) error {
 		if _, open := <-free; !open {
 			break
 		}
-		if err := ch.Publish(patterns.Relays.Exchange, key, true, false, m); err != nil {
+		if err := ch.Publish(exchange, key, true, false, m); err != nil {
 			return err
 		}
 	}

@@ -42,8 +42,8 @@ func queuesOf(eventType string) (queues []string) {
 // relayLine compares the relay with a bare client that publishes the same rows.
 func relayLine(h *house, kind traffic) line {
 	r := &relays{house: h, traffic: kind}
-	return line{
-		Name: "relay-" + kind.name, Title: "Relay, " + kind.title, Unit: "events",
+	l := line{
+		Name: "relay-" + kind.name, Title: "Relay, " + kind.title, Unit: "events per second", Half: 2,
 		Notes: []string{
 			"Rows, messages, exchange and quorum queues are the same; raw has the rows in memory before the clock starts, marks nothing, and keeps as many messages unconfirmed as the relay (1,000).",
 			"The relay's time is from the commit that makes the rows visible until the last of them is confirmed and marked.",
@@ -55,6 +55,16 @@ func relayLine(h *house, kind traffic) line {
 		Ratios: []ratio{{Of: "relay", To: "raw", Target: 0.85}},
 		Open:   r.open,
 	}
+	if len(kind.queues) > 1 {
+		return l
+	}
+	l.Notes = append(l.Notes, "river and watermill run inside this program and write the same payload to one quorum queue; what they do not do with a job or message is counted until they have done with all.")
+	l.Contenders = append(l.Contenders,
+		contender{Name: "river", Title: "River as relay, tuned: a job for each event, 500 workers, confirms", Slice: r.peer(h.riverPeer, 1500)},
+		contender{Name: "watermill", Title: "Watermill's forwarder, with confirms, polling every 10 ms", Slice: r.peer(h.watermillPeer, 300)},
+	)
+	l.Ratios = append(l.Ratios, ratio{Of: "relay", To: "river", Target: 2}, ratio{Of: "relay", To: "watermill", Target: 15})
+	return l
 }
 
 // relays is what a relay line needs while it runs.
@@ -64,6 +74,7 @@ type relays struct {
 	relay   *program.Program
 	conn    *amqp.Connection
 	rate    float64 // of the raw client, to know how many rows fill a slice
+	few     bool    // rate is a relay's own and may be small
 }
 
 func (r *relays) open(ctx context.Context) (end func() error, err error) {
@@ -98,6 +109,17 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 // settle waits until the relay has published everything that stands in the
 // outbox (what the captures of this run left there) and empties the queues.
 func (r *relays) settle(ctx context.Context) error {
+	if err := r.emptied(ctx); err != nil {
+		return err
+	}
+	if _, err := r.db.ExecContext(ctx, `VACUUM ANALYZE outbox_events`); err != nil {
+		return err
+	}
+	return r.purge()
+}
+
+// emptied waits until a relay has published everything.
+func (r *relays) emptied(ctx context.Context) error {
 	err := until(ctx, 2*time.Minute, func() (bool, error) {
 		var left bool
 		err := r.db.QueryRowContext(ctx, anyLeftSQL).Scan(&left)
@@ -106,15 +128,15 @@ func (r *relays) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the outbox does not become empty: %w", err)
 	}
-	if _, err := r.db.ExecContext(ctx, `VACUUM ANALYZE outbox_events`); err != nil {
-		return err
-	}
-	return r.purge()
+	return nil
 }
 
 // events is how many fill a slice.
 func (r *relays) events(t *clock) int {
 	const firstGuess = 5000
+	if r.few {
+		return int(r.rate * t.length.Seconds())
+	}
 	return int(max(r.rate, firstGuess) * t.length.Seconds())
 }
 

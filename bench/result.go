@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,8 @@ type result struct {
 	Contenders []sides      `json:"contenders"`
 	Ratios     []comparison `json:"ratios"`
 	Limits     []weight     `json:"limits,omitempty"`
+
+	shown func(slice) float64 // nil: how many were done a second
 }
 
 // sides are the slices of one contender.
@@ -35,7 +38,9 @@ type spread struct {
 type comparison struct {
 	Of     string  `json:"of"`
 	To     string  `json:"to"`
+	What   string  `json:"what,omitempty"`
 	Target float64 `json:"target"`
+	AtMost bool    `json:"at_most,omitempty"`
 	Seen   spread  `json:"seen"`
 }
 
@@ -60,12 +65,28 @@ const farBelow = 0.6
 
 func (c comparison) verdict() string {
 	switch {
-	case c.Seen.Median >= c.Target:
+	case c.short() >= 1:
 		return "reached"
-	case c.Seen.Median >= farBelow*c.Target:
+	case c.short() >= farBelow:
 		return "short"
 	}
 	return "FAR BELOW"
+}
+
+// short is which part of its target was reached: 1 and more is all of it.
+func (c comparison) short() float64 {
+	if c.AtMost {
+		return c.Target / c.Seen.Median
+	}
+	return c.Seen.Median / c.Target
+}
+
+// promise is the target in words.
+func (c comparison) promise() string {
+	if c.AtMost {
+		return fmt.Sprintf("target ≤ %.2f", c.Target)
+	}
+	return fmt.Sprintf("target ≥ %.2f", c.Target)
 }
 
 // busy says that somebody else used the machine: less than half of it was idle
@@ -83,7 +104,7 @@ func (r result) busy() bool {
 
 // far says whether the line should fail the run.
 func (r result) far() bool {
-	return !r.busy() && slices.ContainsFunc(r.Ratios, func(c comparison) bool { return c.Seen.Median < farBelow*c.Target })
+	return !r.busy() && slices.ContainsFunc(r.Ratios, func(c comparison) bool { return c.short() < farBelow })
 }
 
 func (r result) side(name string) sides {
@@ -97,49 +118,59 @@ func (r result) side(name string) sides {
 // compare takes the ratio within each round, where both met the same machine,
 // and only then the median.
 func (r result) compare(want ratio) comparison {
-	of, to := r.side(want.Of).rates(), r.side(want.To).rates()
+	value := want.Value
+	if value == nil {
+		value = r.value
+	}
+	of, to := r.side(want.Of).values(value), r.side(want.To).values(value)
 	ratios := make([]float64, len(of))
 	for round := range of {
 		ratios[round] = of[round] / to[round]
 	}
-	return comparison{Of: want.Of, To: want.To, Target: want.Target, Seen: spreadOf(ratios)}
+	return comparison{Of: want.Of, To: want.To, What: want.What, Target: want.Target, AtMost: want.AtMost, Seen: spreadOf(ratios)}
 }
 
 // weigh takes what an operation of a contender cost in each round.
 func (r result) weigh(l limit) weight {
-	var values []float64
-	for _, s := range r.side(l.Of).Slices {
-		values = append(values, l.Value(s))
-	}
-	return weight{Of: l.Of, What: l.What, Most: l.Most, Seen: spreadOf(values)}
+	return weight{Of: l.Of, What: l.What, Most: l.Most, Seen: spreadOf(r.side(l.Of).values(l.Value))}
 }
 
-func (s sides) rates() []float64 {
-	rates := make([]float64, len(s.Slices))
-	for i, one := range s.Slices {
-		rates[i] = one.PerSecond
+// value is what is shown of a slice.
+func (r result) value(s slice) float64 {
+	if r.shown == nil {
+		return s.PerSecond
 	}
-	return rates
+	return r.shown(s)
 }
 
-func (s sides) costs() []float64 {
-	costs := make([]float64, len(s.Slices))
+func (s sides) values(of func(slice) float64) []float64 {
+	values := make([]float64, len(s.Slices))
 	for i, one := range s.Slices {
-		costs[i] = one.CPUMicros
+		values[i] = of(one)
 	}
-	return costs
+	return values
 }
 
 // log is what one operation wrote into Postgres's log, where that was counted.
 func (s sides) log() string {
-	var records, bytes []float64
-	for _, one := range s.Slices {
-		records, bytes = append(records, one.WALRecords), append(bytes, one.WALBytes)
-	}
-	if spreadOf(bytes).Median == 0 {
+	records := spreadOf(s.values(func(s slice) float64 { return s.WALRecords })).Median
+	bytes := spreadOf(s.values(func(s slice) float64 { return s.WALBytes })).Median
+	if bytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %.1f WAL records, %s bytes", spreadOf(records).Median, thousands(spreadOf(bytes).Median))
+	return fmt.Sprintf(", %.1f WAL records, %s bytes", records, thousands(bytes))
+}
+
+// figures are the medians of what a line notes besides.
+func (s sides) figures() string {
+	if len(s.Slices) == 0 {
+		return ""
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(s.Slices[0].Figures)) {
+		all = append(all, name+" "+number(spreadOf(s.values(figure(name))).Median))
+	}
+	return strings.Join(all, ", ")
 }
 
 func spreadOf(values []float64) spread {
@@ -158,19 +189,29 @@ func spreadOf(values []float64) spread {
 // table is the result for people.
 func (r result) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s per second, median (min–max) of %d rounds\n", r.Title, r.Unit, len(r.Contenders[0].Slices))
+	fmt.Fprintf(&b, "%s: %s, median (min–max) of %d rounds\n", r.Title, r.Unit, len(r.Contenders[0].Slices))
 	for _, s := range r.Contenders {
-		seen := spreadOf(s.rates())
-		fmt.Fprintf(&b, "  %-14s %-62s %8s (%s–%s)   %s µs of CPU each%s\n",
-			s.Name, s.Title, thousands(seen.Median), thousands(seen.Min), thousands(seen.Max), thousands(spreadOf(s.costs()).Median), s.log())
+		seen := spreadOf(s.values(r.value))
+		fmt.Fprintf(&b, "  %-14s %-62s %8s (%s–%s)", s.Name, s.Title, number(seen.Median), number(seen.Min), number(seen.Max))
+		if r.shown == nil {
+			cost := func(s slice) float64 { return s.CPUMicros }
+			fmt.Fprintf(&b, "   %s µs of CPU each%s", thousands(spreadOf(s.values(cost)).Median), s.log())
+		}
+		b.WriteString("\n")
+		if more := s.figures(); more != "" {
+			fmt.Fprintf(&b, "  %-14s   %s\n", "", more)
+		}
 	}
 	for _, c := range r.Ratios {
-		fmt.Fprintf(&b, "  %-77s %8.2f (%.2f–%.2f)   target ≥ %.2f   %s\n",
-			c.Of+" / "+c.To, c.Seen.Median, c.Seen.Min, c.Seen.Max, c.Target, c.verdict())
+		what := c.Of + " / " + c.To
+		if c.What != "" {
+			what += ": " + c.What
+		}
+		fmt.Fprintf(&b, "  %-77s %8.2f (%.2f–%.2f)   %s   %s\n", what, c.Seen.Median, c.Seen.Min, c.Seen.Max, c.promise(), c.verdict())
 	}
 	for _, w := range r.Limits {
 		fmt.Fprintf(&b, "  %-77s %8s (%s–%s)   at most %s (here)   %s\n",
-			w.Of+": "+w.What, thousands(w.Seen.Median), thousands(w.Seen.Min), thousands(w.Seen.Max), thousands(w.Most), w.verdict())
+			w.Of+": "+w.What, number(w.Seen.Median), number(w.Seen.Min), number(w.Seen.Max), number(w.Most), w.verdict())
 	}
 	if r.busy() {
 		b.WriteString("  ! Somebody else used the machine: these ratios are no measurement, and none of them fails the run.\n")
@@ -179,6 +220,17 @@ func (r result) table() string {
 		fmt.Fprintf(&b, "  · %s\n", note)
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// number writes a figure with as many places as are worth reading.
+func number(f float64) string {
+	switch {
+	case f != 0 && f < 10:
+		return fmt.Sprintf("%.2f", f)
+	case f < 100 && f != float64(int(f)):
+		return fmt.Sprintf("%.1f", f)
+	}
+	return thousands(f)
 }
 
 // thousands writes 12345.6 as 12,346.

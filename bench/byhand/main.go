@@ -53,12 +53,19 @@ func run(ctx context.Context) error {
 	if err := h.prepare(ctx); err != nil {
 		return err
 	}
+	to, err := connect(os.Getenv("BYHAND_AMQP"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = to.conn.Close() }()
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.Use(gin.Recovery())
 	e.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
 	e.POST("/steps/v1/payments/:id/capture", h.capture(h.steps()))
 	e.POST("/folded/v1/payments/:id/capture", h.capture(h.folded()))
+	e.POST("/naive/v1/payments/:id/capture", naive{h, to}.capture)
+	e.POST("/look/v1/payments/:id/capture", h.lookUp)
 	server := &http.Server{Addr: os.Getenv("BYHAND_LISTEN"), Handler: e, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
@@ -88,7 +95,7 @@ type handler struct {
 	provider string
 	client   *http.Client
 
-	insertKey, lookKey, claim, charged, event, answer, claimFolded, finishFolded *sql.Stmt
+	insertKey, lookKey, claim, charged, event, answer, claimFolded, finishFolded, update *sql.Stmt
 }
 
 func (h *handler) prepare(ctx context.Context) error {
@@ -101,6 +108,7 @@ func (h *handler) prepare(ctx context.Context) error {
 		&h.charged:   `UPDATE byhand.payments SET status = 'captured', charge_id = $2, captured_at = $3 WHERE id = $1::uuid AND status = 'capturing'`,
 		&h.event:     `INSERT INTO byhand.events (payment_id, type, payload) VALUES ($1::uuid, 'payment.captured', $2)`,
 		&h.answer:    `UPDATE byhand.keys SET status = $2, body = $3 WHERE key = $1`,
+		&h.update:    `UPDATE byhand.payments SET status = 'captured', charge_id = $2, captured_at = now(), attempt_no = 1 WHERE id = $1::uuid`,
 		&h.claimFolded: `WITH p AS (` + move + `), k AS (INSERT INTO byhand.keys (key, request_hash) SELECT $4, $5 FROM p)
 		  SELECT attempt_no FROM p`,
 		&h.finishFolded: `WITH p AS (UPDATE byhand.payments SET status = 'captured', charge_id = $2, captured_at = $3 WHERE id = $1::uuid AND status = 'capturing' RETURNING id),
@@ -137,11 +145,23 @@ var (
 	errRefused = errors.New("the payment cannot be captured by this request")
 )
 
+// read is the request; what it cannot read is answered already.
+func read(c *gin.Context) (order, error) {
+	o := order{payment: strings.TrimPrefix(c.Param("id"), "pay_"), key: c.GetHeader("Idempotency-Key")}
+	err := c.ShouldBindJSON(&o)
+	if err == nil && o.key == "" {
+		err = errors.New("no key")
+	}
+	if err != nil {
+		c.JSON(http.StatusBadRequest, gin.H{"error": "a key, amount_minor, currency and card_token are needed"})
+	}
+	return o, err
+}
+
 func (h *handler) capture(f form) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		o := order{payment: strings.TrimPrefix(c.Param("id"), "pay_"), key: c.GetHeader("Idempotency-Key")}
-		if err := c.ShouldBindJSON(&o); err != nil || o.key == "" {
-			c.JSON(http.StatusBadRequest, gin.H{"error": "a key, amount_minor, currency and card_token are needed"})
+		o, err := read(c)
+		if err != nil {
 			return
 		}
 		hash := sha256.Sum256([]byte(o.payment + "|" + strconv.FormatInt(o.AmountMinor, 10) + "|" + o.Currency + "|" + o.CardToken))
@@ -192,39 +212,54 @@ type charge struct {
 
 // charge asks the provider and stores what came of it.
 func (h *handler) charge(ctx context.Context, f form, o order, attempt int) ([]byte, error) {
-	reference := "pay_" + o.payment
-	ask, err := json.Marshal(map[string]any{"reference": reference, "amount_minor": o.AmountMinor, "currency": o.Currency, "card_token": o.CardToken})
+	made, err := h.ask(ctx, o, attempt)
 	if err != nil {
 		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.provider+"/v1/charges", bytes.NewReader(ask))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", "capture:"+reference+":"+strconv.Itoa(attempt))
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	var made charge
-	err = json.NewDecoder(resp.Body).Decode(&made)
-	_ = resp.Body.Close()
-	if err != nil || made.Status != "succeeded" {
-		return nil, fmt.Errorf("the provider answered %s (%w)", resp.Status, err)
 	}
 	at := time.Now().UTC()
-	payload, err := json.Marshal(map[string]any{
-		"payment_id": reference, "attempt_no": attempt, "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
-	})
-	if err != nil {
-		return nil, err
-	}
-	body, err := json.Marshal(map[string]any{
-		"id": reference, "status": "captured", "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
-	})
+	payload, body, err := o.told(attempt, made, at)
 	if err != nil {
 		return nil, err
 	}
 	return body, f.finish(ctx, o, made, at, payload, body)
+}
+
+// ask charges the card.
+func (h *handler) ask(ctx context.Context, o order, attempt int) (made charge, err error) {
+	ask, err := json.Marshal(map[string]any{"reference": o.reference(), "amount_minor": o.AmountMinor, "currency": o.Currency, "card_token": o.CardToken})
+	if err != nil {
+		return made, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.provider+"/v1/charges", bytes.NewReader(ask))
+	if err != nil {
+		return made, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", "capture:"+o.reference()+":"+strconv.Itoa(attempt))
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return made, err
+	}
+	err = json.NewDecoder(resp.Body).Decode(&made)
+	_ = resp.Body.Close()
+	if err != nil || made.Status != "succeeded" {
+		return made, fmt.Errorf("the provider answered %s (%w)", resp.Status, err)
+	}
+	return made, nil
+}
+
+func (o order) reference() string { return "pay_" + o.payment }
+
+// told is what consumers are told of a charge, and what the caller is.
+func (o order) told(attempt int, made charge, at time.Time) (payload, body []byte, err error) {
+	payload, err = json.Marshal(map[string]any{
+		"payment_id": o.reference(), "attempt_no": attempt, "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err = json.Marshal(map[string]any{
+		"id": o.reference(), "status": "captured", "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
+	})
+	return payload, body, err
 }

@@ -39,8 +39,12 @@ func (j *Journal) flushAttempts(ctx context.Context) error {
 		batch := j.attempts[:min(left, batchRows)]
 		j.mu.Unlock()
 		left -= len(batch)
-		err := postgres.InTx(ctx, j.opts.DB, func(tx postgres.Tx) error { return insert(ctx, tx, insertAttemptsSQL, attemptRows(batch)) })
-		if err != nil && away(err) {
+		statement := insertAttemptsSQL
+		if j.unsure {
+			statement += onceMoreSQL
+		}
+		err := postgres.InTx(ctx, j.opts.DB, func(tx postgres.Tx) error { return insert(ctx, tx, statement, attemptRows(batch)) })
+		if j.unsure = err != nil && away(err); j.unsure {
 			return err // written or not, the next flush writes the same ids
 		}
 		j.mu.Lock()
@@ -112,13 +116,15 @@ func insert(ctx context.Context, tx postgres.Tx, query string, rows any) error {
 }
 
 // The id is the writer's own: a batch whose commit was lost is written again
-// and adds nothing.
+// and adds nothing. Only then it is asked for: each row that may conflict is
+// written twice into the log.
 const insertAttemptsSQL = `
 INSERT INTO attempts (id, merchant_id, payment_id, operation, idempotency_key, fate, status_code, latency_us, trace_id, at)
 SELECT id, merchant_id, payment_id, operation, idempotency_key, fate, status_code, latency_us, trace_id, at
   FROM json_to_recordset($1::json) AS r (id uuid, merchant_id uuid, payment_id uuid, operation text, idempotency_key text,
-       fate text, status_code integer, latency_us bigint, trace_id text, at timestamptz)
-ON CONFLICT (id) DO NOTHING`
+       fate text, status_code integer, latency_us bigint, trace_id text, at timestamptz)`
+
+const onceMoreSQL = ` ON CONFLICT (id) DO NOTHING`
 
 type attemptRow struct {
 	ID       uuid.UUID  `json:"id"`

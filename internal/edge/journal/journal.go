@@ -54,6 +54,7 @@ type Journal struct {
 
 	mu       sync.Mutex
 	attempts []Attempt
+	unsure   bool // whether the front of attempts was written: a commit was lost; only flushes look
 	activity []entry
 	picture  picture
 	dropped  int64

@@ -40,6 +40,7 @@ func (a Admin) Handler() http.Handler {
 		reply(w, status, body)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	profiler(mux)
 	return mux
 }
 

@@ -164,26 +164,50 @@ func (m *Mailer) runOnce(ctx context.Context) (done counts, err error) {
 	defer func() { _ = m.cfg.Sender.Close() }()
 
 	done = counts{leased: len(due)}
+	err = m.sendAll(ctx, halfway, token, due, &done)
+	return done, err
+}
+
+// sendAll sends leased mails one by one and marks each. None is begun after halfway.
+func (m *Mailer) sendAll(ctx, halfway context.Context, token uuid.UUID, due []queued, done *counts) (err error) {
 	// What was begun is finished: a mail that was accepted must be marked, also
 	// when the process has been told to stop.
 	finish := context.WithoutCancel(ctx)
+	marked := func() error { return nil } // waits until the mail before is
+	defer func() { err = errors.Join(err, marked()) }()
 	for i, mail := range due {
 		if i > 0 && halfway.Err() != nil {
-			return done, m.giveBack(finish, token, due[i:])
+			return errors.Join(marked(), m.giveBack(finish, token, due[i:]))
 		}
 		// 2. Send, outside every transaction.
 		said := m.cfg.Sender.Send(onceotel.WithTraceparent(finish, mail.Traceparent), mail.outgoing())
+		before := marked()
 		if errors.Is(said, ErrAway) {
 			// One mail is enough to learn that. None is to blame, so none has
 			// to wait for its turn when the server is back.
-			return done, errors.Join(m.giveBack(finish, token, due[i:]), m.serverIsAway(finish, said))
+			return errors.Join(before, m.giveBack(finish, token, due[i:]), m.serverIsAway(finish, said))
 		}
-		// 3. Mark, guarded by the lease.
-		if err := errors.Join(m.record(finish, token, mail, said, &done), m.serverIsUp(finish)); err != nil {
-			return done, err
+		// 3. Mark, guarded by the lease, while the next one is sent: one that was accepted is
+		// unmarked for no longer than that, and is what a crash sends twice.
+		marked = m.recording(finish, token, mail, said, done)
+		if err := errors.Join(before, m.serverIsUp(finish)); err != nil {
+			return err
 		}
 	}
-	return done, nil
+	return nil
+}
+
+// recording begins to mark what became of a mail; what it returns waits for that, and says
+// once what went wrong.
+func (m *Mailer) recording(ctx context.Context, token uuid.UUID, mail queued, said error, done *counts) (marked func() error) {
+	result := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { result <- err; close(result) }()
+		defer telemetry.Caught(&err)
+		err = m.record(ctx, token, mail, said, done)
+	}()
+	return func() error { return <-result }
 }
 
 // owners are the ids that a crash point about these mails can be limited to.

@@ -79,8 +79,12 @@ SELECT 'outbox_events_' || to_char(day, 'YYYYMMDD') FROM (SELECT (now() AT TIME 
 		if _, err := r.db.ExecContext(ctx, oldSQL, oldEvents, oldDays); err != nil {
 			return fmt.Errorf("make a day that is over: %w", err)
 		}
-		if _, err := r.db.ExecContext(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements; VACUUM ANALYZE outbox_events; CHECKPOINT; SELECT pg_stat_statements_reset()`); err != nil {
-			return err
+		for _, statement := range []string{
+			`CREATE EXTENSION IF NOT EXISTS pg_stat_statements`, `VACUUM ANALYZE outbox_events`, `CHECKPOINT`, `SELECT pg_stat_statements_reset()`,
+		} {
+			if _, err := r.db.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
 		}
 		l, err := r.beside(ctx)
 		if err != nil {

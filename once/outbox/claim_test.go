@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,14 +16,15 @@ import (
 
 // plan is what EXPLAIN tells of a query that was run.
 type plan struct {
-	Node   string  `json:"Node Type"`
-	Index  string  `json:"Index Name"`
-	Hit    int     `json:"Shared Hit Blocks"`
-	Read   int     `json:"Shared Read Blocks"`
-	Rows   float64 `json:"Actual Rows"`
-	Loops  float64 `json:"Actual Loops"`
-	Parts  []plan  `json:"Plans"`
-	Thrown float64 `json:"Rows Removed by Filter"`
+	Node     string  `json:"Node Type"`
+	Index    string  `json:"Index Name"`
+	Relation string  `json:"Relation Name"`
+	Hit      int     `json:"Shared Hit Blocks"`
+	Read     int     `json:"Shared Read Blocks"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Parts    []plan  `json:"Plans"`
+	Thrown   float64 `json:"Rows Removed by Filter"`
 }
 
 func (p plan) walk(see func(plan)) {
@@ -36,9 +38,7 @@ func (p plan) walk(see func(plan)) {
 func (s *stage) explain(q request) plan {
 	s.t.Helper()
 	var text []byte
-	rows, err := table.in(`EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) `+fetchRows).Read(s.t.Context(), s.db, once.Args{
-		"partitions": once.Array(q.partitions), "after": once.Array(q.after), "most": q.limit, "seqs": once.Array(q.seqs), "held": once.Array([]string{}),
-	})
+	rows, err := table.in(`EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) `+fetchRows).Read(s.t.Context(), s.db, q.args(time.Now()))
 	if _, err := once.One(rows, err, &text); err != nil {
 		s.t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestTheClaimTouchesNoRowThatIsPublishedOrAnothersHoweverManyThereAre(t *tes
 	events = append(events, thing("thing.happened", mine, 1))
 	s.append(events...)
 	s.exec(`ANALYZE outbox_events`)
-	seen := s.explain(request{partitions: []int{3}, after: []int64{0}, limit: 500, seqs: []int64{}})
+	seen := s.explain(request{partitions: []int{3}, after: []int64{0}, limit: 500, seqs: []int64{}, aggregates: []string{}})
 	thrown := 0.0
 	seen.walk(func(p plan) {
 		if strings.Contains(p.Node, "Seq Scan") && p.Loops > 0 && p.Rows > 0 {
@@ -125,14 +125,37 @@ func TestBehindAnOldOpenTransactionTheHintSparesWhatTheScanFromTheStartMustWalkO
 	for p := range after {
 		after[p]-- // The new row lies behind no hint.
 	}
-	scan := s.explain(request{partitions: every(), after: make([]int64, partitions), limit: 500, seqs: []int64{}})
-	hint := s.explain(request{partitions: every(), after: after, limit: 500, seqs: []int64{}})
+	scan := s.explain(request{partitions: every(), after: make([]int64, partitions), limit: 500, seqs: []int64{}, aggregates: []string{}})
+	hint := s.explain(request{partitions: every(), after: after, limit: 500, seqs: []int64{}, aggregates: []string{}})
 	if scan.Rows != 1 || hint.Rows != 1 {
 		t.Fatalf("found %v and %v of one row", scan.Rows, hint.Rows)
 	}
 	s.t.Logf("pages touched: %d from the start, %d from the hint", scan.Hit+scan.Read, hint.Hit+hint.Read)
 	if scan.Hit+scan.Read < hint.Hit+hint.Read+300 {
 		t.Error("the hint spares nothing of 3,000 published rows")
+	}
+}
+
+// Sixteen walks through each day of a month cost more than all else that a relay does
+// with a single event.
+func TestBehindAHintNoDayIsLookedIntoButThoseOfNow(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.append(thing("thing.happened", uuid.NewString(), 1))
+	days := func(recent bool) int {
+		seen := map[string]bool{}
+		s.explain(request{partitions: every(), after: make([]int64, partitions), recent: recent, limit: 500, seqs: []int64{}, aggregates: []string{}}).walk(func(p plan) {
+			if p.Loops > 0 && p.Relation != "" {
+				seen[p.Relation] = true
+			}
+		})
+		return len(seen)
+	}
+	if recent, whole := days(true), days(false); recent > 2 || whole < 10 {
+		t.Errorf("%d days are looked into behind a hint, %d from the start", recent, whole)
+	}
+	if scan := s.explain(request{partitions: every(), after: make([]int64, partitions), recent: true, limit: 500, seqs: []int64{}, aggregates: []string{}}); scan.Rows != 1 {
+		t.Errorf("found %v of one row that was written now", scan.Rows)
 	}
 }
 

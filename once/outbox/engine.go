@@ -171,7 +171,7 @@ func (e *engine) startFetch(ctx context.Context) {
 		e.more = slices.DeleteFunc(e.more, func(p int) bool { return slices.Contains(q.partitions, p) })
 		e.scan = nil
 	} else {
-		q.partitions, q.seqs = e.more, q.seqs[:0] // Nothing that is known lies behind a hint.
+		q.partitions, q.seqs, q.recent = e.more, q.seqs[:0], true // Nothing that is known lies behind a hint.
 		for _, p := range q.partitions {
 			q.after = append(q.after, e.lanes.hints[p])
 		}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -106,6 +107,7 @@ CROSS JOIN LATERAL (
     type, payload, traceparent, partition_no, seq, created_at, replay_no, past_window
   FROM {outbox_events}
   WHERE published_at IS NULL AND partition_no = asked.partition_no AND seq > asked.after
+    AND row_id BETWEEN @first AND @last -- of which days: sixteen walks through each of a month's are 2 ms
     -- Read before, not marked yet. A subquery is hashed; an array that comes as a
     -- parameter is searched from its beginning for every row (23 ms, now 2).
     AND seq NOT IN (SELECT unnest(CAST(@seqs AS bigint[])))
@@ -119,16 +121,40 @@ LIMIT @most`
 type request struct {
 	partitions []int
 	after      []int64 // a position for each of them
+	recent     bool    // only events that were written lately
 	limit      int
 	seqs       []int64  // left out
 	aggregates []string // left out
 }
 
-func (t Table) fetch(ctx context.Context, db once.DB, q request) ([]row, error) {
-	rows, err := t.in(fetchRows).Read(ctx, db, once.Args{
-		"partitions": once.Array(q.partitions), "after": once.Array(q.after), "most": q.limit,
+// lately is how old an event may be that is read behind a hint, by the clocks of its writer
+// and of the relay. What is older, or from the future, the scan from the start finds.
+const lately = time.Hour
+
+// rows is the range of row_id that a request is about. A UUIDv7 begins with its time.
+func (q request) rows(now time.Time) (first, last string) {
+	var low, high uuid.UUID
+	for i := range high {
+		high[i] = 0xff
+	}
+	if q.recent {
+		binary.BigEndian.PutUint64(low[:8], uint64(now.Add(-lately).UnixMilli())<<16)
+		binary.BigEndian.PutUint64(high[:8], uint64(now.Add(lately).UnixMilli())<<16|0xffff)
+	}
+	return low.String(), high.String()
+}
+
+func (q request) args(now time.Time) once.Args {
+	first, last := q.rows(now)
+	return once.Args{
+		"partitions": once.Array(q.partitions), "after": once.Array(q.after), "first": first, "last": last, "most": q.limit,
 		"seqs": once.Array(q.seqs), "held": once.Array(q.aggregates),
-	})
+	}
+}
+
+func (t Table) fetch(ctx context.Context, db once.DB, q request) ([]row, error) {
+	// The clock says only which days are looked at; a scan looks at all.
+	rows, err := t.in(fetchRows).Read(ctx, db, q.args(time.Now())) //nolint:forbidigo // see above
 	return once.All(rows, err, rowAt)
 }
 

@@ -62,7 +62,7 @@ type grown struct {
 func (g *grown) open(ctx context.Context, database string) (end func() error, err error) {
 	main := g.house
 	if g.house, err = main.beside(ctx, database); err != nil {
-		return nil, errors.Join(err, g.house.db.Close())
+		return nil, errors.Join(err, g.db.Close())
 	}
 	var programs []*program.Program
 	end = func() error {

@@ -145,7 +145,7 @@ func (r *retains) delete(ctx context.Context, part string) error {
 	}
 }
 
-const removalSQL = `SELECT coalesce(sum(wal_bytes), 0)::float8 / 1048576 FROM pg_stat_statements WHERE query ~* '^\s*(drop table|alter table|delete from outbox)'`
+const removalSQL = `SELECT coalesce(sum(wal_bytes), 0)::float8 / 1048576 FROM pg_stat_statements WHERE query ~* '^\s*(drop table|alter table|delete from outbox|select .*drop)'`
 
 // logged notes what the removal wrote into the log.
 func (r *retains) logged(ctx context.Context, t *clock) error {

@@ -55,7 +55,7 @@ func (s *scales) open(ctx context.Context) (end func() error, err error) {
 	if err != nil {
 		return endLedgers, err
 	}
-	s.events.conn = s.ledgers.conn
+	s.events.conn = s.conn
 	return endLedgers, stop(s.worker)
 }
 

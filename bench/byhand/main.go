@@ -217,7 +217,7 @@ func (h *handler) charge(ctx context.Context, f form, o order, attempt int) ([]b
 		return nil, err
 	}
 	at := time.Now().UTC()
-	payload, body, err := o.told(attempt, made, at)
+	payload, body, err := o.texts(attempt, made, at)
 	if err != nil {
 		return nil, err
 	}
@@ -250,8 +250,8 @@ func (h *handler) ask(ctx context.Context, o order, attempt int) (made charge, e
 
 func (o order) reference() string { return "pay_" + o.payment }
 
-// told is what consumers are told of a charge, and what the caller is.
-func (o order) told(attempt int, made charge, at time.Time) (payload, body []byte, err error) {
+// texts are an event's payload about a charge, and the answer.
+func (o order) texts(attempt int, made charge, at time.Time) (payload, body []byte, err error) {
 	payload, err = json.Marshal(map[string]any{
 		"payment_id": o.reference(), "attempt_no": attempt, "amount_minor": o.AmountMinor, "currency": o.Currency, "charge_id": made.ID, "captured_at": at,
 	})

@@ -30,7 +30,7 @@ func (n naive) capture(c *gin.Context) {
 		c.JSON(http.StatusBadGateway, gin.H{"error": "the provider did not charge"})
 		return
 	}
-	payload, body, err := o.told(1, made, time.Now().UTC())
+	payload, body, err := o.texts(1, made, time.Now().UTC())
 	if err == nil {
 		_, err = n.update.ExecContext(ctx, o.payment, made.ID)
 	}
@@ -55,7 +55,7 @@ func (h *handler) lookUp(c *gin.Context) {
 	c.Data(status, "application/json", body)
 }
 
-// broker is one channel that everybody publishes on.
+// broker is one channel for all requests.
 type broker struct {
 	mu      sync.Mutex
 	channel *amqp.Channel
@@ -71,7 +71,7 @@ func connect(url string) (*broker, error) {
 	}
 	b := &broker{conn: conn}
 	if b.channel, err = conn.Channel(); err == nil {
-		// It is read by nobody: what is over a thousand falls off.
+		// It has no reader: what is over a thousand falls off.
 		_, err = b.channel.QueueDeclare(queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum", "x-max-length": 1000})
 	}
 	if err != nil {

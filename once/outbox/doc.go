@@ -49,8 +49,9 @@
 // a relay that pages by "seq > last seen" loses what commits late (347 of 1,881
 // events in a test). The relay asks for unpublished rows and marks them by id.
 // The last seen position of each partition is used as a hint, because an old open transaction
-// makes the index keep what was published; a scan from the start, every poll
-// interval, is the guarantee. And since the hint may hide version 1 while
+// makes the index keep what was published. Behind it only the last hour's days are looked
+// into: sixteen walks through each day of a month were 2.4 ms, for one event. A scan from
+// the start, every poll interval, is the guarantee. And since the hint may hide version 1 while
 // showing version 2, behind it only an aggregate's certain next version is
 // taken; everything else waits for the scan. Within an aggregate the order of
 // seq is the order of commits, because both are drawn under the aggregate's row

@@ -12,7 +12,7 @@
 // for a payment, one notice for each declined attempt.
 //
 // [Mailer] leases due mails, sends each outside every transaction and marks it,
-// guarded by the lease's token. A mail is sent at least once.
+// guarded by the lease's token, while the next one is sent. A mail is sent at least once.
 //
 // # What is promised, and the window that remains
 //
@@ -24,7 +24,8 @@
 // and our commit of "sent" lies a window that cannot be closed: SMTP cannot ask
 // "have you got this one?". A mailer that crashes in this window, or never
 // receives the 250, sends the message again. A mailbox that does not dedupe
-// (Gmail does, many do not) then shows it twice. Marking before sending would
+// (Gmail does, many do not) then shows it twice. At most two mails of a mailer are in the
+// window at a time: one that is being marked, one that is being sent. Marking before sending would
 // close the window by losing mails instead.
 //
 //	killed here                        then

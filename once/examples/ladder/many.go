@@ -11,7 +11,8 @@ import (
 const Parts = 8
 
 // Many is Ordered for several relays. Each owns parts, by advisory locks of a session of
-// its own: they end with the connection, so what a dead relay owned is free at once.
+// its own: they end with the connection, so what a dead relay owned is free when the server
+// has noticed that.
 //
 // A relay whose connection broke may still be publishing while another has its parts.
 // Then an event comes twice, or an old copy comes late. Both are what consumers have

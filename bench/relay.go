@@ -109,17 +109,6 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 // settle waits until the relay has published everything that stands in the
 // outbox (what the captures of this run left there) and empties the queues.
 func (r *relays) settle(ctx context.Context) error {
-	if err := r.emptied(ctx); err != nil {
-		return err
-	}
-	if _, err := r.db.ExecContext(ctx, `VACUUM ANALYZE outbox_events`); err != nil {
-		return err
-	}
-	return r.purge()
-}
-
-// emptied waits until a relay has published everything.
-func (r *relays) emptied(ctx context.Context) error {
 	err := until(ctx, 2*time.Minute, func() (bool, error) {
 		var left bool
 		err := r.db.QueryRowContext(ctx, anyLeftSQL).Scan(&left)
@@ -128,7 +117,10 @@ func (r *relays) emptied(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the outbox does not become empty: %w", err)
 	}
-	return nil
+	if _, err := r.db.ExecContext(ctx, `VACUUM ANALYZE outbox_events`); err != nil {
+		return err
+	}
+	return r.purge()
 }
 
 // events is how many fill a slice.

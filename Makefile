@@ -43,7 +43,7 @@ bench: .payonce/bin ## Measure against the floors; options by ARGS='--only captu
 	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
 	@exec .payonce/bin/bench $(ARGS)
 
-bench-quick: .payonce/bin ## A look at the lines that matter most, two minutes; nothing is written
+bench-quick: .payonce/bin ## A look at the lines that matter most, two to three minutes; nothing is written
 	@go build -C bench -buildvcs=false -o ../.payonce/bin/bench .
 	@exec .payonce/bin/bench --rounds 1 --seconds 1 --clients 16 --only capture,replay,relay-one,ledger $(ARGS)
 

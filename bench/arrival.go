@@ -13,7 +13,6 @@ import (
 	"github.com/lib/pq"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
 )
 
@@ -86,15 +85,7 @@ func (a *arrivals) open(ctx context.Context) (end func() error, err error) {
 	if a.box, err = newMailbox(); err != nil {
 		return end, err
 	}
-	// What the captures of other lines left would go before those that are measured.
-	if _, err = a.db.ExecContext(ctx, `UPDATE outbox_events SET published_at = clock_timestamp() WHERE published_at IS NULL`); err != nil {
-		return end, err
-	}
-	at, err := devstack.FreeAddress(ctx)
-	if err != nil {
-		return end, err
-	}
-	if a.relay, err = a.start(ctx, "relay", at, "/readyz", "PAYONCE_ADMIN_LISTEN="+at); err != nil {
+	if a.relay, err = a.startRelay(ctx); err != nil {
 		return end, err
 	}
 	a.worker, err = a.startWorker(ctx, a.box.address)

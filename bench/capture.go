@@ -90,15 +90,6 @@ func (c *captures) open(ctx context.Context) (end func() error, err error) {
 	return end, err
 }
 
-// startAt starts a program on a free port, which it learns by a variable.
-func (c *captures) startAt(ctx context.Context, name, variable string, env ...string) (*program.Program, error) {
-	at, err := devstack.FreeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.start(ctx, name, at, "/readyz", append(env, variable+"="+at)...)
-}
-
 // Each sandbox and each address is asked for at most this many captures in a
 // slice: the limits allow bursts of a thousand.
 const perSandbox = 700

@@ -129,7 +129,7 @@ func (g *grown) grow(ctx context.Context) error {
 		}
 	}
 	g.old = whole
-	if _, err := g.db.ExecContext(ctx, `UPDATE outbox_events SET published_at = now() WHERE published_at IS NULL`); err != nil {
+	if err := g.publishedAll(ctx); err != nil {
 		return err
 	}
 	for _, statement := range []string{`VACUUM ANALYZE`, `CHECKPOINT`} {

@@ -150,23 +150,52 @@ func (h *house) settings() program.Settings {
 	}
 }
 
-// start runs a program until stop is called.
-func (h *house) start(ctx context.Context, name, at, ready string, own ...string) (*program.Program, error) {
-	if h.profiler == nil || name == "byhand" {
-		p := h.program(name, at, ready, own...)
-		_, err := p.Start(ctx)
-		return p, err
-	}
-	admin, err := devstack.FreeAddress(ctx)
+// startAt starts a program on a free port, which it learns by a variable.
+func (h *house) startAt(ctx context.Context, name, variable string, env ...string) (*program.Program, error) {
+	at, err := devstack.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if name != "api" { // it has one door, which the caller has chosen
-		admin = at
+	return h.start(ctx, name, at, "/readyz", append(env, variable+"="+at)...)
+}
+
+const adminListen = "PAYONCE_ADMIN_LISTEN" // where relay and worker say that they are ready
+
+// startRelay starts a relay with nothing to do yet: what the captures of other lines left
+// would go before what is measured.
+func (h *house) startRelay(ctx context.Context) (*program.Program, error) {
+	if err := h.publishedAll(ctx); err != nil {
+		return nil, err
 	}
-	p := h.program(name, at, ready, append(own, "PAYONCE_ADMIN_LISTEN="+admin)...)
-	h.profiler.add(p, admin)
-	_, err = p.Start(ctx)
+	return h.startAt(ctx, "relay", adminListen)
+}
+
+// startWorker starts a worker that sends its mails to smtp.
+func (h *house) startWorker(ctx context.Context, smtp string) (*program.Program, error) {
+	return h.startAt(ctx, "worker", adminListen, "PAYONCE_SMTP_ADDR="+smtp, "PAYONCE_PUBLIC_URL=http://127.0.0.1")
+}
+
+// publishedAll marks every event as published.
+func (h *house) publishedAll(ctx context.Context) error {
+	_, err := h.db.ExecContext(ctx, `UPDATE outbox_events SET published_at = clock_timestamp() WHERE published_at IS NULL`)
+	return err
+}
+
+// start runs a program until stop is called.
+func (h *house) start(ctx context.Context, name, at, ready string, own ...string) (*program.Program, error) {
+	admin := at
+	if h.profiler != nil && name == "api" { // its admin server is another one than the caller asks
+		var err error
+		if admin, err = devstack.FreeAddress(ctx); err != nil {
+			return nil, err
+		}
+		own = append(own, adminListen+"="+admin)
+	}
+	p := h.program(name, at, ready, own...)
+	if h.profiler != nil && name != "byhand" {
+		h.profiler.add(p, admin)
+	}
+	_, err := p.Start(ctx)
 	return p, err
 }
 

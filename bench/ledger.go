@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
 	"payonce/internal/shop/event"
 	"payonce/internal/shop/money"
@@ -73,15 +72,6 @@ func (l *ledgers) open(ctx context.Context) (end func() error, err error) {
 	l.working = []*program.Program{l.worker}
 	l.conn, err = amqp.Dial(l.stack.AMQPURL("/"))
 	return end, err
-}
-
-// startWorker starts a worker that sends its mails to smtp.
-func (h *house) startWorker(ctx context.Context, smtp string) (*program.Program, error) {
-	at, err := devstack.FreeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return h.start(ctx, "worker", at, "/readyz", "PAYONCE_ADMIN_LISTEN="+at, "PAYONCE_SMTP_ADDR="+smtp, "PAYONCE_PUBLIC_URL=http://127.0.0.1")
 }
 
 // worked measures the real program. It is stopped while the queue fills: started anew it

@@ -44,7 +44,7 @@ type config struct {
 	Dir     string   `default:".payonce/bench" placeholder:"DIR" help:"Where the private services keep their data for as long as the run takes, seen from the repository (${default})."`
 	Bin     string   `type:"path" placeholder:"DIR" help:"A folder that holds api, relay, worker and byhand already, for example with a profiler in them. Default: they are built."`
 	Profile string   `placeholder:"DIR" help:"A look that is profiled: the programs are built with a profiler, and what they and Postgres spent is written here, seen from the repository."`
-	Half    int      `enum:"0,1,2" default:"0" placeholder:"N" help:"Only the first or the second half of all lines: each is some forty minutes."`
+	Half    int      `enum:"0,1,2" default:"0" placeholder:"N" help:"Only the first or the second half of all lines."`
 	Keep    bool     `help:"Keep data and logs of the services."`
 }
 

@@ -37,13 +37,7 @@ type memories struct {
 }
 
 func (m *memories) loaded(ctx context.Context, t *clock) error {
-	// A slice of the length asked for is as good a look when it is a look.
-	length := m.length
-	if t.length < time.Second {
-		length = t.length
-	}
-	c := &clock{length: length}
-	payments, n := m.supply(c)
+	payments, n := m.supply(&clock{length: m.length})
 	sandboxes, err := newSandboxes(ctx, m.folded.URL, n)
 	if err != nil {
 		return err
@@ -54,13 +48,13 @@ func (m *memories) loaded(ctx context.Context, t *clock) error {
 	}
 	l := newLoad(m.folded.URL, "", sandboxes, jobs)
 	t.start(ctx)
-	l.run(m.clients, length*2/3)
+	l.run(m.clients, m.length*2/3)
 	then, err := m.weigh()
 	if err != nil {
 		return errors.Join(err, l.problem())
 	}
 	before := l.captured()
-	l.run(m.clients, length/3)
+	l.run(m.clients, m.length/3)
 	t.stop(before + l.captured())
 	now, err := m.weigh()
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
 	"payonce/internal/platform/patterns"
 	"payonce/internal/shop/event"
@@ -93,11 +92,7 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 			err = errors.Join(err, end())
 		}
 	}()
-	at, err := devstack.FreeAddress(ctx)
-	if err != nil {
-		return end, err
-	}
-	if r.relay, err = r.start(ctx, "relay", at, "/readyz", "PAYONCE_ADMIN_LISTEN="+at); err != nil {
+	if r.relay, err = r.startRelay(ctx); err != nil {
 		return end, err
 	}
 	if r.conn, err = amqp.Dial(r.stack.AMQPURL("/")); err != nil {
@@ -107,7 +102,7 @@ func (r *relays) open(ctx context.Context) (end func() error, err error) {
 }
 
 // settle waits until the relay has published everything that stands in the
-// outbox (what the captures of this run left there) and empties the queues.
+// outbox, and empties the queues.
 func (r *relays) settle(ctx context.Context) error {
 	err := until(ctx, 2*time.Minute, func() (bool, error) {
 		var left bool

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"payonce/internal/lab/devstack"
 	"payonce/internal/lab/program"
 )
 
@@ -76,12 +75,10 @@ func (s *scales) throttled(ctx context.Context, name string, n int) (all []*prog
 		return errors.Join(problems...)
 	}
 	for range n {
-		at, err := devstack.FreeAddress(ctx)
-		if err != nil {
-			return all, end, errors.Join(err, end())
+		p, err := s.startAt(ctx, name, adminListen, "PAYONCE_SMTP_ADDR=127.0.0.1:9", "PAYONCE_PUBLIC_URL=http://127.0.0.1")
+		if p != nil {
+			all = append(all, p)
 		}
-		p, err := s.start(ctx, name, at, "/readyz", "PAYONCE_ADMIN_LISTEN="+at, "PAYONCE_SMTP_ADDR=127.0.0.1:9", "PAYONCE_PUBLIC_URL=http://127.0.0.1")
-		all = append(all, p)
 		if err != nil {
 			return all, end, errors.Join(err, end())
 		}
